@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The seam to the machine: everything that is an instruction of RISC-V and not C. Host tests put
+// tests/fake/base/arch.h in its place, so nothing else in the tree holds inline assembly but
+// boot/, sched/ and vcpu/'s world switch.
+// Lock rank: none. Callers: everyone.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/csr.h"
+
+#define csr_read(number) \
+    ({ \
+        uint64_t v_; \
+        __asm__ volatile("csrr %0, %1" : "=r"(v_) : "i"(number) : "memory"); \
+        v_; \
+    })
+#define csr_write(number, value) \
+    __asm__ volatile("csrw %0, %1" : : "i"(number), "rK"((uint64_t)(value)) : "memory")
+#define csr_set(number, bits) \
+    __asm__ volatile("csrs %0, %1" : : "i"(number), "rK"((uint64_t)(bits)) : "memory")
+#define csr_clear(number, bits) \
+    __asm__ volatile("csrc %0, %1" : : "i"(number), "rK"((uint64_t)(bits)) : "memory")
+#define csr_swap(number, value) \
+    ({ \
+        uint64_t v_; \
+        __asm__ volatile("csrrw %0, %1, %2" \
+                         : "=r"(v_) \
+                         : "i"(number), "rK"((uint64_t)(value)) \
+                         : "memory"); \
+        v_; \
+    })
+
+/* Logical index of this hart (0 ..): struct hart begins with it, tp points at struct hart. */
+static inline unsigned hart_index(void)
+{
+    unsigned index;
+    __asm__("lw %0, 0(tp)" : "=r"(index));
+    return index;
+}
+
+static inline uint64_t arch_time(void) { return csr_read(CSR_TIME); }
+static inline void arch_wfi(void) { __asm__ volatile("wfi" : : : "memory"); }
+static inline void arch_pause(void) { __asm__ volatile(".insn i 0x0F, 0, x0, x0, 0x010"); }
+static inline void arch_fence_rw(void) { __asm__ volatile("fence rw, rw" : : : "memory"); }
+static inline void arch_fence_io(void) { __asm__ volatile("fence iorw, iorw" : : : "memory"); }
+static inline void arch_fence_i(void) { __asm__ volatile("fence.i" : : : "memory"); }
+static inline void arch_sfence_all(void) { __asm__ volatile("sfence.vma" : : : "memory"); }
+
+/* G-stage fences; privileged architecture, "HFENCE.GVMA": rs1 holds the address >> 2. */
+static inline void arch_hfence_gvma_all(void)
+{
+    __asm__ volatile(".option push\n.option arch, +h\nhfence.gvma\n.option pop" : : : "memory");
+}
+static inline void arch_hfence_gvma_vmid(uint16_t vmid)
+{
+    __asm__ volatile(".option push\n.option arch, +h\nhfence.gvma zero, %0\n.option pop"
+                     :
+                     : "r"((uint64_t)vmid)
+                     : "memory");
+}
+static inline void arch_hfence_gvma_gpa(uint64_t gpa, uint16_t vmid)
+{
+    __asm__ volatile(".option push\n.option arch, +h\nhfence.gvma %0, %1\n.option pop"
+                     :
+                     : "r"(gpa >> 2), "r"((uint64_t)vmid)
+                     : "memory");
+}
+/* VS-stage fences for the VMID in hgatp. */
+static inline void arch_hfence_vvma_all(void)
+{
+    __asm__ volatile(".option push\n.option arch, +h\nhfence.vvma\n.option pop" : : : "memory");
+}
+static inline void arch_hfence_vvma_asid(uint16_t asid)
+{
+    __asm__ volatile(".option push\n.option arch, +h\nhfence.vvma zero, %0\n.option pop"
+                     :
+                     : "r"((uint64_t)asid)
+                     : "memory");
+}
+static inline void arch_hfence_vvma_gva(uint64_t gva)
+{
+    __asm__ volatile(".option push\n.option arch, +h\nhfence.vvma %0\n.option pop"
+                     :
+                     : "r"(gva)
+                     : "memory");
+}
+static inline void arch_hfence_vvma_gva_asid(uint64_t gva, uint16_t asid)
+{
+    __asm__ volatile(".option push\n.option arch, +h\nhfence.vvma %0, %1\n.option pop"
+                     :
+                     : "r"(gva), "r"((uint64_t)asid)
+                     : "memory");
+}
+
+static inline uint64_t arch_hgatp_read(void) { return csr_read(CSR_HGATP); }
+static inline uint64_t arch_hgatp_write_read(uint64_t v)
+{
+    csr_write(CSR_HGATP, v);
+    return csr_read(CSR_HGATP);
+}
+
+/* Zeroes whole pages, by cache blocks where the host has Zicboz. hyp/base/zero.S */
+void arch_zero_page_run(void *hva, size_t bytes);
+/* Bytes that cbo.zero clears; 0: no Zicboz. Set once at boot. */
+extern uint64_t arch_zero_block;
+
+/* Device registers, in address order. */
+static inline uint8_t mmio_read8(const volatile void *p)
+{
+    uint8_t v;
+    __asm__ volatile("lbu %0, 0(%1)\nfence i, ir" : "=r"(v) : "r"(p) : "memory");
+    return v;
+}
+static inline uint32_t mmio_read32(const volatile void *p)
+{
+    uint32_t v;
+    __asm__ volatile("lw %0, 0(%1)\nfence i, ir" : "=r"(v) : "r"(p) : "memory");
+    return v;
+}
+static inline void mmio_write8(volatile void *p, uint8_t v)
+{
+    __asm__ volatile("fence w, o\nsb %0, 0(%1)" : : "r"(v), "r"(p) : "memory");
+}
+static inline void mmio_write32(volatile void *p, uint32_t v)
+{
+    __asm__ volatile("fence w, o\nsw %0, 0(%1)" : : "r"(v), "r"(p) : "memory");
+}
+
+struct sbi_ret { long error; long value; };
+/* A call to the firmware below us (SBI 3.0 section 3, "Binary Encoding"). */
+struct sbi_ret arch_sbi(unsigned long ext, unsigned long fid, unsigned long a0, unsigned long a1,
+                        unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5);
+
+/* Guarded accesses (hyp/base/guard.S): a trap in them is an error value, not a panic. They clobber the trap CSRs
+ * (sepc, scause, stval, htval, htinst, sstatus.SPP, hstatus.SPV): an exit saves these first.
+ * Result: 0, or the trap's cause + 1 in *error terms (always > 0). */
+struct arch_fault { uint64_t cause, tval, htval, htinst; };
+/* Loads as the guest would, through both stages (hlv / hlvx); false and *fault when it traps. */
+bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fault *fault);
+bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault); /* hlvx.hu */
+/* Reads a CSR that may not exist: false when it traps. number: any of 0..0xfff. */
+bool arch_csr_probe(unsigned number, uint64_t *value);
+/* Writes then reads back: false when it traps. */
+bool arch_csr_probe_write(unsigned number, uint64_t value, uint64_t *read_back);

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Ranked spinlocks. A hart may only take a lock of a higher rank than all it holds (debug builds
+// check it); the ranks are the design's order, outermost first. A hart that spins goes on
+// answering cross-hart requests (spin_relax), so a flush can be waited for by a lock's holder.
+// The hypervisor never takes interrupts in HS-mode, so no lock needs them disabled.
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum lock_rank {
+    LOCK_VM = 1, /* VM lifecycle, VM list */
+    LOCK_CTL,    /* shell, console multiplexer sessions */
+    LOCK_DEVICE, /* one virtual device */
+    LOCK_BACKEND, /* host drivers and backends below devices */
+    LOCK_IRQCHIP,
+    LOCK_STAGE2,
+    LOCK_VMID,
+    LOCK_FRAME,
+    LOCK_RUNQUEUE,
+    LOCK_LOG,
+};
+
+struct spinlock {
+    atomic_uint next, serving; /* a ticket lock: fair among harts */
+    uint8_t rank;
+};
+
+#define SPINLOCK_INIT(r) {.rank = (r)}
+
+static inline void spin_init(struct spinlock *l, enum lock_rank r)
+{
+    atomic_init(&l->next, 0);
+    atomic_init(&l->serving, 0);
+    l->rank = (uint8_t)r;
+}
+void spin_lock(struct spinlock *l);
+void spin_unlock(struct spinlock *l);
+bool spin_held(const struct spinlock *l); /* held by anyone: for checks only */

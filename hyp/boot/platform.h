@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the host is, read once from its device tree into const facts. hyp/boot/platform.c is pure (libfdt only), so every
+// board's tree is tested on the host.
+// Invariants: nothing here is trusted to be there: probing decides (a tree may promise a CSR that traps).
+// Lock rank: none, constant after boot. Callers: boot, drv, vm (ISA of guests), ctl (info).
+#pragma once
+#include "base/addr.h"
+
+#define PLATFORM_BANKS 8
+#define PLATFORM_RESERVED 32
+#define PLATFORM_VIRTIO 16
+#define PLATFORM_ISA 512
+
+struct platform_range { uint64_t base, size; };
+
+struct platform_hart {
+    uint64_t hartid;
+    bool usable;               /* status okay, RV64, has H */
+    const char *why_not;       /* "no H extension", "disabled", or NULL */
+    uint32_t plic_context;     /* its S-mode context of the PLIC, or UINT32_MAX */
+};
+
+struct platform {
+    const void *fdt;
+    char model[64];
+    struct platform_range bank[PLATFORM_BANKS];
+    unsigned bank_count;
+    struct platform_range reserved[PLATFORM_RESERVED]; /* /memreserve/, /reserved-memory */
+    unsigned reserved_count;
+    struct platform_hart hart[64];
+    unsigned hart_count, harts_left_out; /* left_out: more than fit */
+    uint64_t timebase_hz;
+    char isa[PLATFORM_ISA];    /* extensions common to all usable harts, space separated, lower case */
+    uint32_t cbom_block, cboz_block;
+    char mmu_type[16];         /* the least of the harts: "sv39", "sv48", "sv57" */
+    struct {
+        enum { UART_NONE, UART_NS16550 } kind; /* NONE: the SBI debug console */
+        struct platform_range regs;
+        uint32_t reg_shift, reg_io_width, irq, clock_hz, baud;
+        char path[64];
+    } uart;
+    struct {
+        struct platform_range regs; /* size 0: none */
+        uint32_t sources;
+    } plic;
+    struct { struct platform_range regs; uint32_t irq; } virtio[PLATFORM_VIRTIO]; /* virtio-mmio windows */
+    unsigned virtio_count;
+    struct platform_range initrd; /* size 0: none */
+    const char *bootargs;         /* "" when none */
+    uint8_t rng_seed[64];
+    unsigned rng_seed_len;
+};
+
+/* Reads the tree. 0, or -EINVAL with *problem naming what is missing ("no /memory", ...). What is odd but
+ * can be lived with goes to warn() as one line each. */
+int platform_read(const void *fdt, struct platform *out, const char **problem,
+                  void (*warn)(const char *line)) MUST_CHECK;
+/* Whether the ISA list holds an extension, e.g. "sstc". */
+bool platform_has(const struct platform *p, const char *extension);
+extern struct platform platform; /* filled by boot/main.c */

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# How build/trapline.elf and build/trapline.bin are made. Included by the Makefile; goal: trapline.
+
+CROSS ?= riscv64-linux-gnu-
+LIBFDT_SRC ?= build/libfdt
+# No F or D: the floating-point registers belong to guests while they are in the hypervisor.
+HYP_ARCH := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany
+HYP_INCLUDES := -Ihyp -I. -I$(LIBFDT_SRC)
+HYP_SYSTEM := -nostdinc -isystem hyp/libc/include \
+  -isystem $(shell $(CROSS)gcc -print-file-name=include 2>/dev/null)
+HYP_CFLAGS := $(HYP_ARCH) $(HYP_SYSTEM) $(HYP_INCLUDES) -std=gnu11 -O2 -g -ffreestanding -fno-pic \
+  -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
+  -fdata-sections -fno-strict-aliasing -fno-tree-loop-distribute-patterns -fno-jump-tables \
+  -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
+
+HYP_C := $(wildcard hyp/*/*.c vcpu/*.c vcpu/*/*.c stage2/*.c vdev/*.c vdev/*/*.c)
+HYP_S := $(wildcard hyp/*/*.S vcpu/*.S)
+FDT_C := $(addprefix $(LIBFDT_SRC)/,fdt.c fdt_ro.c fdt_rw.c fdt_sw.c fdt_wip.c fdt_addresses.c \
+  fdt_strerror.c)
+HYP_OBJ := $(HYP_C:%.c=build/hyp/%.o) $(HYP_S:%.S=build/hyp/%.S.o) \
+  $(patsubst $(LIBFDT_SRC)/%.c,build/hyp/libfdt/%.o,$(FDT_C))
+HYP_LDFLAGS := $(HYP_ARCH) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,--build-id=none \
+  -Wl,--no-warn-rwx-segments -Wl,-z,max-page-size=4096
+
+.PHONY: trapline
+trapline: build/trapline.bin
+
+build/trapline.bin: build/trapline.elf
+	@$(CROSS)objcopy -O binary $< $@
+
+# Linked twice: the symbol table for backtraces is made from the first link.
+build/trapline.elf: $(HYP_OBJ) hyp/boot/link.ld hyp/boot/symbols.awk
+	@echo "LD  $@"
+	@$(CROSS)gcc $(HYP_LDFLAGS) -Wl,-T,hyp/boot/link.ld -o build/hyp/first.elf $(HYP_OBJ)
+	@$(CROSS)nm -n build/hyp/first.elf | awk -f hyp/boot/symbols.awk > build/hyp/symbols.S
+	@$(CROSS)gcc $(HYP_CFLAGS) -c -o build/hyp/symbols.o build/hyp/symbols.S
+	@$(CROSS)gcc $(HYP_LDFLAGS) -Wl,-T,hyp/boot/link.ld -Wl,-Map,build/trapline.map -o $@ \
+	  $(HYP_OBJ) build/hyp/symbols.o
+
+build/hyp/%.o: %.c | build/libfdt/.stamp
+	@mkdir -p $(@D)
+	@echo "CC  $<"
+	@$(CROSS)gcc $(HYP_CFLAGS) -MMD -MP -c -o $@ $<
+
+build/hyp/%.S.o: %.S
+	@mkdir -p $(@D)
+	@echo "AS  $<"
+	@$(CROSS)gcc $(HYP_CFLAGS) -MMD -MP -c -o $@ $<
+
+build/hyp/libfdt/%.o: build/libfdt/.stamp
+	@mkdir -p $(@D)
+	@echo "CC  libfdt/$*.c"
+	@$(CROSS)gcc $(HYP_CFLAGS) -Wno-error -w -c -o $@ $(LIBFDT_SRC)/$*.c
+
+-include $(HYP_OBJ:.o=.d)

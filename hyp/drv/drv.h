@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Drivers of the host's devices. Each init takes facts from struct platform; absent hardware is 0 devices, never an error.
+// Lock rank: LOCK_BACKEND inside. Callers: boot/main.c; vm (disks), boot (entropy).
+#pragma once
+#include "boot/platform.h"
+#include "vdev/backend.h"
+
+/* uart.c / sbi_console.c: the host's terminal. Early: write only, polled. */
+void host_console_init(const struct platform *p);
+void host_console_write(const char *data, size_t len);
+/* With the interrupt controller up: input goes to rx() as it comes. Where there is no interrupt,
+ * host_console_poll is called by the idle loop and by a timer. */
+void host_console_start(void (*rx)(const char *data, size_t len));
+bool host_console_needs_poll(void);
+void host_console_poll(void);
+
+/* plic.c: external interrupts of the host, all routed to the boot hart. plic_handle is called on SEIP. */
+int plic_init(const struct platform *p);
+int plic_register(uint32_t irq, void (*fn)(void *arg), void *arg);
+void plic_hart_init(void); /* on each hart */
+void plic_handle(void);
+
+/* virtio_host.c: finds the host's virtio-mmio devices; virtio_blk_host.c, virtio_rng_host.c. */
+void virtio_host_init(const struct platform *p);
+unsigned host_disk_count(void);
+/* The nth disk for one user; NULL: no such disk, or taken (unless both are read only). Closed by backend->close. */
+struct blk_backend *host_disk_open(unsigned n, bool read_only);
+
+/* entropy.c: ChaCha20 generator seeded from virtio-rng, Zkr, and the boot seed. */
+void entropy_init(const struct platform *p);
+const char *entropy_source(void); /* for the banner */
+extern struct entropy_backend entropy;

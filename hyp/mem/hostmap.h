@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The hypervisor's own address space (Sv39): its image W^X, RAM by the direct map, device registers, and stacks
+// with an unmapped guard page below each.
+// Invariants: no page is both writable and executable; the image's text and rodata are not in the direct map.
+// Lock rank: LOCK_FRAME level, internal. Callers: boot, drv, sched.
+#pragma once
+#include "base/addr.h"
+
+/* Device registers, mapped uncached by PMA, read-write; never unmapped. NULL: out of memory. */
+void *hostmap_device(pa_t base, uint64_t size) MUST_CHECK;
+/* size bytes (whole pages) of fresh frames with an unmapped page below; lowest usable byte, or NULL. */
+void *hostmap_stack(uint64_t size) MUST_CHECK;
+void hostmap_stack_free(void *lowest, uint64_t size);

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Harts: what this machine's processors are, and each one's own data (tp points at it).
+// Invariants: hart 0 (logical) is the boot hart; logical indices are dense, hart ids may be sparse.
+// Lock rank: none; the fields say who writes them.
+#pragma once
+#include <stdatomic.h>
+
+#include "base/arch.h"
+#include "base/list.h"
+#include "base/spinlock.h"
+
+#define HART_MAX 64
+
+struct thread;
+struct vcpu;
+struct timer;
+
+struct hart {
+    /* The first fields are known to assembly: sched/hart_offsets.h checks them. */
+    uint32_t index;             /* offset 0: hart_index() */
+    uint32_t pad;
+    struct vcpu *vcpu;          /* offset 8: whose CSR state is loaded and may run, or NULL */
+    uint64_t *fault_frame;      /* offset 16: registers of a trap in the hypervisor */
+    uint64_t fault_stack;       /* offset 24: top of its emergency stack */
+    uint64_t scratch[2];        /* offset 32 */
+
+    uint64_t hartid;
+    atomic_bool online;
+    struct thread *current;
+    struct thread *idle;
+
+    struct spinlock runq_lock;  /* guards what follows, to the next comment */
+    struct list runq;           /* ready threads, by virtual run time */
+    unsigned runq_length;
+    uint64_t min_vruntime;
+
+    struct list timers;         /* this hart's own, by time */
+    uint64_t slice_end;         /* host time, UINT64_MAX: none */
+    uint64_t timer_armed;       /* host time programmed, UINT64_MAX: none */
+    bool resched;
+
+    atomic_ulong requests;      /* HART_REQ_*, set by others, then an IPI */
+    _Atomic(struct xcall *) xcall[HART_MAX]; /* one slot for each calling hart */
+
+    struct vcpu *fp_owner;      /* whose FP registers are in the hart */
+    unsigned lock_depth;
+    uint8_t lock_ranks[16];
+};
+
+enum { HART_REQ_RESCHED = 1, HART_REQ_XCALL = 2, HART_REQ_KICK = 4, HART_REQ_TIMER = 8 };
+
+extern struct hart *harts[HART_MAX];
+extern unsigned hart_count;
+
+static inline struct hart *this_hart(void)
+{
+    struct hart *h;
+    __asm__("mv %0, tp" : "=r"(h));
+    return h;
+}
+
+/* Sets request bits on a hart and interrupts it when it is another one. */
+void hart_request(unsigned index, unsigned long bits);
+/* Answers what others asked of this hart; called with any locks held (spin_relax), so it runs
+ * only xcalls; the rest is left for the exit boundary and the idle loop. */
+void hart_answer_xcalls(void);

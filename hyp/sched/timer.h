@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Timers of the hypervisor, in host time (the time CSR). Each lives on the hart that set it; the
+// function runs on that hart at its next exit boundary or idle round after the time, no lock held.
+// Lock rank: none (a timer is only touched on its hart; timer_cancel from elsewhere goes by xcall).
+#pragma once
+#include "base/list.h"
+
+struct timer {
+    struct list node;
+    uint64_t when;   /* host time */
+    void (*fn)(struct timer *t);
+    unsigned hart;   /* where it is queued */
+    bool queued;
+};
+#define TIMER_INIT(f) {.fn = (f)}
+
+extern uint64_t timer_hz; /* timebase frequency */
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t));
+void timer_set(struct timer *t, uint64_t when);
+void timer_cancel(struct timer *t);
+static inline uint64_t timer_us(uint64_t us) { return us * timer_hz / 1000000; }

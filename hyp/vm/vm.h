@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// VMs: configuration, lifecycle, the list of all.
+//
+// States and who changes them (everything else is refused with -EBUSY and a reason):
+//   OFF -start-> RUNNING -pause-> PAUSED -resume-> RUNNING; RUNNING or PAUSED -stop-> OFF; reset = stop
+//   then start; a guest's own shutdown, reboot, crash are carried out by the VM manager thread, since a vCPU
+//   cannot wait for itself. CRASHED keeps its memory for inspection until stop, reset or destroy.
+// Invariants: OFF holds no guest frames. All operations may sleep (they wait for vCPUs to park): call them
+// from threads only, no locks held.
+// Lock rank: LOCK_VM for the list. Callers: ctl, boot, the manager itself.
+#pragma once
+#include "vcpu/vcpu.h"
+
+#define VM_NAME_MAX 32
+#define VM_MAX 64
+#define VM_MAX_DISKS 4
+
+enum vm_state { VM_OFF, VM_RUNNING, VM_PAUSED, VM_CRASHED };
+
+/* A piece of the bundle: stays in the bundle's reserved memory. */
+struct vm_image { const char *name; const void *data; uint64_t size; };
+
+struct vm_disk {
+    enum { VM_DISK_RAM, VM_DISK_HOST } kind;
+    struct vm_image image; /* RAM */
+    unsigned host_index;   /* HOST: which of the host's disks */
+    bool read_only;
+};
+
+struct vm_config {
+    char name[VM_NAME_MAX];
+    unsigned vcpus;
+    uint64_t memory;       /* bytes, a multiple of 4 KiB */
+    struct vm_image kernel, initrd; /* initrd.size 0: none */
+    char bootargs[512];
+    struct vm_disk disk[VM_MAX_DISKS];
+    unsigned disk_count;
+    bool autostart;
+    bool uart_console;     /* stdout-path: the UART; else hvc0 through virtio or SBI */
+};
+
+struct console;
+
+struct vm {
+    struct guest guest;    /* first: guest_to_vm */
+    struct vm_config config;
+    _Atomic unsigned state; /* enum vm_state */
+    struct console *console; /* hyp/ctl/console.h: what its console devices are connected to */
+    struct blk_backend *disk[VM_MAX_DISKS];
+    struct vdev *plic;
+    void *fdt;             /* the guest's tree as built at the last start; heap */
+    uint64_t boots, started_at;
+    char end_reason[96];   /* why it is OFF or CRASHED, for people */
+    char crash_report[1024];
+};
+
+static inline struct vm *guest_to_vm(struct guest *g) { return CONTAINER_OF(g, struct vm, guest); }
+
+/* Makes an OFF VM; copies config. -EEXIST (name), -ENOSPC, -ENOMEM, -EINVAL; *why says more. */
+int vm_create(const struct vm_config *config, struct vm **out, const char **why) MUST_CHECK;
+int vm_start(struct vm *vm, const char **why) MUST_CHECK;
+int vm_stop(struct vm *vm, const char **why) MUST_CHECK;
+int vm_pause(struct vm *vm, const char **why) MUST_CHECK;
+int vm_resume(struct vm *vm, const char **why) MUST_CHECK;
+int vm_reset(struct vm *vm, const char **why) MUST_CHECK;
+int vm_destroy(struct vm *vm, const char **why) MUST_CHECK;
+struct vm *vm_find(const char *name);
+/* The list, for iteration: index 0..VM_MAX-1, NULL entries are free. */
+struct vm *vm_at(unsigned index);
+const char *vm_state_name(enum vm_state s);
+/* Starts the manager thread; power_off_when_idle: when no VM runs any more, power off the machine. */
+int vm_manager_start(bool power_off_when_idle) MUST_CHECK;
+
+/* hyp/vm/bundle.c (pure but for the log): checks the FIT's hashes once and calls each() with each VM. -EINVAL with *why. */
+int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const struct vm_config *c),
+                void *ctx, char *why, size_t why_size) MUST_CHECK;
+/* hyp/vm/guest_fdt.c: the tree for the guest, in a heap block of *size bytes; -ENOMEM. */
+struct guest_fdt_facts {
+    const struct vm_config *config;
+    const char *isa_extensions;   /* space separated, what the guest really gets: "i m a f d c zicsr … sstc" */
+    uint64_t timebase_hz, ram_base, initrd_base, plic_base, uart_base, virtio_base;
+    uint32_t uart_irq, virtio_irq; /* virtio n: virtio_irq + n */
+    unsigned virtio_count;
+    uint32_t cbom_block, cboz_block;
+    const char *mmu_type;         /* "riscv,sv57" … */
+    uint8_t rng_seed[32];
+};
+int guest_fdt_build(const struct guest_fdt_facts *facts, void **fdt, size_t *size) MUST_CHECK;

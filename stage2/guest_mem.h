@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// guest_mem: THE way to reach guest memory, for all code outside stage2/. It checks bounds,
+// populates, breaks copy-on-write, marks dirty.
+//
+// Copies for control structures (read once into a value, then validate the value). Pins for data
+// buffers of devices that do DMA, and for long-lived rings: a pinned frame is not shared, swapped,
+// ballooned or freed.
+// Errors: -EFAULT (not RAM, or the range leaves it or wraps), -ENOMEM. Nothing is done partly but
+// copies, which may have copied a prefix.
+// Lock rank: takes LOCK_STAGE2. Callers: devices, vcpu, vm, ctl, on any hart.
+#pragma once
+#include "stage2/stage2.h"
+
+int guest_mem_read(struct stage2 *s2, gpa_t from, void *to, size_t len) MUST_CHECK;
+int guest_mem_write(struct stage2 *s2, gpa_t to, const void *from, size_t len) MUST_CHECK;
+int guest_mem_zero(struct stage2 *s2, gpa_t to, size_t len) MUST_CHECK;
+/* Whether [g, g+len) is all guest RAM (populated or not). */
+bool guest_mem_is_ram(struct stage2 *s2, gpa_t g, uint64_t len);
+
+struct guest_iov { void *hva; uint32_t len; }; /* physically contiguous each */
+/* Pins [g, g+len), for the device to write when write is set, into at most max pieces (contiguous
+ * frames are joined). Number of pieces, or -EFAULT, -ENOMEM, -E2BIG. */
+int guest_mem_pin(struct stage2 *s2, gpa_t g, uint64_t len, bool write, struct guest_iov *iov,
+                  unsigned max) MUST_CHECK;
+void guest_mem_unpin(struct stage2 *s2, const struct guest_iov *iov, unsigned n, bool written);

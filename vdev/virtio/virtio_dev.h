@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Constructors of all virtual devices; each returns a heap-allocated device, or NULL when out of
+// memory. The VM code sets name, base, mem, irq before it adds the device to the bus.
+// Callers: hyp/vm only.
+#pragma once
+#include "vdev/backend.h"
+#include "vdev/dev.h"
+
+struct vdev *virtio_console_create(struct stage2 *mem, struct chr_backend *chr);
+struct vdev *virtio_blk_create(struct stage2 *mem, struct blk_backend *blk);
+struct vdev *virtio_rng_create(struct stage2 *mem, struct entropy_backend *rng);
+struct vdev *ns16550_create(struct chr_backend *chr); /* vdev/ns16550.c; reg-shift 0, one-byte registers */
+/* The words that begin the virtio-mmio register window, for the guest's device tree: 0x1000 bytes. */
+#define VIRTIO_MMIO_SIZE 0x1000
