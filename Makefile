@@ -125,3 +125,7 @@ unit-run:
 	@ci/unit $(UNIT_BINS)
 
 -include $(shell find build/unit/obj -name '*.d' 2>/dev/null)
+
+# For scripts: make print-HYP_CFLAGS
+print-%:
+	@echo '$($*)'
