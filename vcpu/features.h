@@ -9,3 +9,5 @@ struct platform;
 void features_probe(const struct platform *p);
 /* Extensions that a guest has, space separated, in the device tree's spelling: "i m a f d c ..." */
 const char *vcpu_isa(void);
+/* Sets what the guest's hardware state enables, to match vcpu_isa(). */
+void features_apply(struct guest *g);

@@ -34,17 +34,17 @@ enum { /* vcpu->requests: work for the exit boundary */
 };
 
 struct vcpu {
-    /* Known to assembly; vcpu/offsets.c checks. */
+    /* Known to assembly: vcpu/offsets.h. */
     uint64_t gpr[32];       /* x0..x31; [0] is unused */
     uint64_t pc;            /* slow path: sepc at the exit, to be returned to */
-    uint64_t sstatus;       /* slow path: the hypervisor's sstatus with SPP, FS of the guest */
-    uint64_t hstatus;
     uint64_t stack_top;     /* the thread's stack, empty at an exit */
+    struct hart *hart;      /* on which it is loaded: becomes tp at an exit */
     uint64_t exits[EXIT_CAUSES];
 
     /* Of the current exit, read before anything can trap again. */
     struct { uint64_t cause, tval, htval, htinst; } exit;
 
+    uint64_t sstatus, hstatus; /* what sret needs: SPP, SPV, SPVP; valid when not loaded */
     /* VS CSRs: valid when not loaded. */
     struct vcpu_csrs {
         uint64_t vsstatus, vsie, vstvec, vsscratch, vsepc, vscause, vstval, vsatp, hvip;
@@ -52,6 +52,7 @@ struct vcpu {
     } csr;
     uint64_t fpr[32];
     uint32_t fcsr;
+    int fp_hart;            /* whose FP registers may still be its own; see hart->fp_owner */
     uint16_t index;         /* 0..: position in guest->vcpu */
     uint64_t hartid;        /* what the guest calls it */
     struct guest *guest;
@@ -65,6 +66,8 @@ struct vcpu {
     atomic_bool parked;
     bool in_wfi;                /* blocked in WFI or an HSM retentive suspend */
     _Atomic uint32_t hsm;       /* enum hsm_state */
+    atomic_bool start_ready; /* start_pc and start_arg are set */
+    uint8_t exit_length;    /* of the instruction that exited, for EXIT_ADVANCE */
     uint64_t start_pc, start_arg; /* of HSM start or non-retentive resume: a0 = hartid, a1 = arg */
     struct timer timer;         /* wakes it for vstimecmp, or is its timer without Sstc */
     uint64_t wake_at;           /* guest time of its next timer event without Sstc */
@@ -95,6 +98,7 @@ struct guest {
     uint64_t henvcfg, hstateen0;
     bool sstc;              /* the guest has Sstc (host has it, and it is not switched off) */
     bool force_decode;      /* test: treat htinst as 0 */
+    uint16_t last_vcpu[HART_MAX]; /* hart n ran vCPU last_vcpu[n] - 1 of this guest last; 0: none */
     const char *name;
     const struct guest_ops *ops;
 };

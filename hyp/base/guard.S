@@ -17,6 +17,13 @@
 
         .text
 
+// A trap in HS-mode overwrites what the guest's exit left in these, which is still needed.
+        .macro  SAVE_EXIT
+        csrr    t4, CSR_SEPC
+        csrr    t5, CSR_SSTATUS
+        csrr    t6, CSR_HSTATUS
+        .endm
+
 // bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fault *fault)
         .macro  LOAD load, store
 2:      \load   t0, (a0)
@@ -29,6 +36,7 @@
         .globl  arch_guest_load
         .type   arch_guest_load, @function
 arch_guest_load:
+        SAVE_EXIT
         li      t0, 4
         beq     a2, t0, 4f
         bgtu    a2, t0, 8f
@@ -44,6 +52,7 @@ arch_guest_load:
         .globl  arch_guest_fetch16
         .type   arch_guest_fetch16, @function
 arch_guest_fetch16:
+        SAVE_EXIT
         mv      a3, a2
         LOAD    hlvx.hu, sh
         .size   arch_guest_fetch16, . - arch_guest_fetch16
@@ -58,6 +67,9 @@ guard_fault:
         sd      t1, 8(a3)
         sd      t2, 16(a3)
         sd      t3, 24(a3)
+        csrw    CSR_SEPC, t4
+        csrw    CSR_SSTATUS, t5
+        csrw    CSR_HSTATUS, t6
 guard_false:
         li      a0, 0
         ret

@@ -28,16 +28,18 @@ struct hart {
     atomic_bool online;
     struct thread *current;
     struct thread *idle;
+    struct thread *switched_from; /* during a switch: whose stack is being left */
 
     struct spinlock runq_lock;  /* guards what follows, to the next comment */
     struct list runq;           /* ready threads, by virtual run time */
     unsigned runq_length;
     uint64_t min_vruntime;
 
-    struct list timers;         /* this hart's own, by time */
+    struct spinlock timer_lock; /* guards timers */
+    struct list timers;         /* set on this hart, by time */
     uint64_t slice_end;         /* host time, UINT64_MAX: none */
     uint64_t timer_armed;       /* host time programmed, UINT64_MAX: none */
-    bool resched;
+    bool resched;               /* look at the run queue before going on */
 
     atomic_ulong requests;      /* HART_REQ_*, set by others, then an IPI */
     _Atomic(struct xcall *) xcall[HART_MAX]; /* one slot for each calling hart */
@@ -47,7 +49,7 @@ struct hart {
     uint8_t lock_ranks[16];
 };
 
-enum { HART_REQ_RESCHED = 1, HART_REQ_XCALL = 2, HART_REQ_KICK = 4, HART_REQ_TIMER = 8 };
+enum { HART_REQ_RESCHED = 1, HART_REQ_XCALL = 2, HART_REQ_KICK = 4 };
 
 extern struct hart *harts[HART_MAX];
 extern unsigned hart_count;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Timers of the hypervisor, in host time (the time CSR). Each lives on the hart that set it; the
 // function runs on that hart at its next exit boundary or idle round after the time, no lock held.
-// Lock rank: none (a timer is only touched on its hart; timer_cancel from elsewhere goes by xcall).
+// A timer is set and cancelled by one thread at a time, on whatever hart that runs.
+// Lock rank: LOCK_RUNQUEUE (internal, never with the run queue's).
 #pragma once
 #include "base/list.h"
 

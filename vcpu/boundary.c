@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vcpu/boundary.h"
+
+#include "base/log.h"
+#include "sched/irq.h"
+#include "vcpu/load.h"
+#include "vcpu/sbi/hsm.h"
+
+NORETURN void vcpu_enter(struct vcpu *v); /* switch.S */
+
+/* Only interrupts with Sstc come this way: without, the timer raises VSTIP. */
+void boundary_timer_fired(struct timer *t)
+{
+    struct vcpu *v = CONTAINER_OF(t, struct vcpu, timer);
+
+    if (v->guest->sstc)
+        thread_wake(&v->thread);
+    else
+        vcpu_irq_set(v, HVIP_VSTIP, true);
+}
+
+bool boundary_irq_pending(void)
+{
+    return csr_read(CSR_VSIP) & csr_read(CSR_VSIE);
+}
+
+/* Off the hart until something is asked of it; with Sstc its comparator can't fire then, so a timer
+ * of ours stands in for it. */
+static void wait_for_interrupt(struct vcpu *v)
+{
+    if (v->guest->sstc) {
+        uint64_t when = csr_read(CSR_VSTIMECMP);
+
+        if (when != UINT64_MAX && csr_read(CSR_VSIE) & BIT(IRQ_STI))
+            timer_set(&v->timer, when - v->guest->time_delta);
+    }
+    thread_block();
+    if (v->guest->sstc)
+        timer_cancel(&v->timer);
+}
+
+static void park(struct vcpu *v)
+{
+    load_unload(v);
+    atomic_store(&v->parked, true);
+    while (atomic_load(&v->requests) & VCPU_REQ_PARK)
+        thread_block();
+}
+
+static void begin(struct vcpu *v)
+{
+    load_unload(v);
+    v->csr.vsatp = 0;
+    v->csr.vsstatus &= ~(uint64_t)SSTATUS_SIE;
+    v->csr.vsie = 0;
+    v->csr.hvip = 0;
+    v->csr.vstimecmp = UINT64_MAX;
+    v->sstatus |= SSTATUS_SPP;
+    v->hstatus |= HSTATUS_SPVP;
+    v->gpr[10] = v->hartid;
+    v->gpr[11] = v->start_arg;
+    v->pc = v->start_pc;
+    v->in_wfi = false;
+    atomic_store(&v->irq_edge, 0);
+    atomic_store(&v->start_ready, false);
+    atomic_store(&v->hsm, HSM_STARTED);
+}
+
+/* What others asked for. */
+static void answer(struct vcpu *v)
+{
+    uint64_t asked = atomic_fetch_and(&v->requests, (uint64_t)VCPU_REQ_PARK);
+
+    if (asked & VCPU_REQ_IRQ)
+        load_sync_irq(v);
+    if (asked & VCPU_REQ_FENCE)
+        arch_hfence_vvma_all();
+    if (asked & VCPU_REQ_FENCE_I)
+        arch_fence_i();
+}
+
+void boundary_pass(struct vcpu *v)
+{
+    for (;;) {
+        uint64_t requests = atomic_load(&v->requests);
+        uint32_t hsm = atomic_load(&v->hsm);
+
+        if (requests & VCPU_REQ_PARK) {
+            park(v);
+            continue;
+        }
+        if (hsm == HSM_START_PENDING && atomic_load(&v->start_ready)) {
+            begin(v);
+            continue;
+        }
+        if (hsm != HSM_STARTED && hsm != HSM_SUSPENDED) {
+            load_unload(v);
+            thread_block();
+            continue;
+        }
+        if (atomic_load(&v->loaded_hart) < 0)
+            load_vcpu(v);
+        if (requests)
+            answer(v);
+        if (hsm == HSM_SUSPENDED || v->in_wfi) {
+            if (!boundary_irq_pending()) {
+                wait_for_interrupt(v);
+                continue;
+            }
+            v->in_wfi = false;
+            if (hsm == HSM_SUSPENDED && !hsm_resume(v))
+                continue;
+        }
+        if (this_hart()->resched) {
+            sched_resched();
+            continue;
+        }
+        if (!atomic_load(&v->requests))
+            break;
+    }
+    /* Alone on its hart, it may wait there: WFI traps only when somebody else wants the hart. */
+    if (this_hart()->runq_length)
+        csr_set(CSR_HSTATUS, HSTATUS_VTW);
+    else
+        csr_clear(CSR_HSTATUS, HSTATUS_VTW);
+}
+
+void boundary_first_entry(void *vcpu)
+{
+    struct vcpu *v = vcpu;
+
+    boundary_pass(v);
+    vcpu_enter(v);
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The exit boundary: the only place where a vCPU waits, parks, changes hart or starts. Between the
+// verdict of a handler and the return to the guest, with everything of the vCPU in struct vcpu.
+// Lock rank: none held. Callers: exit.c, thread and timer set-up in vcpu.c.
+#pragma once
+#include "vcpu/vcpu.h"
+
+/* Returns when the vCPU is loaded here and may enter the guest. */
+void boundary_pass(struct vcpu *v);
+/* First code of a vCPU's thread; never returns. */
+void boundary_first_entry(void *vcpu);
+void boundary_timer_fired(struct timer *t);
+/* Whether an interrupt is pending and enabled for the guest (as WFI sees it). Loaded only. */
+bool boundary_irq_pending(void);

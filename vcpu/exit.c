@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vcpu/exit.h"
+
+#include "base/log.h"
+#include "sched/irq.h"
+#include "vcpu/boundary.h"
+#include "vcpu/fault.h"
+#include "vcpu/report.h"
+#include "vcpu/sbi/sbi.h"
+#include "vcpu/virtual.h"
+
+#define INTERRUPT 32 /* rows from here on: interrupts */
+
+void exit_slow(struct vcpu *v);
+void exit_slow_call(struct vcpu *v, enum exit_result verdict);
+
+static bool costs;
+
+static enum exit_result exit_interrupt(struct vcpu *v)
+{
+    (void)v;
+    irq_poll();
+    return EXIT_RESUME;
+}
+
+static enum exit_result exit_unexpected(struct vcpu *v)
+{
+    return exit_crash(v, "an exit that no guest should be able to cause");
+}
+
+static enum exit_result exit_ecall(struct vcpu *v)
+{
+    return sbi_dispatch_slow(v);
+}
+
+static const struct {
+    enum exit_result (*handle)(struct vcpu *v);
+    const char *name;
+} exit_table[EXIT_CAUSES] = {
+    [CAUSE_FETCH_ACCESS] = {exit_access_fault, "fetch-access"},
+    [CAUSE_LOAD_ACCESS] = {exit_access_fault, "load-access"},
+    [CAUSE_STORE_ACCESS] = {exit_access_fault, "store-access"},
+    [CAUSE_ILLEGAL] = {exit_reflect, "illegal"},
+    [CAUSE_BREAKPOINT] = {exit_reflect, "breakpoint"},
+    [CAUSE_ECALL_VS] = {exit_ecall, "sbi"},
+    [CAUSE_FETCH_GUEST_PAGE_FAULT] = {exit_guest_page_fault, "fetch-guest-page"},
+    [CAUSE_LOAD_GUEST_PAGE_FAULT] = {exit_guest_page_fault, "load-guest-page"},
+    [CAUSE_STORE_GUEST_PAGE_FAULT] = {exit_guest_page_fault, "store-guest-page"},
+    [CAUSE_VIRTUAL_INSTRUCTION] = {exit_virtual_instruction, "virtual-instruction"},
+    [INTERRUPT + IRQ_SSI] = {exit_interrupt, "ipi"},
+    [INTERRUPT + IRQ_STI] = {exit_interrupt, "timer"},
+    [INTERRUPT + IRQ_SEI] = {exit_interrupt, "external"},
+};
+
+const char *exit_cause_name(unsigned index)
+{
+    return index < EXIT_CAUSES && exit_table[index].name ? exit_table[index].name : "other";
+}
+
+void exit_set_costs(bool on)
+{
+    costs = on;
+}
+
+/* Applies a verdict, then does what the exit boundary asks. EXIT_RESUME, EXIT_INJECT: pc is right. */
+static inline void finish(struct vcpu *v, enum exit_result verdict)
+{
+    if (verdict == EXIT_ADVANCE)
+        v->pc += v->exit_length;
+    else if (verdict == EXIT_STOP)
+        atomic_store(&v->hsm, HSM_STOPPED); /* until the VM manager resets or destroys it */
+    if (verdict >= EXIT_BLOCK ||
+        atomic_load_explicit(&v->requests, memory_order_relaxed) || this_hart()->resched)
+        boundary_pass(v);
+}
+
+/* From switch.S, everything saved: any exit but a fast SBI call. */
+void exit_slow(struct vcpu *v)
+{
+    uint64_t cause = csr_read(CSR_SCAUSE);
+    unsigned row = (unsigned)(cause & 31) | (cause >> 63 ? INTERRUPT : 0);
+    uint64_t before = costs ? csr_read(CSR_INSTRET) : 0;
+    enum exit_result (*handle)(struct vcpu *) = exit_table[row].handle;
+
+    v->exit.cause = cause;
+    v->exit.tval = csr_read(CSR_STVAL);
+    v->exit.htval = csr_read(CSR_HTVAL);
+    v->exit.htinst = csr_read(CSR_HTINST);
+    v->exits[row]++;
+    if (!handle || (cause << 1) >= 64)
+        handle = exit_unexpected;
+    enum exit_result verdict = handle(v);
+
+    if (before)
+        v->exits_cost[row] += csr_read(CSR_INSTRET) - before;
+    finish(v, verdict);
+}
+
+/* From switch.S: sbi_dispatch could not finish on the fast path. */
+void exit_slow_call(struct vcpu *v, enum exit_result verdict)
+{
+    if (verdict == EXIT_SLOW)
+        verdict = sbi_dispatch_slow(v);
+    finish(v, verdict);
+}
+
+enum exit_result exit_crash(struct vcpu *v, const char *what)
+{
+    v->stop_reason = what;
+    report_guest_fault(v, what);
+    v->guest->ops->event(v->guest, GUEST_CRASHED, 0);
+    return EXIT_STOP;
+}

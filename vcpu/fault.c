@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vcpu/fault.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "vcpu/insn.h"
+
+/* RAM that the guest touched first, by itself or through its page tables. */
+static enum exit_result populate(struct vcpu *v, gpa_t g, bool write)
+{
+    switch (stage2_populate(&v->guest->s2, g, write)) {
+    case 0:
+        return EXIT_RESUME;
+    case -ENOMEM:
+        return exit_crash(v, "the host has no memory left for this VM's RAM");
+    default:
+        return exit_crash(v, "guest RAM that cannot be made present");
+    }
+}
+
+bool fault_fetch(struct vcpu *v, uint32_t *raw)
+{
+    struct arch_fault fault;
+    uint16_t low, high = 0;
+
+    if (!arch_guest_fetch16(v->pc, &low, &fault))
+        return false;
+    if ((low & 3) == 3 && !arch_guest_fetch16(v->pc + 2, &high, &fault))
+        return false;
+    *raw = low | (uint32_t)high << 16;
+    return true;
+}
+
+/* What the guest tried: from htinst, or by reading the instruction. -EAGAIN: run it again (its page
+ * went away between the fault and our look). */
+static int decode(struct vcpu *v, struct insn *in)
+{
+    uint32_t raw;
+
+    if (v->exit.htinst && !v->guest->force_decode)
+        return insn_decode_htinst(v->exit.htinst, in);
+    if (!fault_fetch(v, &raw))
+        return -EAGAIN;
+    return insn_decode(raw, in);
+}
+
+static enum exit_result access_device(struct vcpu *v, gpa_t g)
+{
+    bool write = v->exit.cause == CAUSE_STORE_GUEST_PAGE_FAULT;
+    struct mmio_access a;
+    struct insn in;
+    int error = decode(v, &in);
+
+    if (error == -EAGAIN)
+        return EXIT_RESUME;
+    if (error || in.kind != (write ? INSN_STORE : INSN_LOAD)) {
+        /* Atomics, FP and vector accesses to devices: no bus carries them, so an access fault. */
+        if (!error && bus_find(&v->guest->bus, g)) {
+            vcpu_inject(v, write ? CAUSE_STORE_ACCESS : CAUSE_LOAD_ACCESS, v->exit.tval);
+            return EXIT_INJECT;
+        }
+        return exit_crash(v, error ? "a device access by an instruction that cannot be decoded"
+                                   : "an access to an address where nothing is");
+    }
+    a.gpa = gpa(g.v - in.offset);
+    a.width = in.width;
+    a.write = write;
+    a.vcpu = v->index;
+    a.value = write ? insn_store_value(&in, in.rs2 ? v->gpr[in.rs2] : 0) : 0;
+    switch (bus_access(&v->guest->bus, &a)) {
+    case MMIO_OK:
+        break;
+    case MMIO_RETRY:
+        return EXIT_BLOCK;
+    default:
+        return exit_crash(v, "an access to an address where nothing is");
+    }
+    if (!write && in.rd)
+        v->gpr[in.rd] = insn_load_value(&in, a.value);
+    v->exit_length = in.length;
+    return EXIT_ADVANCE;
+}
+
+/* The faulting guest physical address; htval may be 0 on harts without Shtvala. */
+static bool fault_gpa(struct vcpu *v, gpa_t *out)
+{
+    struct vs_step steps[5];
+    int result;
+
+    if (v->exit.htval) {
+        *out = gpa(v->exit.htval << 2 | (v->exit.tval & 3));
+        return true;
+    }
+    vcpu_walk_vs(&v->guest->s2, csr_read(CSR_VSATP), gva(v->exit.tval), steps, out, &result);
+    return result == 0;
+}
+
+enum exit_result exit_guest_page_fault(struct vcpu *v)
+{
+    uint64_t htinst = v->exit.htinst;
+    gpa_t g;
+
+    if (!fault_gpa(v, &g))
+        return EXIT_RESUME; /* the tables changed under the walk: the guest's own fault, or none */
+    if (stage2_find_ram(&v->guest->s2, g))
+        return populate(v, g, v->exit.cause == CAUSE_STORE_GUEST_PAGE_FAULT ||
+                                  insn_htinst_is_pt_write(htinst));
+    if (insn_htinst_is_pt_read(htinst) || insn_htinst_is_pt_write(htinst)) {
+        /* Its page tables lie where no RAM is: the access fault that a machine would give. */
+        vcpu_inject(v, v->exit.cause - CAUSE_FETCH_GUEST_PAGE_FAULT == 0 ? CAUSE_FETCH_ACCESS
+                       : v->exit.cause == CAUSE_LOAD_GUEST_PAGE_FAULT    ? CAUSE_LOAD_ACCESS
+                                                                         : CAUSE_STORE_ACCESS,
+                    v->exit.tval);
+        return EXIT_INJECT;
+    }
+    if (v->exit.cause == CAUSE_FETCH_GUEST_PAGE_FAULT)
+        return exit_crash(v, "a jump to an address where no RAM is");
+    return access_device(v, g);
+}
+
+enum exit_result exit_access_fault(struct vcpu *v)
+{
+    vcpu_inject(v, v->exit.cause, v->exit.tval);
+    return EXIT_INJECT;
+}
+
+enum exit_result exit_reflect(struct vcpu *v)
+{
+    vcpu_inject(v, v->exit.cause, v->exit.tval);
+    return EXIT_INJECT;
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The floating-point registers, which the hypervisor itself never uses. Callers: load.c.
+#pragma once
+#include <stdint.h>
+
+void fpu_load(const uint64_t fpr[32], uint32_t fcsr);
+uint32_t fpu_save(uint64_t fpr[32]); /* returns fcsr */

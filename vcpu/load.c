@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vcpu/load.h"
+
+#include "vcpu/features.h"
+#include "vcpu/fpu.h"
+
+/* Everything a machine's S-mode would take itself goes to the guest without an exit. */
+#define DELEGATED_EXCEPTIONS \
+    (BIT(CAUSE_FETCH_MISALIGNED) | BIT(CAUSE_FETCH_ACCESS) | BIT(CAUSE_ILLEGAL) | \
+     BIT(CAUSE_BREAKPOINT) | BIT(CAUSE_LOAD_MISALIGNED) | BIT(CAUSE_LOAD_ACCESS) | \
+     BIT(CAUSE_STORE_MISALIGNED) | BIT(CAUSE_STORE_ACCESS) | BIT(CAUSE_ECALL_U) | \
+     BIT(CAUSE_FETCH_PAGE_FAULT) | BIT(CAUSE_LOAD_PAGE_FAULT) | BIT(CAUSE_STORE_PAGE_FAULT) | \
+     BIT(CAUSE_SOFTWARE_CHECK))
+
+void load_hart_init(void)
+{
+    csr_write(CSR_HEDELEG, DELEGATED_EXCEPTIONS);
+    csr_write(CSR_HIDELEG, BIT(IRQ_VSSI) | BIT(IRQ_VSTI) | BIT(IRQ_VSEI));
+    csr_write(CSR_HCOUNTEREN, COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR);
+    csr_write(CSR_HVIP, 0);
+    csr_write(CSR_HGATP, 0);
+    csr_write(CSR_HGEIE, 0);
+    arch_hfence_gvma_all();
+}
+
+/* Privileged architecture, "Two-Stage Address Translation": no walk may mix one guest's vsatp with another's hgatp. */
+static void load_translation(struct vcpu *v)
+{
+    struct hart *h = this_hart();
+    struct guest *g = v->guest;
+
+    csr_write(CSR_VSATP, 0);
+    csr_write(CSR_HGATP, vmid_load(&g->s2));
+    /* Entries here may be of a sibling vCPU, or of this one before it fenced on another hart. */
+    if (v->last_hart != (int)h->index || g->last_vcpu[h->index] != v->index + 1)
+        arch_hfence_vvma_all();
+    v->last_hart = (int)h->index;
+    g->last_vcpu[h->index] = (uint16_t)(v->index + 1);
+    csr_write(CSR_VSATP, v->csr.vsatp);
+}
+
+static void load_fp(struct vcpu *v)
+{
+    struct hart *h = this_hart();
+
+    if (h->fp_owner == v && v->fp_hart == (int)h->index)
+        return;
+    csr_set(CSR_SSTATUS, SSTATUS_FS_INITIAL);
+    fpu_load(v->fpr, v->fcsr);
+    h->fp_owner = v;
+    v->fp_hart = (int)h->index;
+}
+
+void load_vcpu(struct vcpu *v)
+{
+    struct hart *h = this_hart();
+    const struct vcpu_csrs *c = &v->csr;
+
+    load_translation(v);
+    csr_write(CSR_VSSTATUS, c->vsstatus);
+    csr_write(CSR_VSIE, c->vsie);
+    csr_write(CSR_VSTVEC, c->vstvec);
+    csr_write(CSR_VSSCRATCH, c->vsscratch);
+    csr_write(CSR_VSEPC, c->vsepc);
+    csr_write(CSR_VSCAUSE, c->vscause);
+    csr_write(CSR_VSTVAL, c->vstval);
+    csr_write(CSR_HVIP, c->hvip);
+    csr_write(CSR_SCOUNTEREN, c->scounteren);
+    csr_write(CSR_SENVCFG, c->senvcfg);
+    csr_write(CSR_HENVCFG, v->guest->henvcfg);
+    csr_write(CSR_HTIMEDELTA, v->guest->time_delta);
+    if (v->guest->sstc)
+        csr_write(CSR_VSTIMECMP, c->vstimecmp);
+    if (vcpu_features.stateen) {
+        csr_write(CSR_HSTATEEN0, v->guest->hstateen0);
+        csr_write(CSR_SSTATEEN0, c->sstateen0);
+    }
+    load_fp(v);
+    csr_write(CSR_SSTATUS, v->sstatus);
+    csr_write(CSR_HSTATUS, v->hstatus);
+    h->vcpu = v;
+    v->hart = h;
+    atomic_store(&v->loaded_hart, (int)h->index);
+    load_sync_irq(v);
+}
+
+void load_unload(struct vcpu *v)
+{
+    struct hart *h = this_hart();
+    struct vcpu_csrs *c = &v->csr;
+
+    if (atomic_load_explicit(&v->loaded_hart, memory_order_relaxed) < 0)
+        return;
+    v->sstatus = csr_read(CSR_SSTATUS);
+    v->hstatus = csr_read(CSR_HSTATUS);
+    c->vsstatus = csr_read(CSR_VSSTATUS);
+    c->vsie = csr_read(CSR_VSIE);
+    c->vstvec = csr_read(CSR_VSTVEC);
+    c->vsscratch = csr_read(CSR_VSSCRATCH);
+    c->vsepc = csr_read(CSR_VSEPC);
+    c->vscause = csr_read(CSR_VSCAUSE);
+    c->vstval = csr_read(CSR_VSTVAL);
+    c->vsatp = csr_read(CSR_VSATP);
+    c->hvip = csr_read(CSR_HVIP);
+    c->scounteren = csr_read(CSR_SCOUNTEREN);
+    c->senvcfg = csr_read(CSR_SENVCFG);
+    if (v->guest->sstc) {
+        c->vstimecmp = csr_read(CSR_VSTIMECMP);
+        csr_write(CSR_VSTIMECMP, UINT64_MAX); /* nothing of it may fire for the next */
+    }
+    if (vcpu_features.stateen)
+        c->sstateen0 = csr_read(CSR_SSTATEEN0);
+    if ((v->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY) {
+        v->fcsr = fpu_save(v->fpr);
+        v->sstatus = (v->sstatus & ~(uint64_t)SSTATUS_FS) | SSTATUS_FS_CLEAN;
+    }
+    h->vcpu = 0;
+    atomic_store(&v->loaded_hart, -1);
+}
+
+void load_sync_irq(struct vcpu *v)
+{
+    uint64_t edge = atomic_exchange(&v->irq_edge, 0);
+    uint64_t hvip = csr_read(CSR_HVIP);
+    uint64_t wanted = (hvip & HVIP_VSSIP) | edge | atomic_load(&v->irq_level);
+
+    if (hvip != wanted)
+        csr_write(CSR_HVIP, wanted);
+}
+
+void load_forget_fp(struct vcpu *v)
+{
+    for (unsigned i = 0; i < hart_count; i++)
+        if (harts[i]->fp_owner == v)
+            harts[i]->fp_owner = 0;
+}
+
+void load_switch_in(struct thread *t)
+{
+    struct vcpu *v = CONTAINER_OF(t, struct vcpu, thread);
+
+    if (!(atomic_load(&v->requests) & VCPU_REQ_PARK))
+        load_vcpu(v);
+}
+
+void load_switch_out(struct thread *t)
+{
+    load_unload(CONTAINER_OF(t, struct vcpu, thread));
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vcpu/virtual.h"
+
+#include "vcpu/boundary.h"
+#include "vcpu/fault.h"
+#include "vcpu/insn.h"
+
+#define INSN_WFI_WORD 0x10500073u
+
+/* A CSR that the guest may use and the hart does not give it: one row each. */
+struct csr_row {
+    uint16_t number;
+    bool (*read)(struct vcpu *v, uint64_t *value);
+    bool (*write)(struct vcpu *v, uint64_t value);
+};
+
+/* Hosts that cannot hand the time CSR to guests (hcounteren.TM is WARL). */
+static bool read_time(struct vcpu *v, uint64_t *value)
+{
+    *value = arch_time() + v->guest->time_delta;
+    return true;
+}
+static bool read_cycle(struct vcpu *v, uint64_t *value)
+{
+    (void)v;
+    return arch_csr_probe(CSR_CYCLE, value);
+}
+static bool read_instret(struct vcpu *v, uint64_t *value)
+{
+    (void)v;
+    return arch_csr_probe(CSR_INSTRET, value);
+}
+
+static const struct csr_row csr_rows[] = {
+    {CSR_CYCLE, read_cycle, 0},
+    {CSR_TIME, read_time, 0},
+    {CSR_INSTRET, read_instret, 0},
+};
+
+/* User mode sees a counter only when the guest's scounteren lets it. */
+static bool csr_allowed(const struct insn *in)
+{
+    return csr_read(CSR_SSTATUS) & SSTATUS_SPP || csr_read(CSR_SCOUNTEREN) & BIT(in->csr & 31);
+}
+
+static bool access_csr(struct vcpu *v, const struct insn *in)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(csr_rows); i++) {
+        const struct csr_row *row = &csr_rows[i];
+        uint64_t old = 0, operand;
+
+        if (row->number != in->csr)
+            continue;
+        if (!csr_allowed(in) || (insn_csr_writes(in) && !row->write))
+            return false;
+        if (insn_csr_reads(in) && !row->read(v, &old))
+            return false;
+        if (insn_csr_writes(in)) {
+            operand = in->funct & 4 ? in->rs1 : v->gpr[in->rs1];
+            if ((in->funct & 3) == 2)
+                operand |= old;
+            else if ((in->funct & 3) == 3)
+                operand = old & ~operand;
+            if (!row->write(v, operand))
+                return false;
+        }
+        if (in->rd)
+            v->gpr[in->rd] = old;
+        return true;
+    }
+    return false;
+}
+
+enum exit_result exit_virtual_instruction(struct vcpu *v)
+{
+    uint32_t raw = (uint32_t)v->exit.tval;
+    struct insn in;
+
+    /* stval holds the instruction, or 0 where the hart does not give it. */
+    if (!raw && !fault_fetch(v, &raw))
+        return EXIT_RESUME;
+    v->exit_length = 4;
+    if (raw == INSN_WFI_WORD && csr_read(CSR_SSTATUS) & SSTATUS_SPP) {
+        v->in_wfi = true;
+        v->pc += 4;
+        return EXIT_BLOCK;
+    }
+    if ((raw & 0x7f) == 0x73 && insn_decode(raw, &in) == 0 && in.kind == INSN_CSR &&
+        access_csr(v, &in))
+        return EXIT_ADVANCE;
+    vcpu_inject(v, CAUSE_ILLEGAL, raw);
+    return EXIT_INJECT;
+}
