@@ -37,7 +37,7 @@ bool (*fake_guest_load)(uint64_t gva, void *to, unsigned width, struct arch_faul
 WEAK uint64_t arch_zero_block;
 WEAK uint64_t direct_offset;
 
-static _Thread_local uint8_t held[16];
+static _Thread_local struct spinlock *held[16];
 static _Thread_local unsigned held_count;
 
 void fake_arch_reset(void)
@@ -57,6 +57,13 @@ void fake_arch_reset(void)
     held_count = 0;
 }
 
+/* When a test expects a panic it goes on afterwards, and nothing is left locked. */
+static void release_all(void)
+{
+    while (held_count)
+        atomic_fetch_add(&held[--held_count]->serving, 1);
+}
+
 WEAK void panic(const char *fmt, ...)
 {
     static char line[256];
@@ -65,38 +72,40 @@ WEAK void panic(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    held_count = 0; /* when the test expects the panic it goes on, and holds nothing */
+    release_all();
     mock_assert(0, line, "panic", 0);
     abort();
 }
 
 WEAK void spin_lock(struct spinlock *l)
 {
-    unsigned ticket = atomic_fetch_add(&l->next, 1);
+    unsigned ticket;
 
     if (!l->rank)
         panic("lock without a rank");
-    if (held_count && held[held_count - 1] >= l->rank)
-        panic("lock of rank %u taken while holding rank %u", l->rank, held[held_count - 1]);
-    if (held_count == sizeof(held))
+    if (held_count && held[held_count - 1]->rank >= l->rank)
+        panic("lock of rank %u taken while holding rank %u", l->rank, held[held_count - 1]->rank);
+    if (held_count == sizeof(held) / sizeof(held[0]))
         panic("too many locks held");
+    ticket = atomic_fetch_add(&l->next, 1);
     for (unsigned tries = 0; atomic_load(&l->serving) != ticket; tries++) {
-        if (tries > 50000000)
+        if (tries > 10000000)
             panic("lock of rank %u never comes free", l->rank);
         sched_yield();
     }
-    held[held_count++] = l->rank;
+    held[held_count++] = l;
 }
 
 WEAK void spin_unlock(struct spinlock *l)
 {
     unsigned i = held_count;
 
-    while (i && held[i - 1] != l->rank)
+    while (i && held[i - 1] != l)
         i--;
     if (!i)
         panic("lock of rank %u is not held", l->rank);
-    memmove(&held[i - 1], &held[i], held_count - i);
+    for (; i < held_count; i++)
+        held[i - 1] = held[i];
     held_count--;
     atomic_fetch_add(&l->serving, 1);
 }
@@ -110,7 +119,7 @@ WEAK bool spin_held(const struct spinlock *l)
 unsigned fake_highest_lock(void);
 unsigned fake_highest_lock(void)
 {
-    return held_count ? held[held_count - 1] : 0;
+    return held_count ? held[held_count - 1]->rank : 0;
 }
 
 WEAK void log_write(enum log_level level, const char *fmt, ...)
