@@ -2,11 +2,13 @@
 // VMs: configuration, lifecycle, the list of all.
 //
 // States and who changes them (everything else is refused with -EBUSY and a reason):
-//   OFF -start-> RUNNING -pause-> PAUSED -resume-> RUNNING; RUNNING or PAUSED -stop-> OFF; reset = stop
-//   then start; a guest's own shutdown, reboot, crash are carried out by the VM manager thread, since a vCPU
+//   OFF -start-> RUNNING -pause-> PAUSED -resume-> RUNNING; RUNNING or PAUSED -stop-> OFF; reset =
+//   stop
+//   then start; a guest's own shutdown, reboot, crash are carried out by the VM manager thread,
+//   since a vCPU
 //   cannot wait for itself. CRASHED keeps its memory for inspection until stop, reset or destroy.
-// Invariants: OFF holds no guest frames. All operations may sleep (they wait for vCPUs to park): call them
-// from threads only, no locks held.
+// Invariants: OFF holds no guest frames. All operations may sleep (they wait for vCPUs to park):
+// call them from threads only, no locks held.
 // Lock rank: LOCK_VM for the list. Callers: ctl, boot, the manager itself.
 #pragma once
 #include "vcpu/vcpu.h"
@@ -52,10 +54,17 @@ struct vm {
     uint64_t boots, started_at;
     char end_reason[96];   /* why it is OFF or CRASHED, for people */
     char crash_report[1024];
+    bool busy;             /* an operation is under way; LOCK_VM */
+    _Atomic uint64_t pending; /* a guest's event for the manager: vm_event_pack(); 0: none */
+    uint64_t paused_at;    /* host time */
+    char why[192];         /* of the last operation that failed */
 };
 
 static inline struct vm *guest_to_vm(struct guest *g) { return CONTAINER_OF(g, struct vm, guest); }
 
+/* Errors of all operations: -EBUSY (wrong state, or another operation on this VM is under way),
+ * -ENOMEM, -EINVAL (the configuration cannot work), -ETIMEDOUT (a vCPU did not leave its guest);
+ * *why, never NULL then, says it for people; valid until the next operation on this VM. */
 /* Makes an OFF VM; copies config. -EEXIST (name), -ENOSPC, -ENOMEM, -EINVAL; *why says more. */
 int vm_create(const struct vm_config *config, struct vm **out, const char **why) MUST_CHECK;
 int vm_start(struct vm *vm, const char **why) MUST_CHECK;
@@ -68,10 +77,19 @@ struct vm *vm_find(const char *name);
 /* The list, for iteration: index 0..VM_MAX-1, NULL entries are free. */
 struct vm *vm_at(unsigned index);
 const char *vm_state_name(enum vm_state s);
-/* Starts the manager thread; power_off_when_idle: when no VM runs any more, power off the machine. */
+/* Starts the manager thread, which first starts every VM with config.autostart, then carries out
+ * what guests ask for. power_off_when_idle: when a guest has ended (not: was stopped by a person),
+ * or none could start, and no VM runs or is paused, disks are flushed and the machine powers off
+ * (SRST reason "system failure" when a VM crashed or could not start). */
 int vm_manager_start(bool power_off_when_idle) MUST_CHECK;
+/* Flushes all disks and powers the machine off; comes back (logged) only when the firmware cannot.
+ * failure: the SRST reason is "system failure". From threads only. */
+void vm_machine_off(bool failure);
 
-/* hyp/vm/bundle.c (pure but for the log): checks the FIT's hashes once and calls each() with each VM. -EINVAL with *why. */
+/* hyp/vm/bundle.c (pure but for heap and log): checks the FIT's hashes once and calls each() with
+ * each VM, in the order of the file, after all have been found good. -EINVAL with one line in why;
+ * -ENOMEM; or the first error of each(), which ends it. The names and data in the configuration
+ * point into the FIT. */
 int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const struct vm_config *c),
                 void *ctx, char *why, size_t why_size) MUST_CHECK;
 /* hyp/vm/guest_fdt.c: the tree for the guest, in a heap block of *size bytes; -ENOMEM. */

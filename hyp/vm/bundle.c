@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Reads a bundle: a FIT image whose /trapline node has a node for each VM (docs/bundle.md). Errors
+// are one line that names the VM and the property, and says what to do.
+#include <errno.h>
+#include <libfdt.h>
+#include <string.h>
+
+#include "mem/heap.h"
+#include "vm/fit.h"
+
+struct vm_node {
+    struct fit *f;
+    int images, node;
+    const char *name;
+    struct vm_config *c;
+};
+
+static int take_image(struct vm_node *v, const char *property, const char *name, size_t len,
+                      struct vm_image *out)
+{
+    int node = fdt_subnode_offset_namelen(v->f->tree, v->images, name, (int)len);
+
+    if (node < 0)
+        return fit_fail(v->f, "bundle: vm '%s': %s: there is no image '%.*s' in /images", v->name,
+                        property, (int)min_u64(len, 64), name);
+    int error = fit_find_data(v->f, node, out);
+    if (error)
+        return error;
+    if (!out->size)
+        return fit_fail(v->f, "bundle: vm '%s': %s: image '%s' is empty", v->name, property,
+                        out->name);
+    return 0;
+}
+
+static int parse_vcpus(struct vm_node *v)
+{
+    uint64_t n;
+    int error = fit_get_number(v->f, v->node, "vcpus", &n);
+
+    if (error || n < 1 || n > GUEST_MAX_VCPUS)
+        return fit_fail(v->f, "bundle: vm '%s': vcpus must be one number, 1 to %d", v->name,
+                        GUEST_MAX_VCPUS);
+    v->c->vcpus = (unsigned)n;
+    return 0;
+}
+
+static int parse_memory(struct vm_node *v)
+{
+    uint64_t n;
+    int error = fit_get_number(v->f, v->node, "memory", &n);
+
+    if (error == -ENOENT)
+        return fit_fail(
+            v->f, "bundle: vm '%s': memory is missing: say /bits/ 64 <0x10000000> for 256 MiB",
+            v->name);
+    if (error || !n || !is_aligned(n, PAGE_SIZE) || n > BIT(40))
+        return fit_fail(v->f,
+                        "bundle: vm '%s': memory must be bytes as one 64-bit number, whole 4 KiB "
+                        "pages, at most 1 TiB",
+                        v->name);
+    v->c->memory = n;
+    return 0;
+}
+
+static int parse_kernel(struct vm_node *v)
+{
+    bool bad;
+    const char *s = fit_get_string(v->f, v->node, "kernel", &bad);
+
+    if (!s)
+        return fit_fail(v->f, "bundle: vm '%s': kernel must name one image", v->name);
+    return take_image(v, "kernel", s, strlen(s), &v->c->kernel);
+}
+
+static int parse_initrd(struct vm_node *v)
+{
+    bool bad;
+    const char *s = fit_get_string(v->f, v->node, "initrd", &bad);
+
+    if (bad)
+        return fit_fail(v->f, "bundle: vm '%s': initrd must name one image", v->name);
+    return s ? take_image(v, "initrd", s, strlen(s), &v->c->initrd) : 0;
+}
+
+static int parse_bootargs(struct vm_node *v)
+{
+    bool bad;
+    const char *s = fit_get_string(v->f, v->node, "bootargs", &bad);
+
+    if (bad)
+        return fit_fail(v->f, "bundle: vm '%s': bootargs must be one string", v->name);
+    if (s && strlen(s) >= sizeof(v->c->bootargs))
+        return fit_fail(v->f, "bundle: vm '%s': bootargs has %lu characters, the most is %lu",
+                        v->name, (unsigned long)strlen(s),
+                        (unsigned long)sizeof(v->c->bootargs) - 1);
+    memcpy(v->c->bootargs, s ? s : "", s ? strlen(s) + 1 : 1);
+    return 0;
+}
+
+static int parse_console(struct vm_node *v)
+{
+    bool bad;
+    const char *s = fit_get_string(v->f, v->node, "console", &bad);
+
+    if (bad || (s && strcmp(s, "virtio") && strcmp(s, "uart")))
+        return fit_fail(v->f, "bundle: vm '%s': console must be \"virtio\" or \"uart\"", v->name);
+    v->c->uart_console = s && !strcmp(s, "uart");
+    return 0;
+}
+
+static int parse_autostart(struct vm_node *v)
+{
+    int len;
+
+    v->c->autostart = fdt_getprop(v->f->tree, v->node, "autostart", &len) != NULL;
+    if (v->c->autostart && len)
+        return fit_fail(v->f, "bundle: vm '%s': autostart takes no value: say it, or leave it out",
+                        v->name);
+    return 0;
+}
+
+/* "host" or "host@N" (N decimal, at most three digits). */
+static bool is_host_disk(const char *s, size_t len, unsigned *index)
+{
+    *index = 0;
+    if (len < 4 || memcmp(s, "host", 4))
+        return false;
+    if (len == 4)
+        return true;
+    if (s[4] != '@' || len == 5 || len > 8)
+        return false;
+    for (size_t i = 5; i < len; i++) {
+        if (s[i] < '0' || s[i] > '9')
+            return false;
+        *index = *index * 10 + (unsigned)(s[i] - '0');
+    }
+    return true;
+}
+
+/* One entry of disks: an image's name, "host" or "host@N"; ":ro" behind it makes it read only. */
+static int parse_disk(struct vm_node *v, const char *s)
+{
+    struct vm_disk *d;
+    size_t len = strlen(s);
+
+    if (v->c->disk_count == VM_MAX_DISKS)
+        return fit_fail(v->f, "bundle: vm '%s': disks: more than %d", v->name, VM_MAX_DISKS);
+    d = &v->c->disk[v->c->disk_count++];
+    if (len > 3 && !strcmp(s + len - 3, ":ro")) {
+        d->read_only = true;
+        len -= 3;
+    }
+    if (is_host_disk(s, len, &d->host_index)) {
+        d->kind = VM_DISK_HOST;
+        return 0;
+    }
+    d->kind = VM_DISK_RAM;
+    return take_image(v, "disks", s, len, &d->image);
+}
+
+static int parse_disks(struct vm_node *v)
+{
+    int len, error;
+    const char *s = fdt_getprop(v->f->tree, v->node, "disks", &len);
+
+    if (!s || !len)
+        return 0;
+    if (s[len - 1])
+        return fit_fail(v->f, "bundle: vm '%s': disks must be a list of strings", v->name);
+    for (const char *end = s + len; s < end; s += strlen(s) + 1) {
+        error = parse_disk(v, s);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*parse)(struct vm_node *v);
+} vm_properties[] = {
+    {"vcpus", parse_vcpus},     {"memory", parse_memory},       {"kernel", parse_kernel},
+    {"initrd", parse_initrd},   {"bootargs", parse_bootargs},   {"disks", parse_disks},
+    {"console", parse_console}, {"autostart", parse_autostart},
+};
+
+static bool is_known_property(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(vm_properties); i++)
+        if (!strcmp(name, vm_properties[i].name))
+            return true;
+    return !strcmp(name, "description") || !strcmp(name, "phandle");
+}
+
+/* So that a misspelt property is an error, not a VM without it. */
+static int check_properties(struct vm_node *v)
+{
+    int property;
+
+    fdt_for_each_property_offset(property, v->f->tree, v->node)
+    {
+        const char *name = NULL;
+        if (!fdt_getprop_by_offset(v->f->tree, property, &name, NULL) || !name)
+            return fit_fail(v->f, "bundle: vm '%s': a property is damaged", v->name);
+        if (!is_known_property(name))
+            return fit_fail(v->f,
+                            "bundle: vm '%s': '%.40s' is not known (vcpus, memory, kernel, initrd, "
+                            "bootargs, disks, console, autostart are)",
+                            v->name, name);
+    }
+    return 0;
+}
+
+static int check_name(struct vm_node *v)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-";
+    size_t len = strlen(v->name);
+    int node;
+
+    if (!len || len >= VM_NAME_MAX)
+        return fit_fail(v->f, "bundle: vm '%.40s': a name has 1 to %d characters", v->name,
+                        VM_NAME_MAX - 1);
+    for (const char *p = v->name; *p; p++)
+        if (!strchr(allowed, *p))
+            return fit_fail(v->f, "bundle: vm '%s': a name has letters, digits, and . _ + - only",
+                            v->name);
+    node = fdt_subnode_offset(v->f->tree, fdt_parent_offset(v->f->tree, v->node), v->name);
+    if (node != v->node)
+        return fit_fail(v->f, "bundle: vm '%s': there are two of this name: rename one", v->name);
+    return 0;
+}
+
+static int parse_vm(struct fit *f, int images, int node, struct vm_config *c)
+{
+    struct vm_node v = {
+        .f = f, .images = images, .node = node, .name = fit_node_name(f, node), .c = c};
+    int error;
+
+    memset(c, 0, sizeof(*c));
+    error = check_name(&v);
+    if (!error)
+        error = check_properties(&v);
+    for (unsigned i = 0; !error && i < ARRAY_LEN(vm_properties); i++)
+        error = vm_properties[i].parse(&v);
+    if (!error)
+        memcpy(c->name, v.name, strlen(v.name) + 1);
+    return error;
+}
+
+static int find_nodes(struct fit *f, int *images, int *vms)
+{
+    *images = fdt_path_offset(f->tree, "/images");
+    if (*images < 0)
+        return fit_fail(
+            f, "bundle: no /images node: this is not a FIT image; make one with 'make bundle'");
+    *vms = fdt_path_offset(f->tree, "/trapline");
+    if (*vms < 0)
+        return fit_fail(f,
+                        "bundle: a FIT image without a /trapline node: make it with 'make bundle'");
+    if (fdt_node_check_compatible(f->tree, *vms, "trapline,bundle-1"))
+        return fit_fail(
+            f, "bundle: /trapline: compatible is not \"trapline,bundle-1\": made for another "
+               "version of Trapline?");
+    if (fdt_first_subnode(f->tree, *vms) < 0)
+        return fit_fail(f, "bundle: /trapline has no VMs: add a node for each");
+    return 0;
+}
+
+/* Reads all VMs; each is NULL in the first round, which only looks for errors. */
+static int read_vms(struct fit *f, int images, int vms, struct vm_config *c,
+                    int (*each)(void *ctx, const struct vm_config *c), void *ctx)
+{
+    int node, error;
+    unsigned count = 0;
+
+    fdt_for_each_subnode(node, f->tree, vms)
+    {
+        if (count++ == VM_MAX)
+            return fit_fail(f, "bundle: more than %d VMs", VM_MAX);
+        error = parse_vm(f, images, node, c);
+        if (!error && each) {
+            error = each(ctx, c);
+            if (error)
+                fit_fail(f, "bundle: vm '%s': could not be made (error %d)", c->name, -error);
+        }
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const struct vm_config *c),
+                void *ctx, char *why, size_t why_size)
+{
+    struct fit f = {.tree = fit, .size = size, .why = why, .why_size = why_size};
+    struct vm_config *c = NULL;
+    int images = -1, vms = -1, error;
+
+    if (why_size)
+        why[0] = 0;
+    error = fit_check_file(&f);
+    if (!error)
+        error = find_nodes(&f, &images, &vms);
+    if (!error)
+        error = fit_check_images(&f, images);
+    if (error)
+        return error;
+    c = heap_alloc(sizeof(*c)); /* too large for a thread's stack */
+    if (!c) {
+        fit_fail(&f, "bundle: out of memory");
+        return -ENOMEM;
+    }
+    error = read_vms(&f, images, vms, c, NULL, NULL);
+    if (!error)
+        error = read_vms(&f, images, vms, c, each, ctx);
+    heap_free(c);
+    return error;
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/hash.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "mem/heap.h"
+
+enum { CRC_LANES = 8 };
+#define CRC_POLYNOMIAL 0xEDB88320u
+
+/* table[0] steps the CRC by one byte; table[n] by that byte followed by n zero bytes. So eight
+ * bytes take eight independent look-ups instead of a chain: a kernel of 31 MB is checked at every
+ * boot. */
+static void crc_fill(uint32_t table[CRC_LANES][256])
+{
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t crc = i;
+        for (unsigned bit = 0; bit < 8; bit++)
+            crc = (crc >> 1) ^ ((crc & 1) ? CRC_POLYNOMIAL : 0);
+        table[0][i] = crc;
+    }
+    for (unsigned lane = 1; lane < CRC_LANES; lane++)
+        for (uint32_t i = 0; i < 256; i++)
+            table[lane][i] = (table[lane - 1][i] >> 8) ^ table[0][table[lane - 1][i] & 0xFF];
+}
+
+int hash_crc32(const void *data, size_t len, uint32_t *crc)
+{
+    uint32_t(*table)[256] = heap_alloc(CRC_LANES * sizeof(*table));
+    const uint8_t *p = data;
+    uint32_t c = ~0u;
+
+    if (!table)
+        return -ENOMEM;
+    crc_fill(table);
+    while (len && ((uintptr_t)p & 7)) {
+        c = (c >> 8) ^ table[0][(c ^ *p++) & 0xFF];
+        len--;
+    }
+    for (; len >= 8; len -= 8, p += 8) {
+        uint64_t v;
+        memcpy(&v, __builtin_assume_aligned(p, 8), 8);
+        v ^= c;
+        c = table[7][v & 0xFF] ^ table[6][(v >> 8) & 0xFF] ^ table[5][(v >> 16) & 0xFF] ^
+            table[4][(v >> 24) & 0xFF] ^ table[3][(v >> 32) & 0xFF] ^ table[2][(v >> 40) & 0xFF] ^
+            table[1][(v >> 48) & 0xFF] ^ table[0][v >> 56];
+    }
+    while (len--)
+        c = (c >> 8) ^ table[0][(c ^ *p++) & 0xFF];
+    *crc = ~c;
+    heap_free(table);
+    return 0;
+}
+
+static const uint32_t sha_k[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+static uint32_t sha_rotr(uint32_t x, unsigned n) { return x >> n | x << (32 - n); }
+
+static void sha_block(uint32_t h[8], const uint8_t *p)
+{
+    uint32_t w[64], s[8];
+
+    for (unsigned i = 0; i < 16; i++)
+        w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
+               (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
+    for (unsigned i = 16; i < 64; i++) {
+        uint32_t a = w[i - 15], b = w[i - 2];
+        w[i] = w[i - 16] + (sha_rotr(a, 7) ^ sha_rotr(a, 18) ^ a >> 3) + w[i - 7] +
+               (sha_rotr(b, 17) ^ sha_rotr(b, 19) ^ b >> 10);
+    }
+    memcpy(s, h, sizeof(s));
+    for (unsigned i = 0; i < 64; i++) {
+        uint32_t e = s[4], a = s[0];
+        uint32_t t1 = s[7] + (sha_rotr(e, 6) ^ sha_rotr(e, 11) ^ sha_rotr(e, 25)) +
+                      ((e & s[5]) ^ (~e & s[6])) + sha_k[i] + w[i];
+        uint32_t t2 = (sha_rotr(a, 2) ^ sha_rotr(a, 13) ^ sha_rotr(a, 22)) +
+                      ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
+        memmove(&s[1], &s[0], 7 * sizeof(s[0]));
+        s[4] += t1;
+        s[0] = t1 + t2;
+    }
+    for (unsigned i = 0; i < 8; i++)
+        h[i] += s[i];
+}
+
+void hash_sha256(const void *data, size_t len, uint8_t digest[HASH_SHA256_SIZE])
+{
+    uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    const uint8_t *p = data;
+    uint8_t last[128] = {0};
+    uint64_t bits = (uint64_t)len * 8;
+    size_t rest = len & 63, padded = rest < 56 ? 64 : 128;
+
+    for (size_t n = len / 64; n; n--, p += 64)
+        sha_block(h, p);
+    memcpy(last, p, rest);
+    last[rest] = 0x80;
+    for (unsigned i = 0; i < 8; i++)
+        last[padded - 1 - i] = (uint8_t)(bits >> (8 * i));
+    for (size_t at = 0; at < padded; at += 64)
+        sha_block(h, last + at);
+    for (unsigned i = 0; i < 32; i++)
+        digest[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
+}

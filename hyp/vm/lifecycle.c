@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Start, stop, pause, resume, reset. What waits here are threads that are not vCPUs: they ask the
+// vCPUs to park and poll, giving others the hart in between.
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "boot/options.h"
+#include "mem/frame.h"
+#include "vcpu/exit.h"
+#include "vm/layout.h"
+#include "vm/vm_ops.h"
+
+#define PARK_TIMEOUT_US 5000000
+#define DRAIN_TIMEOUT_US 30000000
+
+static bool all_parked(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->guest.vcpu_count; i++)
+        if (!atomic_load(&vm->guest.vcpu[i]->parked))
+            return false;
+    return true;
+}
+
+static bool devices_idle(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->guest.bus.count; i++)
+        if (vdev_busy(vm->guest.bus.dev[i]))
+            return false;
+    return true;
+}
+
+static bool wait_for(struct vm *vm, bool (*condition)(struct vm *vm), uint64_t timeout_us)
+{
+    uint64_t start = arch_time(), patience = timer_us(timeout_us);
+
+    while (!condition(vm)) {
+        if (arch_time() - start > patience)
+            return false;
+        thread_yield();
+    }
+    return true;
+}
+
+static void unpark_all(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->guest.vcpu_count; i++)
+        vcpu_unpark(vm->guest.vcpu[i]);
+}
+
+static int park_all(struct vm *vm, const char **why)
+{
+    for (unsigned i = 0; i < vm->guest.vcpu_count; i++)
+        vcpu_park(vm->guest.vcpu[i]);
+    if (wait_for(vm, all_parked, PARK_TIMEOUT_US))
+        return 0;
+    return vm_fail(vm, why, -ETIMEDOUT,
+                   "a vCPU does not leave the guest (a defect of Trapline: see log)");
+}
+
+static void reset_devices(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->guest.bus.count; i++) {
+        struct vdev *dev = vm->guest.bus.dev[i];
+        dev->ops->reset(dev);
+    }
+}
+
+/* The last step back from any state: OFF, no guest memory. vCPUs are parked, devices idle. */
+static void release_memory(struct vm *vm)
+{
+    uint64_t counts[FRAME_STATES], left = 0;
+
+    stage2_destroy(&vm->guest.s2);
+    frame_count(vm->guest.id, counts);
+    for (unsigned i = 0; i < FRAME_STATES; i++)
+        left += counts[i];
+    if (left)
+        log_error("%s: %lu frames were not given back (a defect of Trapline)", vm->config.name,
+                  (unsigned long)left);
+}
+
+int vm_start_claimed(struct vm *vm, const char **why)
+{
+    struct guest *g = &vm->guest;
+    gpa_t entry, fdt;
+    int error = stage2_create(&g->s2, g->id, GUEST_RAM_BASE + vm->config.memory);
+
+    if (error)
+        return vm_fail(vm, why, error,
+                       error == -ENOMEM ? "out of memory for its page tables"
+                                        : "memory: more than this machine can translate");
+    error = stage2_add_ram(&g->s2, gpa(GUEST_RAM_BASE), vm->config.memory);
+    if (error)
+        vm_fail(vm, why, error, "memory: its RAM could not be set up (error %d)", -error);
+    else
+        error = vm_load(vm, &entry, &fdt, why);
+    if (error) {
+        release_memory(vm);
+        return error;
+    }
+    reset_devices(vm);
+    for (unsigned i = 0; i < g->vcpu_count; i++) {
+        vcpu_reset(g->vcpu[i]);
+        memset(g->vcpu[i]->exits, 0, sizeof(g->vcpu[i]->exits));
+    }
+    atomic_store(&vm->pending, 0);
+    vm->end_reason[0] = vm->crash_report[0] = 0;
+    vm->started_at = arch_time();
+    g->time_delta = -vm->started_at; /* a machine's clock starts at 0 */
+    vm->boots++;
+    log_info("%s: started: %u vCPU%s, %lu MiB, entry %#lx, device tree %#lx", vm->config.name,
+             g->vcpu_count, g->vcpu_count == 1 ? "" : "s", (unsigned long)(vm->config.memory >> 20),
+             (unsigned long)entry.v, (unsigned long)fdt.v);
+    /* From here on the guest may ask for its end. */
+    atomic_store(&vm->state, VM_RUNNING);
+    unpark_all(vm);
+    error = vcpu_start(g->vcpu[0], entry.v, fdt.v);
+    if (error) {
+        const char *ignored;
+        vm_fail(vm, why, error, "vCPU 0 does not start (error %d)", -error);
+        if (vm_stop_claimed(vm, "could not start", &ignored))
+            log_error("%s: %s", vm->config.name, ignored);
+    }
+    return error;
+}
+
+/* One line, continued when it would be too long for the log: causes that occurred, and how often.
+ * */
+static void log_exits(struct vm *vm)
+{
+    char line[200];
+    uint64_t sum[EXIT_CAUSES] = {0}, total = 0;
+    size_t at;
+
+    for (unsigned i = 0; i < vm->guest.vcpu_count; i++)
+        for (unsigned c = 0; c < EXIT_CAUSES; c++) {
+            sum[c] += vm->guest.vcpu[i]->exits[c];
+            total += vm->guest.vcpu[i]->exits[c];
+        }
+    at = (size_t)fmt_snprintf(line, sizeof(line), "exits total=%lu", (unsigned long)total);
+    for (unsigned c = 0; c < EXIT_CAUSES; c++) {
+        char item[64];
+        int len;
+        if (!sum[c])
+            continue;
+        len =
+            fmt_snprintf(item, sizeof(item), " %s:%lu", exit_cause_name(c), (unsigned long)sum[c]);
+        if (at + (size_t)len >= sizeof(line)) {
+            log_info("%s: %s", vm->config.name, line);
+            at = (size_t)fmt_snprintf(line, sizeof(line), "exits (more)");
+        }
+        at += (size_t)fmt_snprintf(line + at, sizeof(line) - at, "%s", item);
+    }
+    log_info("%s: %s", vm->config.name, line);
+}
+
+static void note_end(struct vm *vm, const char *reason)
+{
+    if (reason != vm->end_reason)
+        fmt_snprintf(vm->end_reason, sizeof(vm->end_reason), "%s", reason);
+    if (boot_option("stats"))
+        log_exits(vm);
+}
+
+int vm_stop_claimed(struct vm *vm, const char *reason, const char **why)
+{
+    enum vm_state was = vm_state(vm);
+    int error = park_all(vm, why);
+
+    if (error) {
+        if (was == VM_RUNNING)
+            unpark_all(vm);
+        return error;
+    }
+    if (!wait_for(vm, devices_idle, DRAIN_TIMEOUT_US)) {
+        /* Its frames are still the target of DMA: keep them. A later stop tries again. */
+        vm_fail(vm, why, -ETIMEDOUT,
+                "a disk request does not end; its memory is kept until it does");
+        fmt_snprintf(vm->end_reason, sizeof(vm->end_reason), "%s", vm->why);
+        atomic_store(&vm->state, VM_CRASHED);
+        return -ETIMEDOUT;
+    }
+    atomic_store(&vm->pending, 0); /* no vCPU runs: nothing newer can come */
+    reset_devices(vm);
+    release_memory(vm);
+    if (was != VM_CRASHED)
+        note_end(vm, reason);
+    atomic_store(&vm->state, VM_OFF);
+    log_info("%s: stopped: %s", vm->config.name, vm->end_reason);
+    return 0;
+}
+
+/* The vCPU that could not go on, for people; its registers are kept too. */
+static void write_crash_report(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->guest.vcpu_count; i++) {
+        const struct vcpu *v = vm->guest.vcpu[i];
+        if (!v->stop_reason)
+            continue;
+        fmt_snprintf(vm->crash_report, sizeof(vm->crash_report),
+                     "vCPU %u: %s; pc %#lx, cause %lu, stval %#lx, htval %#lx, htinst %#lx", i,
+                     v->stop_reason, (unsigned long)v->pc, (unsigned long)v->exit.cause,
+                     (unsigned long)v->exit.tval, (unsigned long)v->exit.htval,
+                     (unsigned long)v->exit.htinst);
+        return;
+    }
+}
+
+void vm_crash_claimed(struct vm *vm, const char *reason)
+{
+    const char *why;
+
+    if (park_all(vm, &why))
+        log_error("%s: %s", vm->config.name, why);
+    atomic_store(&vm->pending, 0);
+    note_end(vm, reason);
+    write_crash_report(vm);
+    atomic_store(&vm->state, VM_CRASHED);
+    log_error("%s: crashed: %s", vm->config.name, vm->end_reason);
+}
+
+int vm_start(struct vm *vm, const char **why)
+{
+    int error = vm_claim(vm, 1u << VM_OFF, why);
+
+    if (error)
+        return error;
+    error = vm_start_claimed(vm, why);
+    vm_release(vm);
+    return error;
+}
+
+int vm_stop(struct vm *vm, const char **why)
+{
+    int error = vm_claim(vm, 1u << VM_RUNNING | 1u << VM_PAUSED | 1u << VM_CRASHED, why);
+
+    if (error)
+        return error;
+    error = vm_stop_claimed(vm, "stopped by command", why);
+    vm_release(vm);
+    return error;
+}
+
+int vm_reset(struct vm *vm, const char **why)
+{
+    int error = vm_claim(vm, 1u << VM_RUNNING | 1u << VM_PAUSED | 1u << VM_CRASHED, why);
+
+    if (error)
+        return error;
+    error = vm_stop_claimed(vm, "reset by command", why);
+    if (!error)
+        error = vm_start_claimed(vm, why);
+    vm_release(vm);
+    return error;
+}
+
+int vm_pause(struct vm *vm, const char **why)
+{
+    int error = vm_claim(vm, 1u << VM_RUNNING, why);
+
+    if (error)
+        return error;
+    error = park_all(vm, why);
+    if (error) {
+        unpark_all(vm);
+    } else {
+        vm->paused_at = arch_time();
+        atomic_store(&vm->state, VM_PAUSED);
+    }
+    vm_release(vm);
+    return error;
+}
+
+int vm_resume(struct vm *vm, const char **why)
+{
+    int error = vm_claim(vm, 1u << VM_PAUSED, why);
+
+    if (error)
+        return error;
+    /* Guest time stood still: it goes on where the last vCPU left it. */
+    vm->guest.time_delta -= arch_time() - vm->paused_at;
+    for (unsigned i = 0; i < vm->guest.vcpu_count && !vm->guest.sstc; i++)
+        vcpu_set_timer(vm->guest.vcpu[i], vm->guest.vcpu[i]->wake_at); /* in host time it moved */
+    atomic_store(&vm->state, VM_RUNNING);
+    unpark_all(vm);
+    vm_release(vm);
+    return 0;
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The VM manager: a thread that carries out what guests ask for (a vCPU cannot wait for itself to
+// park), starts VMs at boot, and powers the machine off when nothing is left to run.
+#include <errno.h>
+
+#include "base/log.h"
+#include "vm/vm_ops.h"
+
+static struct thread *manager;
+static bool off_when_idle;
+static bool any_failed; /* a VM crashed or could not start */
+
+void manager_wake(void)
+{
+    if (manager)
+        thread_wake(manager);
+}
+
+/* An event in one word: never 0. */
+static uint64_t pack(enum guest_event event, uint32_t reason)
+{
+    return (uint64_t)reason << 32 | ((uint64_t)event + 1);
+}
+
+void manager_event(struct guest *g, enum guest_event event, uint32_t reason)
+{
+    uint64_t none = 0;
+
+    /* Several vCPUs may ask: the first decides. */
+    atomic_compare_exchange_strong(&guest_to_vm(g)->pending, &none, pack(event, reason));
+    manager_wake();
+}
+
+/* SBI 3.0, "System Reset Extension", reset reasons. */
+static void describe(char *to, size_t size, const char *what, uint32_t reason)
+{
+    if (reason == VM_SRST_NO_REASON)
+        fmt_snprintf(to, size, "guest %s (no reason given)", what);
+    else if (reason == VM_SRST_SYSTEM_FAILURE)
+        fmt_snprintf(to, size, "guest %s (system failure)", what);
+    else
+        fmt_snprintf(to, size, "guest %s (reason %#x)", what, reason);
+}
+
+static const char *crash_reason(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->guest.vcpu_count; i++)
+        if (vm->guest.vcpu[i]->stop_reason)
+            return vm->guest.vcpu[i]->stop_reason;
+    return "a vCPU cannot go on";
+}
+
+static void restart(struct vm *vm, const char *reason)
+{
+    const char *why;
+
+    if (vm_stop_claimed(vm, reason, &why)) {
+        log_error("%s: cannot restart: %s", vm->config.name, why);
+        any_failed = true;
+    } else if (vm_start_claimed(vm, &why)) {
+        log_error("%s: cannot restart: %s", vm->config.name, why);
+        fmt_snprintf(vm->end_reason, sizeof(vm->end_reason), "%s", why);
+        any_failed = true;
+    }
+}
+
+/* With the VM claimed. */
+static void carry_out(struct vm *vm, enum guest_event event, uint32_t reason)
+{
+    char text[sizeof(vm->end_reason)];
+    const char *why;
+
+    switch (event) {
+    case GUEST_SHUTDOWN:
+        describe(text, sizeof(text), "shut down", reason);
+        if (vm_stop_claimed(vm, text, &why)) {
+            log_error("%s: cannot stop: %s", vm->config.name, why);
+            vm_crash_claimed(vm, why);
+            any_failed = true;
+        }
+        break;
+    case GUEST_REBOOT_COLD:
+    case GUEST_REBOOT_WARM:
+        describe(text, sizeof(text), event == GUEST_REBOOT_COLD ? "rebooted" : "rebooted (warm)",
+                 reason);
+        restart(vm, text);
+        break;
+    case GUEST_CRASHED:
+        vm_crash_claimed(vm, crash_reason(vm));
+        any_failed = true;
+        break;
+    }
+}
+
+/* Whether something was done. */
+static bool look_at(struct vm *vm)
+{
+    uint64_t event;
+
+    if (!atomic_load(&vm->pending))
+        return false;
+    /* When another operation is under way: its end wakes this thread again. */
+    if (vm_claim(vm, 1u << VM_RUNNING | 1u << VM_PAUSED, NULL))
+        return false;
+    event = atomic_exchange(&vm->pending, 0); /* 0: a stop was faster */
+    if (event)
+        carry_out(vm, (enum guest_event)((uint32_t)event - 1), (uint32_t)(event >> 32));
+    vm_release(vm);
+    return event != 0;
+}
+
+static void autostart(void)
+{
+    for (unsigned i = 0; i < VM_MAX; i++) {
+        struct vm *vm = vm_at(i);
+        const char *why;
+        if (!vm || !vm->config.autostart || vm_state(vm) != VM_OFF || !vm_start(vm, &why))
+            continue;
+        log_error("%s: cannot start: %s", vm->config.name, why);
+        any_failed = true;
+    }
+}
+
+static void manager_main(void *arg)
+{
+    bool look_idle = true; /* at first: perhaps none could start */
+
+    (void)arg;
+    autostart();
+    for (;;) {
+        for (unsigned i = 0; i < VM_MAX; i++) {
+            struct vm *vm = vm_at(i);
+            if (vm && look_at(vm))
+                look_idle = true;
+        }
+        if (look_idle && off_when_idle && !vm_any_active())
+            vm_machine_off(any_failed);
+        look_idle = false;
+        thread_block();
+    }
+}
+
+int vm_manager_start(bool power_off_when_idle)
+{
+    off_when_idle = power_off_when_idle;
+    any_failed = false;
+    manager = thread_create("vm-manager", manager_main, NULL);
+    if (!manager)
+        return -ENOMEM;
+    thread_wake(manager);
+    return 0;
+}

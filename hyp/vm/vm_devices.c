@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ctl/console.h"
+#include "drv/drv.h"
+#include "vdev/irqchip/vplic.h"
+#include "vdev/ramdisk.h"
+#include "vdev/virtio/virtio_dev.h"
+#include "vm/layout.h"
+#include "vm/vm_ops.h"
+
+static void set_external(void *owner, unsigned context, bool level)
+{
+    struct vm *vm = owner;
+
+    if (context < vm->guest.vcpu_count)
+        vcpu_irq_set(vm->guest.vcpu[context], HVIP_VSEIP, level);
+}
+
+/* Takes the device (NULL: out of memory): onto the bus, or destroyed. irq 0: none. */
+static int add(struct vm *vm, struct vdev *dev, const char *name, uint64_t base, uint32_t irq)
+{
+    int error;
+
+    if (!dev)
+        return -ENOMEM;
+    fmt_snprintf(dev->name, sizeof(dev->name), "%s", name);
+    dev->base = gpa(base);
+    dev->mem = &vm->guest.s2;
+    if (irq)
+        dev->irq = vplic_line(vm->plic, irq);
+    error = bus_add(&vm->guest.bus, dev);
+    if (error)
+        dev->ops->destroy(dev);
+    return error;
+}
+
+/* The nth virtio device: its place and interrupt follow from n. */
+static int add_virtio(struct vm *vm, struct vdev *dev)
+{
+    unsigned n = vm_virtio_count(vm);
+    char name[16];
+
+    fmt_snprintf(name, sizeof(name), "virtio%u", n);
+    return add(vm, dev, name, GUEST_VIRTIO_BASE + (uint64_t)n * VIRTIO_MMIO_SIZE,
+               GUEST_VIRTIO_IRQ + n);
+}
+
+unsigned vm_virtio_count(const struct vm *vm)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < vm->guest.bus.count; i++)
+        n += vm->guest.bus.dev[i]->base.v >= GUEST_VIRTIO_BASE;
+    return n;
+}
+
+static int open_disk(struct vm *vm, unsigned n, const char **why)
+{
+    const struct vm_disk *d = &vm->config.disk[n];
+
+    if (d->kind == VM_DISK_RAM) {
+        char serial[21];
+        fmt_snprintf(serial, sizeof(serial), "%.16s-%u", vm->config.name, n);
+        vm->disk[n] =
+            ramdisk_create(d->image.data, d->image.size, d->image.size, d->read_only, serial);
+        if (!vm->disk[n])
+            *why = "out of memory";
+        return vm->disk[n] ? 0 : -ENOMEM;
+    }
+    vm->disk[n] = host_disk_open(d->host_index, d->read_only);
+    if (vm->disk[n])
+        return 0;
+    *why = d->host_index >= host_disk_count()
+               ? "disks: the machine has no such host disk (give one, as with DISK=file)"
+               : "disks: another VM has this host disk";
+    return -ENODEV;
+}
+
+static int add_disks(struct vm *vm, const char **why)
+{
+    for (unsigned i = 0; i < vm->config.disk_count; i++) {
+        struct vdev *dev;
+        int error = open_disk(vm, i, why);
+
+        if (error)
+            return error;
+        dev = virtio_blk_create(&vm->guest.s2, vm->disk[i]);
+        if (!dev)
+            vm->disk[i]->close(vm->disk[i]->ctx); /* the device does it from now on */
+        error = add_virtio(vm, dev);
+        if (error) {
+            vm->disk[i] = NULL;
+            *why = "disks: out of memory";
+            return error;
+        }
+    }
+    return 0;
+}
+
+int vm_devices_make(struct vm *vm, const char **why)
+{
+    struct stage2 *s2 = &vm->guest.s2;
+    int error;
+
+    *why = "out of memory";
+    vm->plic = vplic_create(vm->guest.vcpu_count, set_external, vm);
+    error = add(vm, vm->plic, "plic", GUEST_PLIC_BASE, 0);
+    if (error) {
+        vm->plic = NULL;
+        return error;
+    }
+    error = add(vm, ns16550_create(console_backend(vm->console, 1)), "uart0", GUEST_UART_BASE,
+                GUEST_UART_IRQ);
+    if (!error)
+        error = add_virtio(vm, virtio_console_create(s2, console_backend(vm->console, 0)));
+    if (!error)
+        error = add_virtio(vm, virtio_rng_create(s2, &entropy));
+    return error ? error : add_disks(vm, why);
+}
+
+void vm_devices_free(struct vm *vm)
+{
+    /* Last the PLIC, which has the lowest address: the others hold its lines. */
+    while (vm->guest.bus.count) {
+        struct vdev *dev = vm->guest.bus.dev[--vm->guest.bus.count];
+        dev->ops->destroy(dev);
+    }
+    memset(vm->disk, 0, sizeof(vm->disk)); /* their devices have closed them */
+}

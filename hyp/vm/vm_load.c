@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "boot/platform.h"
+#include "drv/drv.h"
+#include "mem/frame.h"
+#include "mem/heap.h"
+#include "vcpu/features.h"
+#include "vm/layout.h"
+#include "vm/vm_ops.h"
+
+/* In pieces that end at 2 MiB of guest memory, so that each is one piece of populated RAM; between
+ * them others may run. */
+static int copy_in(struct vm *vm, gpa_t to, const void *from, uint64_t size, const char *what,
+                   const char **why)
+{
+    const uint8_t *p = from;
+
+    while (size) {
+        uint64_t chunk = min_u64(size, MIB(2) - (to.v & (MIB(2) - 1)));
+        int error = guest_mem_write(&vm->guest.s2, to, p, chunk);
+
+        if (error)
+            return vm_fail(vm, why, error,
+                           "%s while the %s was copied (%lu MiB of memory are free)",
+                           error == -ENOMEM ? "out of memory" : "an error", what,
+                           (unsigned long)(frame_free_count() >> 8));
+        to = gpa_add(to, chunk);
+        p += chunk;
+        size -= chunk;
+        sched_point();
+    }
+    return 0;
+}
+
+static int build_fdt(struct vm *vm, uint64_t initrd, void **fdt, size_t *size)
+{
+    char mmu[sizeof("riscv,") + sizeof(platform.mmu_type)];
+    struct guest_fdt_facts facts = {
+        .config = &vm->config,
+        .isa_extensions = vcpu_isa(),
+        .timebase_hz = platform.timebase_hz,
+        .ram_base = GUEST_RAM_BASE,
+        .initrd_base = initrd,
+        .plic_base = GUEST_PLIC_BASE,
+        .uart_base = GUEST_UART_BASE,
+        .virtio_base = GUEST_VIRTIO_BASE,
+        .uart_irq = GUEST_UART_IRQ,
+        .virtio_irq = GUEST_VIRTIO_IRQ,
+        .virtio_count = vm_virtio_count(vm),
+        .cbom_block = vcpu_features.zicbom ? vcpu_features.cbom_block : 0,
+        .cboz_block = vcpu_features.zicboz ? vcpu_features.cboz_block : 0,
+        .mmu_type = platform.mmu_type[0] ? mmu : NULL,
+    };
+
+    fmt_snprintf(mmu, sizeof(mmu), "riscv,%s", platform.mmu_type);
+    entropy.fill(entropy.ctx, facts.rng_seed, sizeof(facts.rng_seed));
+    return guest_fdt_build(&facts, fdt, size);
+}
+
+/* The tree names the place of the initrd, which depends on the size of the tree, which does not
+ * depend on the place: so it is built twice. */
+static int place(struct vm *vm, struct layout *at, size_t *fdt_size, const char **why)
+{
+    const struct vm_config *c = &vm->config;
+    struct layout_request request = {
+        .ram_base = gpa(GUEST_RAM_BASE),
+        .ram_size = c->memory,
+        .kernel = c->kernel.data,
+        .kernel_size = c->kernel.size,
+        .initrd_size = c->initrd.size,
+    };
+    int error;
+
+    heap_free(vm->fdt);
+    vm->fdt = NULL;
+    error = build_fdt(vm, 0, &vm->fdt, fdt_size);
+    if (error)
+        return vm_fail(vm, why, error, "its device tree could not be built (out of memory?)");
+    request.fdt_size = *fdt_size;
+    error = layout_compute(&request, at, vm->why, sizeof(vm->why));
+    if (error) {
+        *why = vm->why;
+        return error;
+    }
+    heap_free(vm->fdt);
+    vm->fdt = NULL;
+    error = build_fdt(vm, at->initrd.v, &vm->fdt, fdt_size);
+    if (error || *fdt_size != request.fdt_size)
+        return vm_fail(vm, why, error ? error : -EINVAL, "its device tree could not be built");
+    return 0;
+}
+
+int vm_load(struct vm *vm, gpa_t *entry, gpa_t *fdt, const char **why)
+{
+    const struct vm_config *c = &vm->config;
+    struct layout at;
+    size_t fdt_size;
+    int error = place(vm, &at, &fdt_size, why);
+
+    if (!error)
+        error = copy_in(vm, at.kernel, c->kernel.data, c->kernel.size, "kernel", why);
+    if (!error)
+        error = copy_in(vm, at.initrd, c->initrd.data, c->initrd.size, "initrd", why);
+    if (!error)
+        error = copy_in(vm, at.fdt, vm->fdt, fdt_size, "device tree", why);
+    *entry = at.kernel;
+    *fdt = at.fdt;
+    return error;
+}
