@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The host's devices that Trapline drives: PLIC, console UART, virtio-mmio windows.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "boot/platform_fdt.h"
+
+/* The PLIC's place in the tree; FDT_NONE is no node's offset and no libfdt error in use. */
+enum { FDT_NONE = -1000 };
+
+static struct platform_hart *hart_by_id(struct platform *p, uint64_t hartid)
+{
+    for (unsigned i = 0; i < p->hart_count; i++)
+        if (p->hart[i].hartid == hartid)
+            return &p->hart[i];
+    return NULL;
+}
+
+/* The nth entry of interrupts-extended is context n; each names a hart's interrupt controller and
+ * which of its inputs it drives: 9 is the supervisor external interrupt, 11 the machine's. */
+static void read_contexts(struct platform_reader *r, int plic)
+{
+    int len;
+    const fdt32_t *p = fdt_getprop(r->fdt, plic, "interrupts-extended", &len);
+    const fdt32_t *end = p ? p + len / 4 : NULL;
+    for (uint32_t context = 0; p && p + 2 <= end; context++) {
+        int intc = fdt_node_offset_by_phandle(r->fdt, fdt32_ld(p));
+        uint32_t cells = intc < 0 ? 1 : platform_u32(r->fdt, intc, "#interrupt-cells", 1);
+        uint32_t irq = fdt32_ld(p + 1);
+        if (cells < 1 || cells > (uint32_t)(end - p) - 1)
+            break;
+        p += 1 + cells;
+
+        int cpu = intc < 0 ? intc : fdt_parent_offset(r->fdt, intc);
+        if (cpu < 0 || irq != 9)
+            continue;
+        struct platform_hart *hart =
+            hart_by_id(r->out, platform_number(r->fdt, cpu, "reg", UINT64_MAX));
+        if (hart)
+            hart->plic_context = context;
+    }
+}
+
+static int read_plic(struct platform_reader *r)
+{
+    static const char *const names[] = {"riscv,plic0", "sifive,plic-1.0.0", "thead,c900-plic", NULL};
+    struct platform *p = r->out;
+    for (int node = fdt_next_node(r->fdt, -1, NULL); node >= 0;
+         node = fdt_next_node(r->fdt, node, NULL)) {
+        if (!platform_compatible(r->fdt, node, names) || !platform_enabled(r->fdt, node))
+            continue;
+        if (platform_reg(r->fdt, node, 0, &p->plic.regs)) {
+            p->plic.regs = (struct platform_range){0, 0};
+            platform_warn(r, "the PLIC's registers cannot be read from the tree");
+            return FDT_NONE;
+        }
+        p->plic.sources = platform_u32(r->fdt, node, "riscv,ndev", 0);
+        read_contexts(r, node);
+        return node;
+    }
+    return FDT_NONE;
+}
+
+/* The console's node, by a path or an alias, with options after a colon. */
+static int console_node(const void *fdt, const char **options)
+{
+    int node, chosen = fdt_path_offset(fdt, "/chosen");
+    const char *path = NULL;
+    *options = "";
+    if (chosen >= 0) {
+        path = platform_string(fdt, chosen, "stdout-path");
+        if (!path)
+            path = platform_string(fdt, chosen, "linux,stdout-path");
+    }
+    if (!path)
+        path = "serial0";
+    const char *colon = strchr(path, ':');
+    node = fdt_path_offset_namelen(fdt, path, colon ? (int)(colon - path) : (int)strlen(path));
+    if (colon)
+        *options = colon + 1;
+    return node;
+}
+
+static void read_uart(struct platform_reader *r, int plic)
+{
+    static const char *const names[] = {"ns16550a", "ns16550", "snps,dw-apb-uart",
+                                        "intel,xscale-uart", "spacemit,k1-uart", NULL};
+    static const char *const dw[] = {"snps,dw-apb-uart", NULL};
+    struct platform *p = r->out;
+    struct platform_range regs;
+    const char *options;
+    int node = console_node(r->fdt, &options);
+    if (node < 0)
+        return;
+
+    if (fdt_get_path(r->fdt, node, p->uart.path, sizeof(p->uart.path)) < 0)
+        fmt_snprintf(p->uart.path, sizeof(p->uart.path), "%s", fdt_get_name(r->fdt, node, NULL));
+    if (!platform_enabled(r->fdt, node) || !platform_compatible(r->fdt, node, names) ||
+        platform_reg(r->fdt, node, 0, &regs) || regs.size == 0) {
+        platform_warn(r, "console %s: no driver for it, using the firmware's", p->uart.path);
+        return;
+    }
+    uint32_t shift = platform_u32(r->fdt, node, "reg-shift", 0);
+    uint32_t width = platform_u32(r->fdt, node, "reg-io-width", 1);
+    uint32_t offset = platform_u32(r->fdt, node, "reg-offset", 0);
+    if (shift > 4 || (width != 1 && width != 4) || (width == 4 && shift < 2) ||
+        !range_ok(offset, 8ul << shift, regs.size)) {
+        platform_warn(r, "console %s: reg-shift %u, reg-io-width %u: using the firmware's",
+                      p->uart.path, shift, width);
+        return;
+    }
+    p->uart.kind = UART_NS16550;
+    p->uart.regs = (struct platform_range){regs.base + offset, regs.size - offset};
+    p->uart.reg_shift = shift;
+    p->uart.reg_io_width = width;
+    p->uart.irq = platform_irq(r->fdt, node, plic);
+    p->uart.clock_hz = platform_u32(r->fdt, node, "clock-frequency", 0);
+    p->uart.baud = (uint32_t)strtoul(options, NULL, 10);
+    if (p->uart.baud == 0)
+        p->uart.baud = platform_u32(r->fdt, node, "current-speed", 115200);
+    p->uart.dw_apb = platform_compatible(r->fdt, node, dw);
+}
+
+static void add_virtio(struct platform_reader *r, struct platform_range regs, uint32_t irq)
+{
+    struct platform *p = r->out;
+    unsigned i = 0;
+    while (i < p->virtio_count && p->virtio[i].regs.base < regs.base)
+        i++;
+    if (p->virtio_count == PLATFORM_VIRTIO) {
+        platform_warn(r, "too many virtio-mmio windows: one is left out");
+        return;
+    }
+    memmove(&p->virtio[i + 1], &p->virtio[i], (p->virtio_count - i) * sizeof(p->virtio[0]));
+    p->virtio[i].regs = regs;
+    p->virtio[i].irq = irq;
+    p->virtio_count++;
+}
+
+static void read_virtio(struct platform_reader *r, int plic)
+{
+    for (int node = fdt_node_offset_by_compatible(r->fdt, -1, "virtio,mmio"); node >= 0;
+         node = fdt_node_offset_by_compatible(r->fdt, node, "virtio,mmio")) {
+        struct platform_range regs;
+        if (!platform_enabled(r->fdt, node))
+            continue;
+        if (platform_reg(r->fdt, node, 0, &regs) || regs.size < 0x100)
+            platform_warn(r, "%s: registers cannot be read from the tree",
+                          fdt_get_name(r->fdt, node, NULL));
+        else
+            add_virtio(r, regs, platform_irq(r->fdt, node, plic));
+    }
+}
+
+void platform_read_devices(struct platform_reader *r)
+{
+    int plic = read_plic(r);
+    read_uart(r, plic);
+    read_virtio(r, plic);
+}
