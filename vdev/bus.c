@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The MMIO bus: which device an access belongs to.
+#include "vdev/dev.h"
+
+#include <errno.h>
+
+static bool in_range(const struct vdev *dev, gpa_t g)
+{
+    return g.v - dev->base.v < dev->size; /* below base wraps, and is too large */
+}
+
+int bus_add(struct bus *bus, struct vdev *dev)
+{
+    unsigned at = 0;
+
+    if (!dev->size || dev->base.v + (dev->size - 1) < dev->base.v)
+        return -EINVAL;
+    if (bus->count == BUS_MAX)
+        return -ENOSPC;
+    while (at < bus->count && bus->dev[at]->base.v < dev->base.v)
+        at++;
+    if (at > 0 && in_range(bus->dev[at - 1], dev->base))
+        return -EEXIST;
+    if (at < bus->count && in_range(dev, bus->dev[at]->base))
+        return -EEXIST;
+    for (unsigned i = bus->count; i > at; i--)
+        bus->dev[i] = bus->dev[i - 1];
+    bus->dev[at] = dev;
+    bus->count++;
+    return 0;
+}
+
+struct vdev *bus_find(struct bus *bus, gpa_t g)
+{
+    struct vdev *dev = atomic_load_explicit(&bus->last, memory_order_relaxed);
+    unsigned low = 0, high = bus->count;
+
+    if (dev && in_range(dev, g))
+        return dev;
+    while (low < high) {
+        unsigned mid = (low + high) / 2;
+
+        if (bus->dev[mid]->base.v <= g.v)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (!low || !in_range(bus->dev[low - 1], g))
+        return NULL;
+    dev = bus->dev[low - 1];
+    atomic_store_explicit(&bus->last, dev, memory_order_relaxed);
+    return dev;
+}
+
+enum mmio_result bus_access(struct bus *bus, struct mmio_access *a)
+{
+    struct vdev *dev = bus_find(bus, a->gpa);
+    enum mmio_result result;
+
+    if (!dev)
+        return MMIO_UNHANDLED;
+    a->offset = a->gpa.v - dev->base.v;
+    if (a->width > dev->size - a->offset)
+        return MMIO_UNHANDLED;
+    spin_lock(&dev->lock);
+    if (a->write)
+        dev->writes++;
+    else
+        dev->reads++;
+    result = dev->ops->access(dev, a);
+    spin_unlock(&dev->lock);
+    return result;
+}

@@ -1,0 +1,735 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// virtio block. (virtio 1.2, 5.2)
+//
+// A chain becomes a struct vblk_req; the backend moves its data to and from pinned guest memory, several
+// requests at a time. A request larger than fits one struct blk_request (firmware reads a whole
+// kernel at once) is carried out in rounds, one after another.
+//
+// A request's life:  FREE -> READY (a round is pinned) -> SUBMITTED -> IN_FLIGHT -> READY or FREE
+// The backend may be done before submit returns, and then must not take our lock, which we
+// hold; or later, on any hart. So done and submit's return meet in one atomic: whoever comes second
+// goes on. done first: SUBMITTED -> EARLY, and the submitter, who sees EARLY, finishes. Submit's
+// return first: SUBMITTED -> IN_FLIGHT, and done takes the lock and finishes.
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/panic.h"
+#include "mem/heap.h"
+#include "vdev/virtio/virtio_dev.h"
+#include "vdev/virtio/virtio_mmio.h"
+
+#define VBLK_F_SEG_MAX (1ull << 2)
+#define VBLK_F_RO (1ull << 5)
+#define VBLK_F_BLK_SIZE (1ull << 6)
+#define VBLK_F_FLUSH (1ull << 9)
+#define VBLK_F_CONFIG_WCE (1ull << 11)
+#define VBLK_F_DISCARD (1ull << 13)
+#define VBLK_F_WRITE_ZEROES (1ull << 14)
+
+enum { /* request types */
+       VBLK_IN = 0,
+       VBLK_OUT = 1,
+       VBLK_FLUSH = 4,
+       VBLK_GET_ID = 8,
+       VBLK_DISCARD = 11,
+       VBLK_WRITE_ZEROES = 13
+};
+enum { VBLK_OK = 0, VBLK_IOERR = 1, VBLK_UNSUPP = 2 }; /* status */
+enum {                                                 /* configuration space, 5.2.4 */
+       CONFIG_CAPACITY = 0,
+       CONFIG_SEG_MAX = 12,
+       CONFIG_BLK_SIZE = 20,
+       CONFIG_WRITEBACK = 32,
+       CONFIG_MAX_DISCARD = 36,
+       CONFIG_DISCARD_SEGS = 40,
+       CONFIG_DISCARD_ALIGN = 44,
+       CONFIG_MAX_ZEROES = 48,
+       CONFIG_ZEROES_SEGS = 52,
+       CONFIG_ZEROES_UNMAP = 56,
+       CONFIG_LEN = 60
+};
+enum { UNMAP = 1, ID_BYTES = 20, SECTOR = 512 };
+
+enum {
+    VBLK_BUFS = 62,                /* buffers of a chain; with 54 pieces a request is under 2 KiB */
+    VBLK_SEG_MAX = VBLK_BUFS - 2,  /* without header and status */
+    VBLK_PIECES = 54,              /* pieces of host memory in a round */
+    VBLK_DEPTH = 8,                /* requests in flight */
+    VBLK_ROUND = 1 << 20,          /* bytes in a round */
+    VBLK_KICK = 4 << 20,           /* bytes (or as much work) in one exit */
+    VBLK_CHAIN_COST = 4096,        /* what a chain costs of those, even when empty */
+    VBLK_MAX_DISCARD = 128 * 1024, /* sectors: 64 MiB, so that none takes long */
+    VBLK_DISCARD_SHIFT = 6,        /* discarding costs 1/64 of copying */
+};
+
+enum vblk_state { VBLK_S_FREE, VBLK_S_READY, VBLK_S_SUBMITTED, VBLK_S_EARLY, VBLK_S_IN_FLIGHT };
+
+struct vblk;
+struct vblk_req {
+    struct blk_request br;
+    struct vblk *dev;
+    _Atomic uint8_t state;
+    bool dropped; /* its queue was reset: nobody waits for it */
+    bool pinned;
+    uint16_t head;
+    uint8_t bufs, readable; /* buffers; those that the device reads */
+    uint8_t at;             /* where the next round begins */
+    uint32_t at_offset;
+    uint32_t written; /* into guest memory, status apart */
+    uint64_t left;    /* data bytes after this round's */
+    uint64_t readable_len, writable_len;
+    gpa_t status;
+    struct virtq_buf buf[VBLK_BUFS];
+    union { /* what pin fills in is what the backend takes */
+        struct guest_iov iov[VBLK_PIECES];
+        struct blk_segment seg[VBLK_PIECES];
+    };
+};
+_Static_assert(sizeof(struct vblk_req) <= 2048, "a request fits a 2 KiB heap object");
+_Static_assert(sizeof(struct guest_iov) == sizeof(struct blk_segment) &&
+                   offsetof(struct guest_iov, len) == offsetof(struct blk_segment, len),
+               "a piece is a segment");
+
+struct vblk {
+    struct virtio_dev v;
+    struct blk_backend *blk;
+    unsigned depth;
+    bool full;          /* the backend said -EAGAIN: wait for ready or done */
+    uint8_t redo_count; /* chains in flight when the state was saved: done again first */
+    uint16_t redo[VBLK_DEPTH];
+    struct vblk_req *req[VBLK_DEPTH];
+};
+
+static struct vblk *vblk_of(struct virtio_dev *v) { return CONTAINER_OF(v, struct vblk, v); }
+
+static bool vblk_has(const struct vblk *b, uint64_t feature) { return b->v.accepted & feature; }
+
+/* ---- the end of a request ---- */
+
+static void vblk_unpin(struct vblk_req *r)
+{
+    if (r->pinned)
+        guest_mem_unpin(r->dev->v.vdev.mem, r->iov, r->br.seg_count, r->br.op == BLK_READ);
+    r->pinned = false;
+}
+
+static void vblk_finish(struct vblk_req *r, uint8_t status)
+{
+    struct vblk *b = r->dev;
+
+    vblk_unpin(r);
+    if (!r->dropped && b->v.q[0].ready) {
+        if (guest_mem_write(b->v.vdev.mem, r->status, &status, sizeof(status)))
+            virtio_fail(&b->v, "a status byte outside RAM");
+        else
+            virtq_push(&b->v.q[0], r->head, (status ? 0 : r->written) + 1);
+    }
+    atomic_store_explicit(&r->state, VBLK_S_FREE, memory_order_relaxed);
+}
+
+/* A driver that broke a rule gets no answer: the device needs a reset. */
+static void vblk_abandon(struct vblk_req *r, const char *why)
+{
+    vblk_unpin(r);
+    virtio_fail(&r->dev->v, why);
+    atomic_store_explicit(&r->state, VBLK_S_FREE, memory_order_relaxed);
+}
+
+/* ---- rounds ---- */
+
+/* Pins what comes next of the data, as much as fits a round. 0, -EFAULT, -ENOMEM, -EINVAL (framed so oddly
+ * that a round cannot end at a sector). */
+static int vblk_pin_round(struct vblk_req *r)
+{
+    struct stage2 *mem = r->dev->v.vdev.mem;
+    bool write = r->br.op == BLK_READ;
+    uint64_t bytes = 0;
+
+    r->br.seg_count = 0;
+    r->pinned = true;
+    while (bytes < r->left && bytes < VBLK_ROUND && r->br.seg_count < VBLK_PIECES) {
+        struct virtq_buf *buf = &r->buf[r->at];
+        gpa_t from = gpa_add(buf->addr, r->at_offset);
+        uint64_t n = min_u64(buf->len - r->at_offset, min_u64(r->left, VBLK_ROUND) - bytes);
+        unsigned room = VBLK_PIECES - r->br.seg_count;
+        int got;
+
+        if (!n) {
+            r->at++;
+            r->at_offset = 0;
+            continue;
+        }
+        got = guest_mem_pin(mem, from, n, write, &r->iov[r->br.seg_count], room);
+        if (got == -E2BIG) {
+            /* Scattered: take what surely fits, and let the next round have the rest. */
+            n = min_u64(n, (room - 1) * PAGE_SIZE);
+            if (!n)
+                break;
+            got = guest_mem_pin(mem, from, n, write, &r->iov[r->br.seg_count], room);
+        }
+        if (got < 0)
+            return got;
+        r->br.seg_count += (unsigned)got;
+        r->at_offset += (uint32_t)n;
+        bytes += n;
+    }
+    if (!bytes || bytes % SECTOR)
+        return -EINVAL;
+    r->left -= bytes;
+    r->br.sectors = bytes / SECTOR;
+    return 0;
+}
+
+/* The next round of a request in which data is left; it is READY then, else it has ended. */
+static bool vblk_begin_round(struct vblk_req *r)
+{
+    int error = vblk_pin_round(r);
+
+    if (!error) {
+        atomic_store_explicit(&r->state, VBLK_S_READY, memory_order_relaxed);
+        return true;
+    }
+    if (error == -EFAULT)
+        vblk_abandon(r, "a data buffer outside RAM");
+    else
+        vblk_finish(r, VBLK_IOERR);
+    return false;
+}
+
+static bool vblk_begin_flush(struct vblk_req *r)
+{
+    r->br.op = BLK_FLUSH;
+    r->br.seg_count = 0;
+    r->br.sectors = 0;
+    atomic_store_explicit(&r->state, VBLK_S_READY, memory_order_relaxed);
+    return true;
+}
+
+/* 5.2.6.2: without a write-back cache (switched off, or a driver that knows no flush) a write is done
+ * when it is on the medium. */
+static bool vblk_writes_through(const struct vblk *b)
+{
+    if (!b->blk->can_flush)
+        return false;
+    if (vblk_has(b, VBLK_F_CONFIG_WCE))
+        return !b->v.config[CONFIG_WRITEBACK];
+    return !vblk_has(b, VBLK_F_FLUSH);
+}
+
+/* The backend is done with a round. True: there is another. */
+static bool vblk_end_round(struct vblk_req *r)
+{
+    struct vblk *b = r->dev;
+    enum blk_op op = r->br.op;
+
+    vblk_unpin(r);
+    if (r->dropped || r->br.result) {
+        vblk_finish(r, r->br.result == -ENOTSUP ? VBLK_UNSUPP : VBLK_IOERR);
+        return false;
+    }
+    if (op == BLK_READ)
+        r->written += (uint32_t)(r->br.sectors * SECTOR);
+    if (r->left) {
+        r->br.sector += r->br.sectors;
+        return vblk_begin_round(r);
+    }
+    if (op != BLK_READ && op != BLK_FLUSH && vblk_writes_through(b))
+        return vblk_begin_flush(r);
+    vblk_finish(r, VBLK_OK);
+    return false;
+}
+
+/* Hands rounds of a READY request to the backend while they end at once. False: the budget is spent. */
+static bool vblk_go(struct vblk_req *r, int64_t *budget)
+{
+    struct vblk *b = r->dev;
+
+    do {
+        uint8_t was = VBLK_S_SUBMITTED;
+        int error;
+
+        if (*budget <= 0)
+            return false;
+        *budget -= (int64_t)(r->br.sectors * SECTOR) >> (r->pinned ? 0 : VBLK_DISCARD_SHIFT);
+        atomic_store_explicit(&r->state, VBLK_S_SUBMITTED, memory_order_relaxed);
+        error = b->blk->submit(b->blk->ctx, &r->br);
+        if (error == -EAGAIN) {
+            atomic_store_explicit(&r->state, VBLK_S_READY, memory_order_relaxed);
+            b->full = true;
+            return true;
+        }
+        if (error)
+            r->br.result = error;
+        else if (atomic_compare_exchange_strong(&r->state, &was, VBLK_S_IN_FLIGHT))
+            return true;
+    } while (vblk_end_round(r));
+    return true;
+}
+
+/* ---- the beginning of a request ---- */
+
+/* Reads the chain into the request: each descriptor once. 1; 0: too long for us, but with a place for
+ * the status; negative: malformed. */
+static int vblk_read_chain(struct vblk_req *r, struct virtq_chain *c)
+{
+    struct virtq_buf buf;
+    bool fits = true, has_status = false;
+    int more;
+
+    r->bufs = r->readable = 0;
+    r->readable_len = r->writable_len = 0;
+    while ((more = virtq_next(c, &buf)) > 0) {
+        if (!buf.len)
+            continue;
+        if (buf.write) {
+            has_status = true;
+            r->status = gpa_add(buf.addr, buf.len - 1);
+            r->writable_len += buf.len;
+        } else {
+            r->readable_len += buf.len;
+        }
+        if (r->bufs == VBLK_BUFS) {
+            fits = false;
+            continue;
+        }
+        r->buf[r->bufs++] = buf;
+        r->readable = (uint8_t)(r->readable + !buf.write);
+    }
+    if (more < 0)
+        return more;
+    return has_status ? fits : -EILSEQ;
+}
+
+/* Copies len bytes from the readable part of the chain, and leaves the cursor behind them. */
+static int vblk_take(struct vblk_req *r, void *to, uint64_t len)
+{
+    char *p = to;
+
+    while (len) {
+        struct virtq_buf *buf = &r->buf[r->at];
+        uint64_t n;
+        int error;
+
+        if (r->at == r->readable)
+            return -EILSEQ;
+        n = min_u64(len, buf->len - r->at_offset);
+        error = guest_mem_read(r->dev->v.vdev.mem, gpa_add(buf->addr, r->at_offset), p, n);
+        if (error)
+            return error;
+        r->at_offset += (uint32_t)n;
+        if (r->at_offset == buf->len) {
+            r->at++;
+            r->at_offset = 0;
+        }
+        p += n;
+        len -= n;
+    }
+    return 0;
+}
+
+/* The place of a range: on the disk, whole blocks. */
+static bool vblk_range_ok(const struct vblk *b, uint64_t sector, uint64_t sectors)
+{
+    uint64_t per_block = max_u64(b->blk->block_size / SECTOR, 1);
+
+    return sectors && range_ok(sector, sectors, b->blk->sectors) && !(sector % per_block) &&
+           !(sectors % per_block);
+}
+
+struct vblk_header {
+    uint32_t type, reserved;
+    uint64_t sector;
+};
+struct vblk_range {
+    uint64_t sector;
+    uint32_t sectors, flags;
+};
+
+static bool vblk_begin_data(struct vblk_req *r, const struct vblk_header *h)
+{
+    struct vblk *b = r->dev;
+    bool in = h->type == VBLK_IN;
+
+    r->left = in ? r->writable_len - 1 : r->readable_len - sizeof(*h);
+    if (in) {
+        r->at = r->readable;
+        r->at_offset = 0;
+    }
+    if (r->left % SECTOR || !vblk_range_ok(b, h->sector, r->left / SECTOR) ||
+        r->left > UINT32_MAX || (!in && b->blk->read_only)) {
+        vblk_finish(r, VBLK_IOERR);
+        return false;
+    }
+    r->br.op = in ? BLK_READ : BLK_WRITE;
+    r->br.sector = h->sector;
+    r->br.seg = r->seg;
+    return vblk_begin_round(r);
+}
+
+static bool vblk_begin_range(struct vblk_req *r, bool zeroes)
+{
+    struct vblk *b = r->dev;
+    struct vblk_range range;
+    uint8_t status = VBLK_IOERR;
+    uint64_t len = r->readable_len - sizeof(struct vblk_header);
+
+    if (len != sizeof(range) || b->blk->read_only) {
+        vblk_finish(r, VBLK_IOERR); /* we said: one range a request */
+        return false;
+    }
+    if (vblk_take(r, &range, sizeof(range))) {
+        vblk_abandon(r, "a range outside RAM");
+        return false;
+    }
+    /* 5.2.6.2: discard knows no flags, write zeroes only unmap. */
+    if (range.flags & (zeroes ? ~(uint32_t)UNMAP : UINT32_MAX)) {
+        status = VBLK_UNSUPP;
+    } else if (range.sectors <= VBLK_MAX_DISCARD && vblk_range_ok(b, range.sector, range.sectors)) {
+        r->br.op = zeroes ? BLK_WRITE_ZEROES : BLK_DISCARD;
+        r->br.sector = range.sector;
+        r->br.sectors = range.sectors;
+        r->br.unmap = range.flags & UNMAP;
+        atomic_store_explicit(&r->state, VBLK_S_READY, memory_order_relaxed);
+        return true;
+    }
+    vblk_finish(r, status);
+    return false;
+}
+
+static void vblk_get_id(struct vblk_req *r)
+{
+    struct vblk *b = r->dev;
+    char id[ID_BYTES] = {0};
+    size_t done = 0;
+
+    memcpy(id, b->blk->serial, strnlen(b->blk->serial, ID_BYTES));
+    for (unsigned i = r->readable; i < r->bufs && done < ID_BYTES; i++) {
+        size_t n = min_u64(min_u64(r->buf[i].len, ID_BYTES - done), r->writable_len - 1 - done);
+
+        if (n && guest_mem_write(b->v.vdev.mem, r->buf[i].addr, id + done, n)) {
+            vblk_abandon(r, "a data buffer outside RAM");
+            return;
+        }
+        done += n;
+    }
+    r->written = (uint32_t)done;
+    vblk_finish(r, VBLK_OK);
+}
+
+/* Turns a chain into a request. True: it is READY for the backend, else it has ended. */
+static bool vblk_begin(struct vblk_req *r, struct virtq_chain *c)
+{
+    struct vblk *b = r->dev;
+    struct vblk_header h;
+    int fits;
+
+    r->br = (struct blk_request){.done = r->br.done, .owner = r};
+    r->head = c->head;
+    r->at = 0;
+    r->at_offset = r->written = 0;
+    r->left = 0;
+    r->dropped = r->pinned = false;
+    fits = vblk_read_chain(r, c);
+    if (fits < 0 || vblk_take(r, &h, sizeof(h))) {
+        vblk_abandon(r, "a malformed block request");
+        return false;
+    }
+    if (!fits) {
+        vblk_finish(r, VBLK_IOERR); /* longer than SEG_MAX allows */
+        return false;
+    }
+    switch (h.type) {
+    case VBLK_IN:
+    case VBLK_OUT:
+        return vblk_begin_data(r, &h);
+    case VBLK_FLUSH:
+        if (vblk_has(b, VBLK_F_FLUSH))
+            return vblk_begin_flush(r);
+        break;
+    case VBLK_DISCARD:
+        if (vblk_has(b, VBLK_F_DISCARD))
+            return vblk_begin_range(r, false);
+        break;
+    case VBLK_WRITE_ZEROES:
+        if (vblk_has(b, VBLK_F_WRITE_ZEROES))
+            return vblk_begin_range(r, true);
+        break;
+    case VBLK_GET_ID:
+        vblk_get_id(r);
+        return false;
+    default:
+        break;
+    }
+    vblk_finish(r, VBLK_UNSUPP);
+    return false;
+}
+
+/* ---- the queue ---- */
+
+static struct vblk_req *vblk_in_state(struct vblk *b, enum vblk_state state)
+{
+    for (unsigned i = 0; i < b->depth; i++)
+        if (atomic_load_explicit(&b->req[i]->state, memory_order_relaxed) == state)
+            return b->req[i];
+    return NULL;
+}
+
+/* The next chain: one to do again, or one from the ring. As virtq_pop. */
+static int vblk_next_chain(struct vblk *b, struct virtq_chain *c)
+{
+    struct virtq *q = &b->v.q[0];
+
+    if (b->redo_count)
+        return virtq_chain_at(q, b->redo[--b->redo_count], c) ? -EILSEQ : 1;
+    return virtq_pop(q, c);
+}
+
+/* Does what can be done now. False: there is more, but the budget is spent. */
+static bool vblk_run(struct vblk *b, int64_t *budget)
+{
+    struct vblk_req *r;
+
+    while (virtio_live(&b->v, 0) && !b->full) {
+        struct virtq_chain c;
+        int got;
+
+        r = vblk_in_state(b, VBLK_S_READY);
+        if (r) {
+            if (!vblk_go(r, budget))
+                return false;
+            continue;
+        }
+        r = vblk_in_state(b, VBLK_S_FREE);
+        if (!r)
+            return true; /* done goes on, so no kicks are wanted until then */
+        if (*budget <= 0)
+            return false;
+        got = vblk_next_chain(b, &c);
+        if (got < 0) {
+            virtio_fail(&b->v, "a malformed queue");
+            return true;
+        }
+        if (got == 0) {
+            if (!virtq_arm(&b->v.q[0]))
+                return true;
+            continue;
+        }
+        *budget -= VBLK_CHAIN_COST;
+        if (vblk_begin(r, &c) && !vblk_go(r, budget))
+            return false;
+    }
+    return true;
+}
+
+static enum mmio_result vblk_notify(struct virtio_dev *v, unsigned queue)
+{
+    int64_t budget = VBLK_KICK;
+    bool all = vblk_run(vblk_of(v), &budget);
+
+    virtio_used(v, queue);
+    return all ? MMIO_OK : MMIO_RETRY;
+}
+
+/* Work from a callback has no exit to come back to, so it gets a far larger budget, which only a
+ * driver that floods us with senseless requests, faster than we answer, can spend. */
+static void vblk_continue(struct vblk *b)
+{
+    int64_t budget = 16ll * VBLK_KICK;
+
+    b->full = false;
+    if (!vblk_run(b, &budget))
+        virtio_fail(&b->v, "flooded with requests");
+    virtio_used(&b->v, 0);
+}
+
+static void vblk_done(struct blk_request *br)
+{
+    struct vblk_req *r = br->owner;
+    struct vblk *b = r->dev;
+    uint8_t was = VBLK_S_SUBMITTED;
+
+    if (atomic_compare_exchange_strong(&r->state, &was, VBLK_S_EARLY))
+        return; /* submit has not returned yet, and holds the lock */
+    spin_lock(&b->v.vdev.lock);
+    (void)vblk_end_round(r); /* another round is READY, and vblk_run finds it */
+    vblk_continue(b);
+    spin_unlock(&b->v.vdev.lock);
+}
+
+static void vblk_ready(void *device)
+{
+    struct vblk *b = device;
+
+    spin_lock(&b->v.vdev.lock);
+    vblk_continue(b);
+    spin_unlock(&b->v.vdev.lock);
+}
+
+/* ---- the device ---- */
+
+static bool vblk_busy(struct virtio_dev *v) { return vblk_in_state(vblk_of(v), VBLK_S_IN_FLIGHT); }
+
+static void vblk_stop(struct virtio_dev *v, int queue)
+{
+    struct vblk *b = vblk_of(v);
+    struct vblk_req *r;
+
+    while ((r = vblk_in_state(b, VBLK_S_READY)) != NULL) {
+        vblk_unpin(r);
+        atomic_store_explicit(&r->state, VBLK_S_FREE, memory_order_relaxed);
+    }
+    for (unsigned i = 0; i < b->depth; i++)
+        b->req[i]->dropped = true;
+    b->redo_count = 0;
+    b->full = false;
+    if (queue == VIRTIO_ALL_QUEUES)
+        v->config[CONFIG_WRITEBACK] = b->blk->can_flush;
+}
+
+static void vblk_config_write(struct virtio_dev *v, uint64_t offset, uint64_t value, unsigned width)
+{
+    if (offset == CONFIG_WRITEBACK && width == 1 && vblk_has(vblk_of(v), VBLK_F_CONFIG_WCE))
+        v->config[CONFIG_WRITEBACK] = value & 1;
+}
+
+/* Requests in flight are saved as their heads, and done again from the start: each may be. */
+static void vblk_save(struct virtio_dev *v, struct state_writer *w)
+{
+    struct vblk *b = vblk_of(v);
+    uint16_t heads[2 * VBLK_DEPTH];
+    uint8_t n = 0;
+
+    for (unsigned i = 0; i < b->redo_count; i++)
+        heads[n++] = b->redo[i];
+    for (unsigned i = 0; i < b->depth; i++)
+        if (b->req[i]->state != VBLK_S_FREE && !b->req[i]->dropped)
+            heads[n++] = b->req[i]->head;
+    ASSERT(n <= VBLK_DEPTH); /* redo is only taken into a request */
+    state_put_u8(w, n);
+    for (unsigned i = 0; i < n; i++)
+        state_put_u16(w, heads[i]);
+    state_put_u8(w, v->config[CONFIG_WRITEBACK]);
+    state_put_u64(w, b->blk->sectors);
+    state_put_u8(w, b->blk->save != NULL);
+    if (b->blk->save)
+        b->blk->save(b->blk->ctx, w);
+}
+
+static int vblk_load(struct virtio_dev *v, struct state_reader *r)
+{
+    struct vblk *b = vblk_of(v);
+    uint8_t n = state_get_u8(r);
+
+    if (n > VBLK_DEPTH)
+        return -EINVAL;
+    for (unsigned i = 0; i < n; i++) {
+        b->redo[i] = state_get_u16(r);
+        if (b->redo[i] >= v->q[0].size)
+            return -EINVAL;
+    }
+    v->config[CONFIG_WRITEBACK] = state_get_u8(r) & 1;
+    /* Another disk, or one whose contents were not saved where ours must be loaded, will not do. */
+    if (state_get_u64(r) != b->blk->sectors || state_get_u8(r) != (b->blk->load != NULL))
+        return -EINVAL;
+    if (b->blk->load && !r->error)
+        state_fail(r, b->blk->load(b->blk->ctx, r));
+    b->redo_count = r->error ? 0 : n;
+    return r->error;
+}
+
+static void vblk_resume(struct virtio_dev *v) { vblk_continue(vblk_of(v)); }
+
+static void vblk_free(struct vblk *b)
+{
+    for (unsigned i = 0; i < VBLK_DEPTH; i++)
+        heap_free(b->req[i]);
+    heap_free(b);
+}
+
+static void vblk_destroy(struct virtio_dev *v)
+{
+    struct vblk *b = vblk_of(v);
+
+    ASSERT(!vblk_busy(v)); /* the VM code has waited (vdev_ops.busy) */
+    b->blk->ready = NULL;
+    b->blk->device = NULL;
+    if (b->blk->close)
+        b->blk->close(b->blk->ctx);
+    vblk_free(b);
+}
+
+static const struct virtio_ops vblk_ops = {
+    .device_id = 2,
+    .queues = 1,
+    .notify = vblk_notify,
+    .stop = vblk_stop,
+    .busy = vblk_busy,
+    .config_write = vblk_config_write,
+    .save = vblk_save,
+    .load = vblk_load,
+    .resume = vblk_resume,
+    .destroy = vblk_destroy,
+};
+
+static uint64_t vblk_features(const struct blk_backend *blk)
+{
+    uint64_t f = VBLK_F_SEG_MAX | VBLK_F_BLK_SIZE;
+
+    if (blk->read_only)
+        return f | VBLK_F_RO;
+    if (blk->can_flush)
+        f |= VBLK_F_FLUSH | VBLK_F_CONFIG_WCE;
+    if (blk->can_discard)
+        f |= VBLK_F_DISCARD;
+    if (blk->can_write_zeroes)
+        f |= VBLK_F_WRITE_ZEROES;
+    return f;
+}
+
+static void put32(struct vblk *b, unsigned at, uint32_t v)
+{
+    memcpy(b->v.config + at, &v, sizeof(v));
+}
+
+static void vblk_fill_config(struct vblk *b)
+{
+    uint32_t per_block = (uint32_t)max_u64(b->blk->block_size / SECTOR, 1);
+
+    b->v.config_len = CONFIG_LEN;
+    memcpy(b->v.config + CONFIG_CAPACITY, &b->blk->sectors, sizeof(b->blk->sectors));
+    put32(b, CONFIG_SEG_MAX, VBLK_SEG_MAX);
+    put32(b, CONFIG_BLK_SIZE, per_block * SECTOR);
+    b->v.config[CONFIG_WRITEBACK] = b->blk->can_flush;
+    put32(b, CONFIG_MAX_DISCARD, VBLK_MAX_DISCARD);
+    put32(b, CONFIG_DISCARD_SEGS, 1);
+    put32(b, CONFIG_DISCARD_ALIGN, (uint32_t)max_u64(per_block, PAGE_SIZE / SECTOR));
+    put32(b, CONFIG_MAX_ZEROES, VBLK_MAX_DISCARD);
+    put32(b, CONFIG_ZEROES_SEGS, 1);
+    b->v.config[CONFIG_ZEROES_UNMAP] = b->blk->can_discard;
+}
+
+struct vdev *virtio_blk_create(struct stage2 *mem, struct blk_backend *blk)
+{
+    struct vblk *b = heap_alloc(sizeof(*b));
+
+    if (!b)
+        return NULL;
+    b->blk = blk;
+    b->depth = blk->depth && blk->depth < VBLK_DEPTH ? blk->depth : VBLK_DEPTH;
+    for (unsigned i = 0; i < b->depth; i++) {
+        b->req[i] = heap_alloc(sizeof(*b->req[i]));
+        if (!b->req[i]) {
+            vblk_free(b);
+            return NULL;
+        }
+        b->req[i]->dev = b;
+        b->req[i]->br.done = vblk_done;
+    }
+    virtio_init(&b->v, &vblk_ops, mem, vblk_features(blk));
+    vblk_fill_config(b);
+    blk->device = b;
+    blk->ready = vblk_ready;
+    return &b->v.vdev;
+}

@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The virtio-mmio transport: registers and the device status machine. (virtio 1.2, 4.2.2, 3.1.1)
+#include "vdev/virtio/virtio_mmio.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "vdev/virtio/virtio_dev.h"
+
+enum {
+    REG_MAGIC = 0x00,
+    REG_VERSION = 0x04,
+    REG_DEVICE_ID = 0x08,
+    REG_VENDOR_ID = 0x0c,
+    REG_DEVICE_FEATURES = 0x10,
+    REG_DEVICE_FEATURES_SEL = 0x14,
+    REG_DRIVER_FEATURES = 0x20,
+    REG_DRIVER_FEATURES_SEL = 0x24,
+    REG_QUEUE_SEL = 0x30,
+    REG_QUEUE_NUM_MAX = 0x34,
+    REG_QUEUE_NUM = 0x38,
+    REG_QUEUE_READY = 0x44,
+    REG_QUEUE_NOTIFY = 0x50,
+    REG_INTERRUPT_STATUS = 0x60,
+    REG_INTERRUPT_ACK = 0x64,
+    REG_STATUS = 0x70,
+    REG_QUEUE_DESC = 0x80,
+    REG_QUEUE_DRIVER = 0x90,
+    REG_QUEUE_DEVICE = 0xa0, /* low; high is + 4 */
+    REG_SHM_LEN = 0xb0,
+    REG_SHM_BASE_HIGH = 0xbc,
+    REG_QUEUE_RESET = 0xc0,
+    REG_CONFIG_GENERATION = 0xfc,
+    REG_CONFIG = 0x100
+};
+#define MAGIC 0x74726976u  /* "virt" */
+#define VENDOR 0x4c505254u /* "TRPL" */
+
+#define COMMON_FEATURES \
+    (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_RING_RESET)
+
+static void virtio_irq(struct virtio_dev *v, uint8_t isr)
+{
+    bool was = v->isr;
+
+    v->isr = isr;
+    if (was != !!isr)
+        irq_line_set(&v->vdev.irq, isr);
+}
+
+void virtio_used(struct virtio_dev *v, unsigned queue)
+{
+    if (virtq_notify(&v->q[queue]))
+        virtio_irq(v, v->isr | VIRTIO_INT_USED);
+}
+
+void virtio_config_changed(struct virtio_dev *v)
+{
+    v->generation++;
+    if (v->status & VIRTIO_DRIVER_OK)
+        virtio_irq(v, v->isr | VIRTIO_INT_CONFIG);
+}
+
+void virtio_fail(struct virtio_dev *v, const char *why)
+{
+    if (v->status & VIRTIO_NEEDS_RESET)
+        return;
+    log_warn("%s: %s: needs a reset by its driver", v->vdev.name, why);
+    v->status |= VIRTIO_NEEDS_RESET;
+    /* 2.1.2: once DRIVER_OK is set the driver is told. */
+    if (v->status & VIRTIO_DRIVER_OK)
+        virtio_irq(v, v->isr | VIRTIO_INT_CONFIG);
+}
+
+/* ---- status ---- */
+
+static bool enter_features_ok(struct virtio_dev *v)
+{
+    if ((v->accepted & ~v->offered) || !(v->accepted & VIRTIO_F_VERSION_1))
+        return false; /* 3.1.1 step 6: the driver reads FEATURES_OK back, and finds it clear */
+    for (unsigned i = 0; i < v->ops->queues; i++) {
+        v->q[i].event_idx = v->accepted & VIRTIO_F_EVENT_IDX;
+        v->q[i].indirect = v->accepted & VIRTIO_F_INDIRECT_DESC;
+    }
+    return true;
+}
+
+enum {
+    ST_RESET = 0,
+    ST_ACK = VIRTIO_ACKNOWLEDGE,
+    ST_DRIVER = ST_ACK | VIRTIO_DRIVER,
+    ST_FEATURES = ST_DRIVER | VIRTIO_FEATURES_OK,
+    ST_LIVE = ST_FEATURES | VIRTIO_DRIVER_OK,
+};
+
+/* The legal ways up. Besides them: 0 (reset) and FAILED from anywhere; all else is ignored. */
+static const struct {
+    uint8_t from, to;
+    bool (*enter)(struct virtio_dev *v); /* false: stay */
+} status_table[] = {
+    {ST_RESET, ST_ACK, NULL},
+    {ST_RESET, ST_DRIVER, NULL}, /* small drivers write both bits at once */
+    {ST_ACK, ST_DRIVER, NULL},
+    {ST_DRIVER, ST_FEATURES, enter_features_ok},
+    {ST_FEATURES, ST_LIVE, NULL},
+};
+
+static void queue_clear(struct virtio_dev *v, unsigned i)
+{
+    bool event_idx = v->q[i].event_idx, indirect = v->q[i].indirect;
+
+    virtq_reset(&v->q[i], VIRTQ_MAX_SIZE);
+    v->q[i].event_idx = event_idx;
+    v->q[i].indirect = indirect;
+}
+
+static void device_reset(struct virtio_dev *v)
+{
+    if (v->ops->stop)
+        v->ops->stop(v, VIRTIO_ALL_QUEUES);
+    for (unsigned i = 0; i < v->ops->queues; i++)
+        virtq_reset(&v->q[i], VIRTQ_MAX_SIZE);
+    v->accepted = 0;
+    v->device_sel = v->driver_sel = v->queue_sel = 0;
+    v->status = ST_RESET;
+    v->stopping = false;
+    virtio_irq(v, 0);
+}
+
+/* A reset promises that memory is no longer touched (2.1.2, 2.6.1): so while requests are in flight the
+ * access is tried again. */
+static bool must_wait(struct virtio_dev *v)
+{
+    v->stopping = v->ops->busy && v->ops->busy(v);
+    return v->stopping;
+}
+
+static enum mmio_result write_status(struct virtio_dev *v, uint8_t to)
+{
+    if (to == ST_RESET) {
+        if (must_wait(v))
+            return MMIO_RETRY;
+        device_reset(v);
+        return MMIO_OK;
+    }
+    if ((to & VIRTIO_FAILED) && !((to ^ v->status) & ~VIRTIO_FAILED)) {
+        v->status = to;
+        return MMIO_OK;
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(status_table); i++) {
+        if (status_table[i].from != v->status || status_table[i].to != to)
+            continue;
+        if (status_table[i].enter && !status_table[i].enter(v))
+            return MMIO_OK;
+        v->status = to;
+        if (to == ST_LIVE && v->ops->start)
+            v->ops->start(v);
+        return MMIO_OK;
+    }
+    return MMIO_OK;
+}
+
+/* ---- queues ---- */
+
+static struct virtq *selected(struct virtio_dev *v)
+{
+    return v->queue_sel < v->ops->queues ? &v->q[v->queue_sel] : NULL;
+}
+
+static enum mmio_result write_queue_ready(struct virtio_dev *v, uint32_t value)
+{
+    struct virtq *q = selected(v);
+
+    if (!q || q->ready == (value & 1) || (v->status & VIRTIO_NEEDS_RESET))
+        return MMIO_OK;
+    if (value & 1) {
+        int error = v->status & VIRTIO_FEATURES_OK ? virtq_ready(q) : 0;
+
+        if (error == -ENOMEM)
+            virtio_fail(v, "no memory for a queue");
+        else if (error)
+            virtio_fail(v, "a queue outside RAM or not aligned");
+        return MMIO_OK;
+    }
+    if (must_wait(v))
+        return MMIO_RETRY;
+    if (v->ops->stop)
+        v->ops->stop(v, (int)v->queue_sel);
+    queue_clear(v, v->queue_sel);
+    return MMIO_OK;
+}
+
+/* 2.6.1, 4.2.2.1: the read of QueueReset gives 0 as soon as the write has completed. */
+static enum mmio_result write_queue_reset(struct virtio_dev *v, uint32_t value)
+{
+    if (!selected(v) || value != 1 || !(v->accepted & VIRTIO_F_RING_RESET) ||
+        !(v->status & VIRTIO_FEATURES_OK))
+        return MMIO_OK;
+    if (must_wait(v))
+        return MMIO_RETRY;
+    if (v->ops->stop)
+        v->ops->stop(v, (int)v->queue_sel);
+    queue_clear(v, v->queue_sel);
+    return MMIO_OK;
+}
+
+static void write_queue_address(struct virtio_dev *v, uint64_t offset, uint32_t value)
+{
+    struct virtq *q = selected(v);
+    unsigned part = (unsigned)(offset - REG_QUEUE_DESC) >> 4;
+    uint64_t *addr;
+
+    if (!q || q->ready)
+        return;
+    addr = &q->addr[part].v;
+    if (offset & 4)
+        *addr = (*addr & 0xffffffffu) | ((uint64_t)value << 32);
+    else
+        *addr = (*addr & ~0xffffffffull) | value;
+}
+
+static void write_queue_num(struct virtio_dev *v, uint32_t value)
+{
+    struct virtq *q = selected(v);
+
+    /* 2.7: a power of two; anything else keeps the size that was. */
+    if (q && !q->ready && value && value <= VIRTQ_MAX_SIZE && !(value & (value - 1)))
+        q->size = (uint16_t)value;
+}
+
+/* ---- registers ---- */
+
+static uint32_t read_register(struct virtio_dev *v, uint64_t offset)
+{
+    struct virtq *q;
+
+    switch (offset) {
+    case REG_MAGIC:
+        return MAGIC;
+    case REG_VERSION:
+        return 2;
+    case REG_DEVICE_ID:
+        return v->ops->device_id;
+    case REG_VENDOR_ID:
+        return VENDOR;
+    case REG_DEVICE_FEATURES:
+        return v->device_sel < 2 ? (uint32_t)(v->offered >> (32 * v->device_sel)) : 0;
+    case REG_QUEUE_NUM_MAX:
+        return selected(v) ? VIRTQ_MAX_SIZE : 0;
+    case REG_QUEUE_READY:
+        q = selected(v);
+        return q && q->ready;
+    case REG_INTERRUPT_STATUS:
+        return v->isr;
+    case REG_STATUS:
+        return v->status;
+    case REG_SHM_LEN ... REG_SHM_BASE_HIGH:
+        return UINT32_MAX; /* no such region */
+    case REG_CONFIG_GENERATION:
+        return v->generation;
+    default:
+        return 0; /* write-only, reserved, QueueReset (never in progress when it can be read) */
+    }
+}
+
+static enum mmio_result write_register(struct virtio_dev *v, uint64_t offset, uint32_t value)
+{
+    switch (offset) {
+    case REG_QUEUE_NOTIFY:
+        if (value < v->ops->queues && virtio_live(v, value))
+            return v->ops->notify(v, value);
+        break;
+    case REG_INTERRUPT_ACK:
+        virtio_irq(v, (uint8_t)(v->isr & ~value));
+        break;
+    case REG_STATUS:
+        return write_status(v, (uint8_t)value);
+    case REG_DEVICE_FEATURES_SEL:
+        v->device_sel = value;
+        break;
+    case REG_DRIVER_FEATURES_SEL:
+        v->driver_sel = value;
+        break;
+    case REG_DRIVER_FEATURES:
+        if (v->driver_sel < 2 && v->status == ST_DRIVER) {
+            v->accepted &= ~(0xffffffffull << (32 * v->driver_sel));
+            v->accepted |= (uint64_t)value << (32 * v->driver_sel);
+        }
+        break;
+    case REG_QUEUE_SEL:
+        v->queue_sel = value;
+        break;
+    case REG_QUEUE_NUM:
+        write_queue_num(v, value);
+        break;
+    case REG_QUEUE_READY:
+        return write_queue_ready(v, value);
+    case REG_QUEUE_RESET:
+        return write_queue_reset(v, value);
+    case REG_QUEUE_DESC:
+    case REG_QUEUE_DESC + 4:
+    case REG_QUEUE_DRIVER:
+    case REG_QUEUE_DRIVER + 4:
+    case REG_QUEUE_DEVICE:
+    case REG_QUEUE_DEVICE + 4:
+        write_queue_address(v, offset, value);
+        break;
+    default:
+        break;
+    }
+    return MMIO_OK;
+}
+
+static void access_config(struct virtio_dev *v, struct mmio_access *a)
+{
+    uint64_t at = a->offset - REG_CONFIG;
+
+    if (!range_ok(at, a->width, v->config_len))
+        return;
+    if (!a->write)
+        memcpy(&a->value, v->config + at, a->width);
+    else if (v->ops->config_write)
+        v->ops->config_write(v, at, a->value, a->width);
+}
+
+static enum mmio_result virtio_access(struct vdev *dev, struct mmio_access *a)
+{
+    struct virtio_dev *v = virtio_of(dev);
+
+    /* 4.2.2.2: registers are 32 bits wide and aligned; the configuration space takes any width. */
+    if (a->offset < REG_CONFIG && a->width == 4 && !(a->offset & 3)) {
+        if (a->write)
+            return write_register(v, a->offset, (uint32_t)a->value);
+        a->value = read_register(v, a->offset);
+        return MMIO_OK;
+    }
+    if (!a->write)
+        a->value = 0;
+    if (a->offset >= REG_CONFIG && a->width <= sizeof(a->value))
+        access_config(v, a);
+    return MMIO_OK;
+}
+
+/* ---- life ---- */
+
+static void virtio_reset(struct vdev *dev)
+{
+    spin_lock(&dev->lock);
+    device_reset(virtio_of(dev));
+    spin_unlock(&dev->lock);
+}
+
+static bool virtio_busy(struct vdev *dev)
+{
+    struct virtio_dev *v = virtio_of(dev);
+    bool busy;
+
+    spin_lock(&dev->lock);
+    busy = v->ops->busy && v->ops->busy(v);
+    spin_unlock(&dev->lock);
+    return busy;
+}
+
+static void virtio_resume(struct vdev *dev)
+{
+    struct virtio_dev *v = virtio_of(dev);
+
+    spin_lock(&dev->lock);
+    if (v->ops->resume)
+        v->ops->resume(v);
+    spin_unlock(&dev->lock);
+}
+
+static void virtio_save(struct vdev *dev, struct state_writer *w)
+{
+    struct virtio_dev *v = virtio_of(dev);
+
+    spin_lock(&dev->lock);
+    state_put_u32(w, v->ops->device_id);
+    state_put_u64(w, v->offered);
+    state_put_u64(w, v->accepted);
+    state_put_u32(w, v->device_sel);
+    state_put_u32(w, v->driver_sel);
+    state_put_u32(w, v->queue_sel);
+    state_put_u32(w, v->generation);
+    state_put_u8(w, v->status);
+    state_put_u8(w, v->isr);
+    for (unsigned i = 0; i < v->ops->queues; i++)
+        virtq_save(&v->q[i], w);
+    if (v->ops->save)
+        v->ops->save(v, w);
+    spin_unlock(&dev->lock);
+}
+
+static bool status_is_legal(uint8_t status)
+{
+    status &= (uint8_t) ~(VIRTIO_NEEDS_RESET | VIRTIO_FAILED);
+    for (unsigned i = 0; i < ARRAY_LEN(status_table); i++)
+        if (status == status_table[i].to)
+            return true;
+    return status == ST_RESET;
+}
+
+static int load_registers(struct virtio_dev *v, struct state_reader *r)
+{
+    uint8_t isr;
+
+    /* Features that this host does not offer cannot be promised on: refuse. */
+    if (state_get_u32(r) != v->ops->device_id || (state_get_u64(r) & ~v->offered))
+        state_fail(r, -EINVAL);
+    v->accepted = state_get_u64(r);
+    v->device_sel = state_get_u32(r);
+    v->driver_sel = state_get_u32(r);
+    v->queue_sel = state_get_u32(r);
+    v->generation = state_get_u32(r);
+    v->status = state_get_u8(r);
+    isr = state_get_u8(r);
+    if (!status_is_legal(v->status) || (isr & ~(VIRTIO_INT_USED | VIRTIO_INT_CONFIG)))
+        state_fail(r, -EINVAL);
+    if ((v->status & VIRTIO_FEATURES_OK) && !enter_features_ok(v))
+        state_fail(r, -EINVAL);
+    virtio_irq(v, r->error ? 0 : isr);
+    return r->error;
+}
+
+static int virtio_load(struct vdev *dev, struct state_reader *r)
+{
+    struct virtio_dev *v = virtio_of(dev);
+
+    spin_lock(&dev->lock);
+    device_reset(v);
+    if (!load_registers(v, r)) {
+        for (unsigned i = 0; i < v->ops->queues; i++) {
+            bool event_idx = v->q[i].event_idx, indirect = v->q[i].indirect;
+
+            virtq_load(&v->q[i], r, VIRTQ_MAX_SIZE);
+            v->q[i].event_idx = event_idx;
+            v->q[i].indirect = indirect;
+            if (v->q[i].ready && !(v->status & VIRTIO_FEATURES_OK))
+                state_fail(r, -EINVAL);
+        }
+        if (!r->error && v->ops->load)
+            state_fail(r, v->ops->load(v, r));
+    }
+    if (r->error)
+        device_reset(v);
+    spin_unlock(&dev->lock);
+    return r->error;
+}
+
+static void virtio_destroy(struct vdev *dev)
+{
+    struct virtio_dev *v = virtio_of(dev);
+
+    virtio_reset(dev);
+    v->ops->destroy(v);
+}
+
+static const struct vdev_ops virtio_vdev_ops = {
+    .type = "virtio-mmio",
+    .access = virtio_access,
+    .reset = virtio_reset,
+    .save = virtio_save,
+    .load = virtio_load,
+    .destroy = virtio_destroy,
+    .busy = virtio_busy,
+    .resume = virtio_resume,
+};
+
+void virtio_init(struct virtio_dev *v, const struct virtio_ops *ops, struct stage2 *mem,
+                 uint64_t features)
+{
+    v->vdev.ops = &virtio_vdev_ops;
+    v->vdev.size = VIRTIO_MMIO_SIZE;
+    v->vdev.mem = mem;
+    spin_init(&v->vdev.lock, LOCK_DEVICE);
+    v->ops = ops;
+    v->offered = features | COMMON_FEATURES;
+    for (unsigned i = 0; i < ops->queues; i++) {
+        v->q[i].mem = mem;
+        virtq_reset(&v->q[i], VIRTQ_MAX_SIZE);
+    }
+}
