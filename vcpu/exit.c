@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "sched/irq.h"
+#include "sched/xcall.h"
 #include "vcpu/boundary.h"
 #include "vcpu/fault.h"
 #include "vcpu/report.h"
@@ -14,6 +15,7 @@
 void exit_slow(struct vcpu *v);
 void exit_slow_call(struct vcpu *v, enum exit_result verdict);
 
+extern char exit_entry[], exit_entry_costs[]; /* switch.S */
 static bool costs;
 
 static enum exit_result exit_interrupt(struct vcpu *v)
@@ -57,9 +59,15 @@ const char *exit_cause_name(unsigned index)
     return index < EXIT_CAUSES && exit_table[index].name ? exit_table[index].name : "other";
 }
 
+static void set_vector(void *arg)
+{
+    csr_write(CSR_STVEC, (uint64_t)arg);
+}
+
 void exit_set_costs(bool on)
 {
     costs = on;
+    xcall_run(~0ul >> (64 - hart_count), set_vector, on ? exit_entry_costs : exit_entry);
 }
 
 /* Applies a verdict, then does what the exit boundary asks. EXIT_RESUME, EXIT_INJECT: pc is right. */
@@ -81,15 +89,16 @@ void exit_slow(struct vcpu *v)
     unsigned row = (unsigned)(cause & 31) | (cause >> 63 ? INTERRUPT : 0);
     uint64_t before = costs ? csr_read(CSR_INSTRET) : 0;
     enum exit_result (*handle)(struct vcpu *) = exit_table[row].handle;
+    enum exit_result verdict;
 
     v->exit.cause = cause;
     v->exit.tval = csr_read(CSR_STVAL);
     v->exit.htval = csr_read(CSR_HTVAL);
     v->exit.htinst = csr_read(CSR_HTINST);
     v->exits[row]++;
-    if (!handle || (cause << 1) >= 64)
+    if (!handle || cause << 1 >= 64)
         handle = exit_unexpected;
-    enum exit_result verdict = handle(v);
+    verdict = handle(v);
 
     if (before)
         v->exits_cost[row] += csr_read(CSR_INSTRET) - before;

@@ -13,10 +13,7 @@
 
 #define GPR(n) (VCPU_GPR + 8 * (n))
 
-        .section .text.hot, "ax"
-        .globl exit_entry
-        .balign 64
-exit_entry:
+        .macro SAVE_CALLER
         csrrw a0, sscratch, a0
         beqz a0, trap_hs
         sd ra, GPR(1)(a0)
@@ -40,6 +37,13 @@ exit_entry:
         sd t0, GPR(10)(a0)
         ld sp, VCPU_STACK_TOP(a0)
         ld tp, VCPU_HART(a0)
+        .endm
+
+        .section .text.hot, "ax"
+        .globl exit_entry
+        .balign 64
+exit_entry:
+        SAVE_CALLER
         csrr t0, scause
         li t1, CAUSE_ECALL_VS
         bne t0, t1, exit_save_rest
@@ -89,6 +93,13 @@ exit_restore_caller:
         csrr t0, sepc
         sd t0, VCPU_PC(a0)
         .endm
+
+/* The vector while the costs of exits are measured: all of them through exit_slow. */
+        .globl exit_entry_costs
+        .balign 4
+exit_entry_costs:
+        SAVE_CALLER
+        j exit_save_rest
 
 /* The fast call wants the slow path: a1 is its verdict. */
 exit_save_again:

@@ -157,6 +157,7 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
         panic("device tree at %lx: %s", fdt_pa, problem);
     boot_options_set(platform.bootargs);
     timer_hz = platform.timebase_hz;
+    log_set_timebase(timer_hz);
     init_memory(fdt_pa, direct_base);
     if (start_hart_memory(&boot_hart_data))
         panic("no memory for the boot hart");
