@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Drives one emulated machine in a test.
+
+A Machine is QEMU started for Trapline with a bundle, or for a guest's kernel alone on OpenSBI (native,
+for comparison). What its serial line prints is collected and logged; `expect` waits, always bounded,
+never by sleeping; `close` ends the machine, by its process group. QEMU is under `timeout -k` besides,
+so it ends even when the test does not.
+"""
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import threading
+import time
+
+TOP = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+BUILD = os.path.join(TOP, "build")
+LOGS = os.path.join(BUILD, "test-logs")
+QEMU = os.environ.get("QEMU") or os.path.join(BUILD, "bin", "qemu-system-riscv64")
+FIRMWARE = os.path.join(BUILD, "firmware", "fw_dynamic.bin")
+TRAPLINE = os.path.join(BUILD, "trapline.bin")
+LINUX = os.path.join(BUILD, "linux", "Image")
+INITRD = os.path.join(BUILD, "linux", "initrd.cpio")
+BOOTARGS = "earlycon=sbi console=hvc0"
+USERSPACE = r"trapline-guest: userspace up"
+PROMPT = r"guest:\S*# "
+ESCAPE = b"\x1d"  # Ctrl-]: on to the next console
+
+# All limits are for an idle machine of this project's size; a slower one can be given more.
+FACTOR = float(os.environ.get("TIMEOUT_FACTOR", "1"))
+
+
+class Machine:
+    """An emulated machine that is running; use it in a `with`, or through the fixture `machine`."""
+
+    def __init__(
+        self, name, bundle=None, kernel=TRAPLINE, harts=1, mem="1G", cpu="rv64", machine="virt",
+        append="", disk=None, icount=False, args=(), limit=180,
+    ):
+        os.makedirs(LOGS, exist_ok=True)
+        self.log_path = os.path.join(LOGS, f"{name}.log")
+        self.output = ""
+        self._bytes = bytearray()
+        self._at = 0  # expect() looks from here on
+        self._changed = threading.Condition()
+        self._ended = False
+        command = [
+            "timeout", "-k", "5", str(limit * FACTOR), QEMU,
+            "-M", machine, "-cpu", cpu, "-smp", str(harts), "-m", mem,
+            "-display", "none", "-monitor", "none", "-serial", "stdio",
+            "-global", "virtio-mmio.force-legacy=false", "-device", "virtio-rng-device",
+            "-bios", FIRMWARE, "-kernel", kernel, "-append", append,
+        ]
+        if bundle:
+            command += ["-initrd", bundle]
+        if icount:
+            command += ["-icount", "shift=0,sleep=off"]
+        if disk:
+            command += ["-drive", f"if=none,id=disk,format=raw,file={disk}",
+                        "-device", "virtio-blk-device,drive=disk"]
+        command += args
+        self._log = open(self.log_path, "wb")
+        self._log.write((" ".join(command) + "\n").encode())
+        self.started = time.monotonic()
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        while True:
+            data = os.read(self._process.stdout.fileno(), 65536)
+            with self._changed:
+                if not data:
+                    self._ended = True
+                    self._changed.notify_all()
+                    return
+                self._log.write(data)
+                self._log.flush()
+                self._bytes += data
+                self.output = self._bytes.decode(errors="replace").replace("\r", "")
+                self._changed.notify_all()
+
+    # --- what tests use ---
+
+    def expect(self, pattern, timeout=30, fail=r"PANIC|Kernel panic|Oops|trapline: panic"):
+        """Waits until the regular expression comes, after what was matched before; the match.
+
+        Fails at once when `fail` comes first, or the machine ends; after `timeout` seconds otherwise.
+        """
+        deadline = time.monotonic() + timeout * FACTOR
+        wanted = re.compile(pattern, re.M)
+        unwanted = re.compile(fail, re.M) if fail else None
+        with self._changed:
+            while True:
+                match = wanted.search(self.output, self._at)
+                bad = unwanted.search(self.output, self._at) if unwanted else None
+                if match and not (bad and bad.start() < match.start()):
+                    self._at = match.end()
+                    return match
+                if bad:
+                    raise AssertionError(self._report(f"{bad.group()!r} came before /{pattern}/"))
+                if self._ended:
+                    raise AssertionError(self._report(f"the machine ended before /{pattern}/"))
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise AssertionError(self._report(f"no /{pattern}/ in {timeout} s"))
+                self._changed.wait(left)
+
+    def send(self, data):
+        """Types text or bytes on the machine's console."""
+        self._process.stdin.write(data if isinstance(data, bytes) else data.encode())
+        self._process.stdin.flush()
+
+    def line(self, text):
+        self.send(text + "\n")
+
+    def shell(self, command, timeout=30):
+        """Runs a command in the guest's shell; (exit status, output). The shell must be at its prompt."""
+        # The marks are quoted apart, so that the echo of the line is none.
+        self.line(f"echo 'BEG''IN'; {command}; echo 'EN''D' $?")
+        self.expect(r"^BEGIN\n")
+        start = self._at
+        match = self.expect(r"^END (\d+)\n", timeout)
+        self.expect(PROMPT)
+        return int(match.group(1)), self.output[start : match.start()]
+
+    def run(self, command, timeout=30):
+        """Like shell(), and fails when the command does; its output."""
+        status, text = self.shell(command, timeout)
+        assert status == 0, self._report(f"{command!r} ended with {status}:\n{text}")
+        return text
+
+    def boot(self, timeout=60):
+        """Waits for the Debian guest's shell, and keeps the kernel's messages off its console."""
+        self.expect(USERSPACE, timeout)
+        self.expect(PROMPT, timeout)
+        self.run("dmesg -n 1")
+
+    def expect_off(self, timeout=30):
+        """Waits until the machine has powered itself off."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended, timeout * FACTOR)
+            if not self._ended:
+                raise AssertionError(self._report(f"not powered off in {timeout} s"))
+        status = self._process.wait(10)
+        assert status == 0, self._report(f"QEMU ended with status {status}")
+
+    def close(self):
+        if self._process.poll() is None:
+            # The session that this object started: timeout and QEMU, nothing else.
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._reader.join(10)
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._log.close()
+
+    def _report(self, what):
+        tail = "\n".join(self.output.splitlines()[-25:])
+        return f"{what}\n--- end of the console (all: {os.path.relpath(self.log_path, TOP)})\n{tail}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def vm(name="vm0", kernel=LINUX, initrd=INITRD, bootargs=BOOTARGS, vcpus=1, ram="256M", disks=(),
+       console="virtio", autostart=True):
+    """The words for tools/mkbundle that describe one VM."""
+    words = ["--vm", name, "--kernel", kernel, "--vcpus", str(vcpus), "--ram", ram, "--console", console]
+    if initrd:
+        words += ["--initrd", initrd]
+    if bootargs is not None:
+        words += [f"--bootargs={bootargs}"]
+    for disk in disks:
+        words += ["--disk", disk]
+    return words if autostart else words + ["--no-autostart"]
+
+
+def make_bundle(path, *vms, hash_name="crc32"):
+    command = [os.path.join(TOP, "tools", "mkbundle"), path, "--hash", hash_name]
+    for words in vms:
+        command += words
+    subprocess.run(command, check=True)
+    return path
+
+
+def image_at(path, address, image=TRAPLINE):
+    """An ELF file that makes QEMU load and enter a flat image at an address of one's own."""
+    with open(image, "rb") as file:
+        data = file.read()
+    in_memory = max(len(data), int.from_bytes(data[16:24], "little"))  # the header's image_size
+    header = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 243, 1, address, 64, 0, 0, 64, 56, 1, 0, 0, 0
+    )
+    segment = struct.pack("<IIQQQQQQ", 1, 7, 4096, address, address, len(data), in_memory, 4096)
+    with open(path, "wb") as file:
+        file.write((header + segment).ljust(4096, b"\0") + data)
+    return path
+
+
+def make_disk(path, size):
+    with open(path, "wb") as file:
+        file.truncate(size)
+    return path
+
+
+def ready():
+    """What is missing for the system tests, or None."""
+    for path in (QEMU, FIRMWARE, LINUX, INITRD):
+        if not (os.path.exists(path) or shutil.which(path)):
+            return f"{path} is missing: run `sh tools/setup test`, or `make system`"
+    return None

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Reboot, power-off, several VMs, disks."""
+import harness
+from harness import vm
+
+
+def test_reboot_is_of_the_vm_only(machine, bundle):
+    m = machine(bundle=bundle(), harts=2)
+    m.boot()
+    m.line("reboot")
+    m.expect(harness.USERSPACE, 60)
+    assert m.output.count("OpenSBI v") == 1  # the machine itself was started once
+
+
+def test_two_vms_at_once(machine, bundle):
+    a = vm("a", bootargs='console=hvc0 tl.cmd="echo I am a; sleep 1" tl.then=poweroff')
+    b = vm("b", bootargs='console=hvc0 tl.cmd="echo I am b; sleep 1" tl.then=poweroff')
+    m = machine(bundle=bundle(a, b), harts=2, mem="2G")
+    m.expect(r"trapline-guest: exit 0", 90)
+    m.expect_off(90)
+
+
+def test_host_disk_keeps_what_is_written(machine, bundle, disk):
+    image = disk()
+    m = machine(bundle=bundle(vm(disks=["host"])), disk=image)
+    m.boot()
+    m.run("mke2fs /dev/vda >/dev/null && mount /dev/vda /mnt && "
+          "dd if=/dev/urandom of=/mnt/file bs=64k count=100 2>/dev/null && sync")
+    digest = m.run("md5sum /mnt/file | cut -d' ' -f1").strip()
+    m.run("umount /mnt")
+    m.line("reboot")
+    m.boot()
+    m.run("mount /dev/vda /mnt")
+    assert m.run("md5sum /mnt/file | cut -d' ' -f1").strip() == digest
+    m.line("umount /mnt; poweroff")
+    m.expect_off()
+    # And another machine finds it.
+    m = machine(bundle=bundle(vm(disks=["host"])), disk=image)
+    m.boot()
+    m.run("mount /dev/vda /mnt")
+    assert m.run("md5sum /mnt/file | cut -d' ' -f1").strip() == digest
+
+
+def test_image_disk_forgets(machine, bundle, disk):
+    image = disk(16 << 20)
+    with open(image, "r+b") as file:
+        file.write(b"from the image\n")
+    m = machine(bundle=bundle(vm(disks=[image])))
+    m.boot()
+    assert m.run("head -n 1 /dev/vda").strip() == "from the image"
+    m.run("echo overwritten >/dev/vda && sync")
+    m.line("reboot")
+    m.boot()
+    assert m.run("head -n 1 /dev/vda").strip() == "from the image"
