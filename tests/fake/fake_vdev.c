@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fake_vdev.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mem/frame.h"
+#include "mem/heap.h"
+
+int fake_heap_objects, fake_frames, fake_memory_left = -1;
+
+static bool memory_left(void)
+{
+    if (fake_memory_left > 0)
+        fake_memory_left--;
+    else if (!fake_memory_left)
+        return false;
+    return true;
+}
+
+void *heap_alloc(size_t size)
+{
+    if (!memory_left())
+        return NULL;
+    fake_heap_objects++;
+    return calloc(1, size);
+}
+
+void heap_free(void *p)
+{
+    if (p)
+        fake_heap_objects--;
+    free(p);
+}
+
+void *frame_alloc_page(void)
+{
+    void *p;
+
+    if (!memory_left())
+        return NULL;
+    fake_frames++;
+    p = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
+    return memset(p, 0, PAGE_SIZE);
+}
+
+void frame_free_page(void *page)
+{
+    fake_frames--;
+    free(page);
+}
+
+/* ---- interrupt line ---- */
+
+bool fake_irq_level;
+unsigned fake_irq_rises;
+
+static void irq_set(void *chip, uint32_t source, bool level)
+{
+    (void)chip;
+    assert_int_equal(source, 5);
+    fake_irq_rises += level && !fake_irq_level;
+    fake_irq_level = level;
+}
+
+struct irq_line fake_irq(void) { return (struct irq_line){.set = irq_set, .source = 5}; }
+
+/* ---- backends ---- */
+
+static size_t chr_write(void *ctx, const char *data, size_t len)
+{
+    struct fake_chr *c = ctx;
+    size_t n = min_u64(len, min_u64(c->out_room, sizeof(c->out) - c->out_len));
+
+    c->writes++;
+    memcpy(c->out + c->out_len, data, n);
+    c->out_len += n;
+    c->out_room -= n;
+    return n;
+}
+
+static size_t chr_read(void *ctx, char *to, size_t max)
+{
+    struct fake_chr *c = ctx;
+    size_t n = min_u64(max, c->in_len - c->in_at);
+
+    memcpy(to, c->in + c->in_at, n);
+    c->in_at += n;
+    return n;
+}
+
+static void chr_size(void *ctx, uint16_t *columns, uint16_t *rows)
+{
+    struct fake_chr *c = ctx;
+
+    *columns = c->columns;
+    *rows = c->rows;
+}
+
+void fake_chr_init(struct fake_chr *c)
+{
+    memset(c, 0, sizeof(*c));
+    c->chr = (struct chr_backend){.write = chr_write, .read = chr_read, .size = chr_size, .ctx = c};
+    c->out_room = sizeof(c->out);
+    c->columns = 100;
+    c->rows = 40;
+}
+
+void fake_chr_type(struct fake_chr *c, const char *text, size_t len)
+{
+    if (c->in_at == c->in_len)
+        c->in_at = c->in_len = 0;
+    assert_true(c->in_len + len <= sizeof(c->in));
+    memcpy(c->in + c->in_len, text, len);
+    c->in_len += len;
+    c->chr.ready(c->chr.device);
+}
+
+static void blk_do(struct fake_blk *b, struct blk_request *r)
+{
+    uint64_t at = r->sector * 512, total = 0;
+
+    r->result = b->fail;
+    b->flushes += r->op == BLK_FLUSH;
+    if (r->op != BLK_FLUSH)
+        assert_true(range_ok(r->sector, r->sectors, b->blk.sectors) && r->sectors);
+    if (b->fail)
+        return;
+    if (r->op == BLK_DISCARD || r->op == BLK_WRITE_ZEROES)
+        memset(b->data + at, 0, r->sectors * 512);
+    if (r->op != BLK_READ && r->op != BLK_WRITE)
+        return;
+    for (unsigned i = 0; i < r->seg_count; i++) {
+        if (r->op == BLK_READ)
+            memcpy(r->seg[i].hva, b->data + at + total, r->seg[i].len);
+        else
+            memcpy(b->data + at + total, r->seg[i].hva, r->seg[i].len);
+        total += r->seg[i].len;
+    }
+    assert_int_equal(total, r->sectors * 512);
+}
+
+static int blk_submit(void *ctx, struct blk_request *r)
+{
+    struct fake_blk *b = ctx;
+
+    if (b->async && b->queued == b->capacity)
+        return -EAGAIN;
+    b->submitted++;
+    if (b->async) {
+        b->queue[b->queued++] = r;
+        return 0;
+    }
+    blk_do(b, r);
+    r->done(r);
+    return 0;
+}
+
+static void blk_close(void *ctx) { ((struct fake_blk *)ctx)->closed = true; }
+
+void fake_blk_init(struct fake_blk *b, uint64_t sectors)
+{
+    memset(b, 0, sizeof(*b));
+    b->data = calloc(sectors, 512);
+    b->capacity = FAKE_BLK_QUEUE;
+    b->blk = (struct blk_backend){.submit = blk_submit,
+                                  .close = blk_close,
+                                  .ctx = b,
+                                  .sectors = sectors,
+                                  .block_size = 512,
+                                  .can_discard = true,
+                                  .can_write_zeroes = true,
+                                  .can_flush = true,
+                                  .serial = "fake-disk"};
+}
+
+void fake_blk_free(struct fake_blk *b) { free(b->data); }
+
+void fake_blk_complete(struct fake_blk *b, unsigned which)
+{
+    struct blk_request *r = b->queue[which];
+
+    assert_true(which < b->queued);
+    memmove(&b->queue[which], &b->queue[which + 1], (b->queued - which - 1) * sizeof(b->queue[0]));
+    b->queued--;
+    blk_do(b, r);
+    r->done(r);
+}
+
+static void entropy_fill(void *ctx, void *to, size_t len)
+{
+    static uint8_t next;
+
+    (void)ctx;
+    for (size_t i = 0; i < len; i++)
+        ((uint8_t *)to)[i] = next = next == 255 ? 1 : next + 1;
+}
+
+struct entropy_backend *fake_entropy(void)
+{
+    static struct entropy_backend e = {.fill = entropy_fill};
+
+    return &e;
+}
+
+/* ---- state streams ---- */
+
+static int stream_write(void *ctx, const void *data, size_t len)
+{
+    struct fake_stream *s = ctx;
+
+    s->data = realloc(s->data, s->len + len);
+    memcpy(s->data + s->len, data, len);
+    s->len += len;
+    return 0;
+}
+
+static int stream_read(void *ctx, void *data, size_t len)
+{
+    struct fake_stream *s = ctx;
+
+    if (!range_ok(s->at, len, s->len))
+        return -EIO;
+    memcpy(data, s->data + s->at, len);
+    s->at += len;
+    return 0;
+}
+
+struct state_writer fake_stream_writer(struct fake_stream *s)
+{
+    return (struct state_writer){.write = stream_write, .ctx = s};
+}
+
+struct state_reader fake_stream_reader(struct fake_stream *s)
+{
+    s->at = 0;
+    return (struct state_reader){.read = stream_read, .ctx = s};
+}
+
+/* ---- bus ---- */
+
+struct bus fake_bus;
+
+void fake_bus_put(struct vdev *dev, const char *name)
+{
+    fake_bus = (struct bus){.count = 0};
+    snprintf(dev->name, sizeof(dev->name), "%s", name);
+    dev->base = gpa(DEV_BASE);
+    if (!dev->irq.set)
+        dev->irq = fake_irq();
+    fake_irq_level = false;
+    fake_irq_rises = 0;
+    assert_int_equal(bus_add(&fake_bus, dev), 0);
+}
+
+enum mmio_result reg_access(uint64_t off, unsigned width, bool write, uint64_t *value)
+{
+    struct mmio_access a = {
+        .gpa = gpa(DEV_BASE + off), .width = (uint8_t)width, .write = write, .value = *value};
+    enum mmio_result r = bus_access(&fake_bus, &a);
+
+    *value = a.value;
+    return r;
+}
+
+uint32_t reg_read(uint64_t off)
+{
+    uint64_t v = 0;
+
+    assert_int_equal(reg_access(off, 4, false, &v), MMIO_OK);
+    return (uint32_t)v;
+}
+
+enum mmio_result reg_write(uint64_t off, uint32_t v)
+{
+    uint64_t value = v;
+
+    return reg_access(off, 4, true, &value);
+}
+
+/* ---- a driver ---- */
+
+struct drv_queue drv_q[2];
+uint64_t drv_features;
+
+static void put16(uint64_t at, uint16_t v) { fake_gm_put(at, &v, 2); }
+static uint16_t get16(uint64_t at)
+{
+    uint16_t v;
+
+    fake_gm_get(at, &v, 2);
+    return v;
+}
+
+uint64_t drv_offered(void)
+{
+    uint64_t f;
+
+    reg_write(0x14, 0);
+    f = reg_read(0x10);
+    reg_write(0x14, 1);
+    return f | (uint64_t)reg_read(0x10) << 32;
+}
+
+void drv_setup_queue(unsigned queue, uint16_t size)
+{
+    struct drv_queue *q = &drv_q[queue];
+    uint64_t at = GM_BASE + queue * 0x10000;
+
+    *q = (struct drv_queue){
+        .desc = at, .avail = at + 0x2000, .used = at + 0x4000, .table = at + 0x8000, .size = size};
+    for (uint64_t i = 0; i < 0x10000; i += 8)
+        fake_gm_put(at + i, "\0\0\0\0\0\0\0\0", 8);
+    reg_write(0x30, queue);
+    reg_write(0x38, size);
+    reg_write(0x80, (uint32_t)q->desc);
+    reg_write(0x84, (uint32_t)(q->desc >> 32));
+    reg_write(0x90, (uint32_t)q->avail);
+    reg_write(0x94, (uint32_t)(q->avail >> 32));
+    reg_write(0xa0, (uint32_t)q->used);
+    reg_write(0xa4, (uint32_t)(q->used >> 32));
+    reg_write(0x44, 1);
+    assert_int_equal(reg_read(0x44), 1);
+}
+
+bool drv_init(uint64_t features, unsigned queues, uint16_t size)
+{
+    assert_int_equal(reg_write(0x70, 0), MMIO_OK);
+    assert_int_equal(reg_read(0x70), 0);
+    reg_write(0x70, 1);
+    reg_write(0x70, 3);
+    features &= drv_offered();
+    drv_features = features;
+    reg_write(0x24, 0);
+    reg_write(0x20, (uint32_t)features);
+    reg_write(0x24, 1);
+    reg_write(0x20, (uint32_t)(features >> 32));
+    reg_write(0x70, 11);
+    if (reg_read(0x70) != 11)
+        return false;
+    for (unsigned i = 0; i < queues; i++)
+        drv_setup_queue(i, size);
+    reg_write(0x70, 15);
+    return reg_read(0x70) == 15;
+}
+
+static void put_desc(uint64_t at, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
+{
+    fake_gm_put(at, &addr, 8);
+    fake_gm_put(at + 8, &len, 4);
+    put16(at + 12, flags);
+    put16(at + 14, next);
+}
+
+void drv_desc(unsigned queue, unsigned index, uint64_t addr, uint32_t len, uint16_t flags,
+              uint16_t next)
+{
+    put_desc(drv_q[queue].desc + 16 * index, addr, len, flags, next);
+}
+
+void drv_set_avail_idx(unsigned queue, uint16_t v) { put16(drv_q[queue].avail + 2, v); }
+
+void drv_offer(unsigned queue, uint16_t head)
+{
+    struct drv_queue *q = &drv_q[queue];
+
+    put16(q->avail + 4 + 2 * (q->idx % q->size), head);
+    drv_set_avail_idx(queue, ++q->idx);
+}
+
+uint16_t drv_add(unsigned queue, const struct drv_buf *buf, unsigned n, bool indirect)
+{
+    struct drv_queue *q = &drv_q[queue];
+    uint16_t head = q->next_desc % q->size;
+
+    if (indirect) {
+        uint64_t table = q->table + 16 * 64 * (head % 8);
+
+        for (unsigned i = 0; i < n; i++)
+            put_desc(table + 16 * i, buf[i].addr, buf[i].len,
+                     (buf[i].write ? WRITE : 0) | (i + 1 < n ? NEXT : 0), (uint16_t)(i + 1));
+        drv_desc(queue, head, table, 16 * n, INDIRECT, 0);
+        q->next_desc++;
+    } else {
+        for (unsigned i = 0; i < n; i++) {
+            unsigned at = (head + i) % q->size;
+
+            drv_desc(queue, at, buf[i].addr, buf[i].len,
+                     (buf[i].write ? WRITE : 0) | (i + 1 < n ? NEXT : 0),
+                     (uint16_t)((at + 1) % q->size));
+        }
+        q->next_desc = (uint16_t)(q->next_desc + n);
+    }
+    drv_offer(queue, head);
+    return head;
+}
+
+bool drv_want_kick(unsigned queue, uint16_t old)
+{
+    struct drv_queue *q = &drv_q[queue];
+    uint16_t event = get16(q->used + 4 + 8 * q->size);
+
+    if (!(drv_features & (1ull << 29)))
+        return !(get16(q->used) & 1);
+    return (uint16_t)(q->idx - event - 1) < (uint16_t)(q->idx - old);
+}
+
+enum mmio_result drv_kick(unsigned queue)
+{
+    enum mmio_result r;
+    unsigned tries = 0;
+
+    while ((r = reg_write(0x50, queue)) == MMIO_RETRY && tries++ < 100000)
+        ;
+    return r;
+}
+
+uint16_t drv_used_idx(unsigned queue) { return get16(drv_q[queue].used + 2); }
+
+bool drv_used(unsigned queue, uint32_t *id, uint32_t *len)
+{
+    struct drv_queue *q = &drv_q[queue];
+
+    if (q->seen == drv_used_idx(queue))
+        return false;
+    fake_gm_get(q->used + 4 + 8 * (q->seen % q->size), id, 4);
+    fake_gm_get(q->used + 8 + 8 * (q->seen % q->size), len, 4);
+    q->seen++;
+    return true;
+}
+
+void drv_set_used_event(unsigned queue, uint16_t v)
+{
+    put16(drv_q[queue].avail + 4 + 2 * drv_q[queue].size, v);
+}
+
+bool drv_needs_reset(void) { return reg_read(0x70) & 64; }
