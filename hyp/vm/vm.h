@@ -95,7 +95,7 @@ int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const str
 /* hyp/vm/guest_fdt.c: the tree for the guest, in a heap block of *size bytes; -ENOMEM. */
 struct guest_fdt_facts {
     const struct vm_config *config;
-    const char *isa_extensions;   /* space separated, what the guest really gets: "i m a f d c zicsr … sstc" */
+    const char *isa_extensions;   /* what the guest really gets, space separated: "i m a f d c …" */
     uint64_t timebase_hz, ram_base, initrd_base, plic_base, uart_base, virtio_base;
     uint32_t uart_irq, virtio_irq; /* virtio n: virtio_irq + n */
     unsigned virtio_count;

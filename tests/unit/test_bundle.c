@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The bundle reader: good files of all three data layouts, every mistake a person can make (each must
+// be named), and files cut or altered at every byte, in a buffer of their exact size.
+// units: hyp/vm/bundle.c hyp/vm/fit.c hyp/vm/hash.c hyp/mem/frame.c hyp/mem/heap.c tests/fake/fake_base.c tests/fake/fake_mem.c
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libfdt.h>
+
+#include "fake_mem.h"
+#include "mem/heap.h"
+#include "vm/hash.h"
+#include "vm/vm.h"
+
+enum { BUF = 65536, SEEN = 8 };
+
+static char buf[BUF] __attribute__((aligned(8)));
+static uint64_t file_size; /* tree and what lies behind it */
+static char why[256];
+static struct vm_config seen[SEEN];
+static unsigned seen_count;
+static int each_result;
+
+static int each(void *ctx, const struct vm_config *c)
+{
+    assert_ptr_equal(ctx, &seen_count);
+    assert_true(seen_count < SEEN);
+    seen[seen_count++] = *c;
+    return each_result;
+}
+
+static int read_at(const void *fit, uint64_t size)
+{
+    seen_count = 0;
+    memset(why, 'x', sizeof(why));
+    return bundle_read(fit, size, each, &seen_count, why, sizeof(why));
+}
+
+static int read_it(void) { return read_at(buf, file_size); }
+
+static int node(const char *path)
+{
+    int n = fdt_path_offset(buf, path);
+    assert_true(n >= 0);
+    return n;
+}
+
+static void add_node(const char *parent, const char *name)
+{
+    assert_true(fdt_add_subnode(buf, node(parent), name) >= 0);
+}
+
+static void set(const char *path, const char *name, const void *data, size_t len)
+{
+    assert_int_equal(fdt_setprop(buf, node(path), name, data, (int)len), 0);
+}
+
+static void set_s(const char *path, const char *name, const char *s)
+{
+    set(path, name, s, strlen(s) + 1);
+}
+
+static void set_u32(const char *path, const char *name, uint32_t v)
+{
+    assert_int_equal(fdt_setprop_u32(buf, node(path), name, v), 0);
+}
+
+static void set_u64(const char *path, const char *name, uint64_t v)
+{
+    assert_int_equal(fdt_setprop_u64(buf, node(path), name, v), 0);
+}
+
+static void del(const char *path, const char *name)
+{
+    assert_int_equal(fdt_delprop(buf, node(path), name), 0);
+}
+
+static void add_image(const char *name, const void *data, size_t len)
+{
+    char path[64], hash[80];
+    uint32_t crc;
+
+    snprintf(path, sizeof(path), "/images/%s", name);
+    snprintf(hash, sizeof(hash), "%s/hash-1", path);
+    add_node("/images", name);
+    set(path, "data", data, len);
+    set_s(path, "compression", "none");
+    add_node(path, "hash-1");
+    assert_int_equal(hash_crc32(data, len, &crc), 0);
+    set_s(hash, "algo", "crc32");
+    set_u32(hash, "value", crc);
+}
+
+#define VM "/trapline/vm0"
+
+static void open_tree(void)
+{
+    memset(buf, 0, sizeof(buf));
+    assert_int_equal(fdt_create_empty_tree(buf, sizeof(buf)), 0);
+    file_size = sizeof(buf);
+    add_node("/", "images");
+    add_node("/", "trapline");
+    set_s("/trapline", "compatible", "trapline,bundle-1");
+    add_image("kernel", "the kernel", 10);
+    add_image("initrd", "the initrd!", 11);
+    add_node("/trapline", "vm0");
+    set_u32(VM, "vcpus", 2);
+    set_u64(VM, "memory", MIB(256));
+    set_s(VM, "kernel", "kernel");
+    set_s(VM, "initrd", "initrd");
+    set_s(VM, "bootargs", "console=hvc0");
+    set(VM, "disks", "initrd\0host\0host@3:ro", 22);
+    set_s(VM, "console", "uart");
+    set(VM, "autostart", NULL, 0);
+}
+
+static void pack_tree(void)
+{
+    assert_int_equal(fdt_pack(buf), 0);
+    file_size = fdt_totalsize(buf);
+}
+
+/* The file is refused, with a line that has all of these words. */
+static void refused(const char *a, const char *b)
+{
+    assert_int_equal(read_it(), -EINVAL);
+    assert_int_equal(seen_count, 0);
+    if (!strstr(why, a) || !strstr(why, b) || strchr(why, '\n'))
+        fail_msg("'%s' does not say '%s' and '%s'", why, a, b);
+    open_tree();
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_mem_start(MIB(8));
+    each_result = 0;
+    open_tree();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_mem_release();
+    return 0;
+}
+
+static void test_good(void **state)
+{
+    (void)state;
+    pack_tree();
+    assert_int_equal(read_it(), 0);
+    assert_int_equal(seen_count, 1);
+    assert_string_equal(seen[0].name, "vm0");
+    assert_int_equal(seen[0].vcpus, 2);
+    assert_int_equal(seen[0].memory, MIB(256));
+    assert_string_equal(seen[0].kernel.name, "kernel");
+    assert_int_equal(seen[0].kernel.size, 10);
+    assert_memory_equal(seen[0].kernel.data, "the kernel", 10);
+    assert_memory_equal(seen[0].initrd.data, "the initrd!", 11);
+    assert_string_equal(seen[0].bootargs, "console=hvc0");
+    assert_true(seen[0].uart_console);
+    assert_true(seen[0].autostart);
+    assert_int_equal(seen[0].disk_count, 3);
+    assert_int_equal(seen[0].disk[0].kind, VM_DISK_RAM);
+    assert_memory_equal(seen[0].disk[0].image.data, "the initrd!", 11);
+    assert_false(seen[0].disk[0].read_only);
+    assert_int_equal(seen[0].disk[1].kind, VM_DISK_HOST);
+    assert_int_equal(seen[0].disk[1].host_index, 0);
+    assert_int_equal(seen[0].disk[2].host_index, 3);
+    assert_true(seen[0].disk[2].read_only);
+}
+
+static void test_least(void **state)
+{
+    (void)state;
+    del(VM, "initrd");
+    del(VM, "bootargs");
+    del(VM, "disks");
+    del(VM, "console");
+    del(VM, "autostart");
+    set_u32(VM, "memory", MIB(16)); /* one cell will do */
+    add_node("/trapline", "vm-1.b_C");
+    set_u32("/trapline/vm-1.b_C", "vcpus", 1);
+    set_u64("/trapline/vm-1.b_C", "memory", GIB(5));
+    set_s("/trapline/vm-1.b_C", "kernel", "kernel");
+    assert_int_equal(read_it(), 0);
+    assert_int_equal(seen_count, 2);
+    const struct vm_config *c = strcmp(seen[0].name, "vm0") ? &seen[1] : &seen[0];
+    assert_int_equal(c->memory, MIB(16));
+    assert_int_equal(c->initrd.size, 0);
+    assert_string_equal(c->bootargs, "");
+    assert_false(c->uart_console || c->autostart || c->disk_count);
+}
+
+/* As mkimage -E makes it (offsets from the end of the tree), and mkimage -E -p (from the start). */
+static void test_external(void **state)
+{
+    static const char data[] = "outside";
+    uint32_t crc;
+
+    (void)state;
+    assert_int_equal(hash_crc32(data, sizeof(data), &crc), 0);
+    for (unsigned position = 0; position < 2; position++) {
+        open_tree();
+        del("/images/kernel", "data");
+        set_u32("/images/kernel", position ? "data-position" : "data-offset", 0x1000);
+        set_u32("/images/kernel", "data-size", sizeof(data));
+        set_u32("/images/kernel/hash-1", "value", crc);
+        fdt_pack(buf);
+        file_size = (position ? 0x1000 : (fdt_totalsize(buf) + 3) / 4 * 4 + 0x1000) + sizeof(data);
+        memcpy(buf + file_size - sizeof(data), data, sizeof(data));
+        assert_int_equal(read_it(), 0);
+        assert_ptr_equal(seen[0].kernel.data, buf + file_size - sizeof(data));
+        file_size--;
+        refused("kernel", "beyond");
+    }
+}
+
+static void test_external_hostile(void **state)
+{
+    static const uint64_t numbers[] = {BUF,       BUF + 1,    UINT32_MAX,     1ull << 32,
+                                       INT64_MAX, UINT64_MAX, UINT64_MAX - 3, 0x10000000000000};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+        del("/images/kernel", "data");
+        set_u64("/images/kernel", "data-offset", numbers[i]);
+        set_u32("/images/kernel", "data-size", 1);
+        refused("kernel", "beyond");
+        del("/images/kernel", "data");
+        set_u64("/images/kernel", "data-position", numbers[i]);
+        set_u64("/images/kernel", "data-size", 2);
+        refused("kernel", "beyond");
+        del("/images/kernel", "data");
+        set_u32("/images/kernel", "data-offset", 8);
+        set_u64("/images/kernel", "data-size", numbers[i]);
+        refused("kernel", "beyond");
+    }
+    del("/images/kernel", "data");
+    refused("kernel", "no data");
+    del("/images/kernel", "data");
+    set_u32("/images/kernel", "data-offset", 8);
+    refused("kernel", "data-size is missing");
+    del("/images/kernel", "data");
+    set("/images/kernel", "data-offset", "abc", 3);
+    refused("kernel", "data-offset");
+}
+
+static void test_hashes(void **state)
+{
+    uint8_t digest[HASH_SHA256_SIZE];
+
+    (void)state;
+    set_u32("/images/kernel/hash-1", "value", 1);
+    refused("'kernel'", "crc32 does not match");
+    set("/images/kernel", "data", "the Kernel", 10);
+    refused("'kernel'", "does not match");
+    hash_sha256("the kernel", 10, digest);
+    set_s("/images/kernel/hash-1", "algo", "sha256");
+    set("/images/kernel/hash-1", "value", digest, sizeof(digest));
+    assert_int_equal(read_it(), 0);
+    digest[31] ^= 1;
+    set("/images/kernel/hash-1", "value", digest, sizeof(digest));
+    refused("'kernel'", "sha256 does not match");
+    set_s("/images/kernel/hash-1", "algo", "md5");
+    refused("md5", "crc32 or sha256");
+    del("/images/kernel/hash-1", "algo");
+    refused("'kernel'", "no algo");
+    del("/images/kernel/hash-1", "value");
+    refused("'kernel'", "value");
+    set("/images/kernel/hash-1", "value", "ab", 2);
+    refused("'kernel'", "4 bytes");
+    /* A second hash that is wrong; no hash at all. */
+    add_node("/images/kernel", "hash@2");
+    set_s("/images/kernel/hash@2", "algo", "crc32");
+    set_u32("/images/kernel/hash@2", "value", 7);
+    refused("'kernel'", "does not match");
+    assert_int_equal(fdt_del_node(buf, node("/images/kernel/hash-1")), 0);
+    assert_int_equal(read_it(), 0);
+    /* Images that no VM uses are checked too. */
+    add_image("spare", "spare", 5);
+    set("/images/spare", "data", "spore", 5);
+    refused("'spare'", "does not match");
+    set_s("/images/kernel", "compression", "gzip");
+    refused("'kernel'", "gzip");
+}
+
+static void test_hash_vectors(void **state)
+{
+    static const uint8_t abc[] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
+                                  0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
+                                  0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
+    static const uint8_t a56[] = {0x24, 0x8d, 0x6a, 0x61, 0xd2, 0x06, 0x38, 0xb8, 0xe5, 0xc0, 0x26,
+                                  0x93, 0x0c, 0x3e, 0x60, 0x39, 0xa3, 0x3c, 0xe4, 0x59, 0x64, 0xff,
+                                  0x21, 0x67, 0xf6, 0xec, 0xed, 0xd4, 0x19, 0xdb, 0x06, 0xc1};
+    uint8_t digest[HASH_SHA256_SIZE];
+    char text[100];
+    uint32_t crc, slow, part;
+
+    (void)state;
+    hash_sha256("abc", 3, digest);
+    assert_memory_equal(digest, abc, 32);
+    hash_sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, digest);
+    assert_memory_equal(digest, a56, 32);
+    assert_int_equal(hash_crc32("123456789", 9, &crc), 0);
+    assert_int_equal(crc, 0xCBF43926);
+    for (unsigned i = 0; i < sizeof(text); i++)
+        text[i] = (char)(i * 37);
+    for (unsigned from = 0; from < 9; from++)
+        for (unsigned len = 0; len + from < sizeof(text); len++) {
+            slow = ~0u;
+            for (unsigned i = 0; i < len; i++) {
+                part = (slow ^ (uint8_t)text[from + i]) & 0xFF;
+                for (unsigned b = 0; b < 8; b++)
+                    part = (part >> 1) ^ ((part & 1) ? 0xEDB88320u : 0);
+                slow = (slow >> 8) ^ part;
+            }
+            assert_int_equal(hash_crc32(text + from, len, &crc), 0);
+            assert_int_equal(crc, ~slow);
+        }
+}
+
+static void test_vm_mistakes(void **state)
+{
+    static char long_args[600];
+    static const char *const wrong_disks[] = {"host@",      "host@x", "host@-1",
+                                              "host@12345", "hosts",  ""};
+
+    (void)state;
+    del(VM, "vcpus");
+    refused("'vm0'", "vcpus");
+    set_u32(VM, "vcpus", 0);
+    refused("'vm0'", "vcpus");
+    set_u32(VM, "vcpus", 33);
+    refused("'vm0'", "vcpus");
+    set_u64(VM, "vcpus", 1ull << 32);
+    refused("'vm0'", "vcpus");
+    set(VM, "vcpus", NULL, 0);
+    refused("'vm0'", "vcpus");
+    del(VM, "memory");
+    refused("'vm0'", "memory");
+    set_u64(VM, "memory", 0);
+    refused("'vm0'", "memory");
+    set_u64(VM, "memory", MIB(1) + 1);
+    refused("'vm0'", "memory");
+    set_u64(VM, "memory", UINT64_MAX - 4095);
+    refused("'vm0'", "memory");
+    set_s(VM, "memory", "256M");
+    refused("'vm0'", "memory");
+    del(VM, "kernel");
+    refused("'vm0'", "kernel");
+    set_s(VM, "kernel", "kernal");
+    refused("'vm0'", "no image 'kernal'");
+    set(VM, "kernel", "kernel", 6);
+    refused("'vm0'", "kernel");
+    set(VM, "kernel", "kernel\0kernel", 14);
+    refused("'vm0'", "kernel must name one");
+    set_s(VM, "kernel", "kernel/hash-1");
+    refused("'vm0'", "no image");
+    set(VM, "initrd", NULL, 0);
+    refused("'vm0'", "initrd");
+    set_s(VM, "initrd", "nope");
+    refused("'vm0'", "initrd: there is no image 'nope'");
+    memset(long_args, 'a', sizeof(long_args) - 1);
+    set_s(VM, "bootargs", long_args);
+    refused("'vm0'", "bootargs has 599");
+    set(VM, "bootargs", "abc", 3);
+    refused("'vm0'", "bootargs");
+    set_s(VM, "console", "vga");
+    refused("'vm0'", "console must be");
+    set_u32(VM, "autostart", 0);
+    refused("'vm0'", "autostart");
+    set(VM, "disks", "host", 4);
+    refused("'vm0'", "disks");
+    set(VM, "disks", "host\0host\0host\0host\0host", 25);
+    refused("'vm0'", "disks: more than 4");
+    for (unsigned i = 0; i < ARRAY_LEN(wrong_disks); i++) {
+        set_s(VM, "disks", wrong_disks[i]);
+        refused("'vm0'", "disks: there is no image");
+    }
+    set_u32(VM, "memroy", 1);
+    refused("'vm0'", "'memroy' is not known");
+    set("/images/initrd", "data", "", 0);
+    set_u32("/images/initrd/hash-1", "value", 0);
+    refused("'vm0'", "image 'initrd' is empty");
+}
+
+static void test_names_and_nodes(void **state)
+{
+    char name[48];
+
+    (void)state;
+    memset(name, 'v', sizeof(name));
+    name[32] = 0;
+    assert_int_equal(fdt_set_name(buf, node(VM), name), 0);
+    refused("vvv", "31 characters");
+    assert_int_equal(fdt_set_name(buf, node(VM), "vm@0"), 0);
+    refused("'vm@0'", "letters");
+    add_node("/trapline", "vmX"); /* libfdt puts it before vm0 */
+    set_u32("/trapline/vmX", "vcpus", 1);
+    set_u64("/trapline/vmX", "memory", MIB(1));
+    set_s("/trapline/vmX", "kernel", "kernel");
+    memcpy((char *)(uintptr_t)fdt_get_name(buf, node("/trapline/vmX"), NULL), "vm0", 3);
+    refused("'vm0'", "two");
+    assert_int_equal(fdt_del_node(buf, node(VM)), 0);
+    refused("/trapline", "no VMs");
+    set_s("/trapline", "compatible", "trapline,bundle-2");
+    refused("/trapline", "compatible");
+    assert_int_equal(fdt_del_node(buf, node("/trapline")), 0);
+    refused("/trapline", "make bundle");
+    assert_int_equal(fdt_del_node(buf, node("/images")), 0);
+    refused("/images", "make bundle");
+    for (unsigned i = 0; i < 65; i++) {
+        snprintf(name, sizeof(name), "v%u", i);
+        add_node("/trapline", name);
+        snprintf(name, sizeof(name), "/trapline/v%u", i);
+        set_u32(name, "vcpus", 1);
+        set_u64(name, "memory", MIB(1));
+        set_s(name, "kernel", "kernel");
+    }
+    refused("more than 64", "VMs");
+    /* The second VM is bad: the first must not be made either. */
+    add_node("/trapline", "other");
+    set_u32("/trapline/other", "vcpus", 1);
+    set_u64("/trapline/other", "memory", MIB(1));
+    set_s("/trapline/other", "kernel", "kernel");
+    del(VM, "vcpus");
+    refused("'vm0'", "vcpus");
+}
+
+static void test_each_fails(void **state)
+{
+    (void)state;
+    each_result = -ENOSPC;
+    assert_int_equal(read_it(), -ENOSPC);
+    assert_non_null(strstr(why, "'vm0'"));
+}
+
+static void test_no_fit(void **state)
+{
+    (void)state;
+    memset(buf, 0, 64);
+    refused("not a FIT", "make bundle");
+    file_size = 7;
+    refused("7 bytes", "make bundle");
+    file_size = 0;
+    refused("0 bytes", "make bundle");
+    file_size = fdt_totalsize(buf) - 1;
+    refused("truncated", "again");
+    fdt_set_off_dt_struct(buf, 0xFFFFFFF0);
+    refused("damaged", "again");
+    fdt_set_version(buf, 3);
+    refused("damaged", "again");
+    memmove(buf + 4, buf, BUF - 4);
+    assert_int_equal(read_at(buf + 4, BUF - 4), -EINVAL);
+}
+
+/* Every cut and many changes of every byte, in exactly sized memory: ASan sees one byte too far. */
+static void test_cut_and_altered(void **state)
+{
+    static const uint8_t changes[] = {0x01, 0x80, 0xFF, 0x7F};
+    unsigned good = 0;
+
+    (void)state;
+    del("/images/initrd", "data");
+    set_u32("/images/initrd", "data-offset", 4);
+    set_u32("/images/initrd", "data-size", 11);
+    fdt_pack(buf);
+    file_size = (fdt_totalsize(buf) + 3) / 4 * 4 + 15;
+    memcpy(buf + file_size - 11, "the initrd!", 11);
+    assert_int_equal(read_it(), 0);
+    for (uint64_t size = 0; size < file_size; size++) {
+        char *copy = malloc(size);
+        memcpy(copy, buf, size);
+        assert_int_equal(read_at(copy, size), -EINVAL);
+        free(copy);
+    }
+    for (uint64_t at = 0; at < file_size; at++)
+        for (unsigned i = 0; i < ARRAY_LEN(changes); i++) {
+            char *copy = malloc(file_size);
+            memcpy(copy, buf, file_size);
+            copy[at] = (char)(copy[at] ^ changes[i]);
+            good += read_at(copy, file_size) == 0;
+            assert_non_null(memchr(why, 0, sizeof(why)));
+            free(copy);
+        }
+    /* Nothing guards names, padding, numbers: some changes make another good bundle, most do not. */
+    assert_true(good < file_size * 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_good, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_least, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_external, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_external_hostile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hashes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hash_vectors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vm_mistakes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_names_and_nodes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_each_fails, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_fit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cut_and_altered, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
