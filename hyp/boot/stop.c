@@ -5,6 +5,7 @@
 #include "base/panic.h"
 #include "drv/drv.h"
 #include "sched/thread.h"
+#include "sched/timer.h"
 
 #define SBI_EXT_SRST_ 0x53525354
 
@@ -16,6 +17,7 @@ static const char *const reg_name[32] = {
     "zero", "ra", "sp", "gp", "tp",  "t0",  "t1", "t2", "s0", "s1", "a0",
     "a1",   "a2", "a3", "a4", "a5",  "a6",  "a7", "s2", "s3", "s4", "s5",
     "s6",   "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"};
+#define OTHERS_STOP_US 5000
 static atomic_int stopping; /* 1 + index of the hart that reports */
 
 /* Straight to the terminal: the log's lock may be held by whoever is broken. */
@@ -52,7 +54,8 @@ static uint64_t stack_end(uint64_t sp)
     const struct thread *t = thread_current();
     uint64_t boot = (uint64_t)boot_stack_top;
 
-    if (t && t->stack && sp - (uint64_t)t->stack < THREAD_STACK_SIZE)
+    /* Below it lies the guard page, where an overflow faults. */
+    if (t && t->stack && sp - (uint64_t)t->stack + PAGE_SIZE < THREAD_STACK_SIZE + PAGE_SIZE)
         return (uint64_t)t->stack + THREAD_STACK_SIZE;
     if (sp < boot && boot - sp <= THREAD_STACK_SIZE)
         return boot;
@@ -68,6 +71,9 @@ static void backtrace(uint64_t sp)
     const uint64_t *end = (const uint64_t *)stack_end(sp);
 
     say("possible callers, newest first:\r\n");
+    if (thread_current() && thread_current()->stack && sp < (uint64_t)thread_current()->stack &&
+        (uint64_t)end > sp)
+        sp = (uint64_t)thread_current()->stack;
     for (const uint64_t *p = (const uint64_t *)align_up(sp, 8); p < end && shown < 24; p++) {
         if (*p > (uint64_t)_start && *p < (uint64_t)_text_end) {
             say("  %016lx %s\r\n", *p, symbol_at(*p, name, sizeof(name)));
@@ -81,8 +87,16 @@ static void claim(void)
 {
     int nobody = 0;
 
-    if (atomic_compare_exchange_strong(&stopping, &nobody, (int)hart_index() + 1))
+    if (atomic_compare_exchange_strong(&stopping, &nobody, (int)hart_index() + 1)) {
+        uint64_t until = arch_time() + timer_us(OTHERS_STOP_US);
+
+        atomic_store(&hart_halt, true);
+        for (unsigned i = 0; i < hart_count; i++)
+            hart_request(i, HART_REQ_HALT);
+        while (arch_time() < until)
+            arch_pause();
         return;
+    }
     for (;;)
         arch_wfi();
 }

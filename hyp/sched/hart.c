@@ -10,6 +10,7 @@ _Static_assert(offsetof(struct hart, scratch) == HART_SCRATCH, "assembly");
 
 struct hart *harts[HART_MAX];
 unsigned hart_count;
+atomic_bool hart_halt;
 
 #define SBI_EXT_IPI_ 0x735049
 

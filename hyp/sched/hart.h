@@ -49,10 +49,11 @@ struct hart {
     uint8_t lock_ranks[16];
 };
 
-enum { HART_REQ_RESCHED = 1, HART_REQ_XCALL = 2, HART_REQ_KICK = 4 };
+enum { HART_REQ_RESCHED = 1, HART_REQ_XCALL = 2, HART_REQ_KICK = 4, HART_REQ_HALT = 8 };
 
 extern struct hart *harts[HART_MAX];
 extern unsigned hart_count;
+extern atomic_bool hart_halt; /* the hypervisor is broken: every hart stops at its next interrupt */
 
 static inline struct hart *this_hart(void)
 {

@@ -13,6 +13,8 @@ void irq_poll(void)
     if (pending & BIT(IRQ_SSI)) {
         csr_clear(CSR_SIP, BIT(IRQ_SSI));
         hart_answer_xcalls();
+        while (atomic_load(&hart_halt))
+            arch_wfi();
         /* XCALL stays: one that came in since has sent another IPI. */
         if (atomic_fetch_and(&h->requests, (unsigned long)HART_REQ_XCALL) & HART_REQ_RESCHED)
             h->resched = true;
