@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The host's virtio block devices (virtio 1.2, 5.2) as backends: asynchronous, many requests in flight.
+//
+// A request takes a slot; when it is more than the device takes at once (segments, sectors of a discard),
+// its slot sends it in parts, one after the other. Completions are taken by interrupt on the boot hart, and done and ready are called there
+// with no lock held; an opener counts the calls that are out, and close waits for them.
+#include <errno.h>
+#include <string.h>
+
+#include "base/arch.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/spinlock.h"
+#include "drv/drv.h"
+#include "drv/virtio_host.h"
+#include "mem/frame.h"
+#include "mem/heap.h"
+
+#define F_SEG_MAX (1ull << 2)
+#define F_RO (1ull << 5)
+#define F_BLK_SIZE (1ull << 6)
+#define F_FLUSH (1ull << 9)
+#define F_DISCARD (1ull << 13)
+#define F_WRITE_ZEROES (1ull << 14)
+
+enum { /* configuration space, 5.2.4 */
+    CFG_CAPACITY = 0,
+    CFG_SEG_MAX = 12,
+    CFG_BLK_SIZE = 20,
+    CFG_MAX_DISCARD = 36,
+    CFG_MAX_WRITE_ZEROES = 48,
+    CFG_ZEROES_MAY_UNMAP = 56,
+};
+enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
+enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2, S_NONE = 0xFF };
+enum { SECTOR = 512, DISKS = 8, ID_LENGTH = 20, RANGE_UNMAP = 1, ID_WAIT = 10000000 };
+
+/* What the device reads and writes besides data. */
+struct slot_dma {
+    struct { uint32_t type, reserved; uint64_t sector; } header;
+    struct { uint64_t sector; uint32_t sectors, flags; } range;
+    char id[ID_LENGTH];
+    uint8_t status;
+    uint8_t pad[11];
+};
+_Static_assert(sizeof(struct slot_dma) == 64, "a page of slots");
+enum { SLOTS = 4096 / sizeof(struct slot_dma), NO_SLOT = 0xFF };
+
+struct opener;
+struct slot {
+    struct blk_request *request;
+    struct opener *opener;
+    uint64_t sectors_done, part_sectors;
+    unsigned segs_done, part_segs;
+    bool stalled;              /* the part waits for descriptors */
+    uint8_t next_free;
+};
+
+struct disk {
+    struct virtio_host *d;
+    struct spinlock lock;      /* LOCK_BACKEND; what follows but the facts */
+    struct slot_dma *dma;
+    struct slot slot[SLOTS];
+    uint8_t slot_of_head[VIRTIO_HOST_QUEUE];
+    uint8_t free_slot;
+    unsigned stalled;          /* slots that are */
+    struct list openers;
+    bool writer;               /* an opener may write */
+    /* Facts: */
+    uint64_t sectors;
+    uint32_t block_size, seg_max, max_discard, max_zeroes;
+    bool read_only, can_flush, zeroes_unmap;
+    char serial[ID_LENGTH + 1];
+};
+
+struct opener {
+    struct blk_backend backend;
+    struct disk *disk;
+    struct list node;
+    unsigned calls_out;        /* callbacks being made, requests in flight */
+    bool waiting;              /* was told -EAGAIN */
+};
+
+static struct disk *disk[DISKS];
+static unsigned disk_count;
+
+/* --- parts of requests --- */
+
+/* The next segments that end on a sector's boundary. False: there is no such part. */
+static bool choose_segments(const struct disk *k, struct slot *s)
+{
+    const struct blk_request *r = s->request;
+    uint64_t bytes = 0;
+    s->part_segs = 0;
+    for (unsigned i = s->segs_done; i < r->seg_count && i - s->segs_done < k->seg_max; i++) {
+        bytes += r->seg[i].len;
+        if (bytes % SECTOR == 0) {
+            s->part_segs = i + 1 - s->segs_done;
+            s->part_sectors = bytes / SECTOR;
+        }
+    }
+    return s->part_segs > 0;
+}
+
+static bool choose_part(const struct disk *k, struct slot *s)
+{
+    const struct blk_request *r = s->request;
+    uint64_t left = r->sectors - s->sectors_done;
+    switch (r->op) {
+    case BLK_READ:
+    case BLK_WRITE:
+        return choose_segments(k, s);
+    case BLK_DISCARD:
+        s->part_sectors = min_u64(left, k->max_discard);
+        return true;
+    case BLK_WRITE_ZEROES:
+        s->part_sectors = min_u64(left, k->max_zeroes);
+        return true;
+    default:
+        s->part_sectors = left;
+        return true;
+    }
+}
+
+static unsigned descriptors(const struct slot *s)
+{
+    switch (s->request->op) {
+    case BLK_READ:
+    case BLK_WRITE:
+        return s->part_segs + 2;
+    case BLK_FLUSH:
+        return 2;
+    default:
+        return 3;
+    }
+}
+
+static uint32_t request_type(enum blk_op op)
+{
+    switch (op) {
+    case BLK_READ:
+        return T_IN;
+    case BLK_WRITE:
+        return T_OUT;
+    case BLK_FLUSH:
+        return T_FLUSH;
+    case BLK_DISCARD:
+        return T_DISCARD;
+    default:
+        return T_WRITE_ZEROES;
+    }
+}
+
+static void append(struct disk *k, int *head, const void *p, uint32_t len, bool device_writes)
+{
+    virtio_host_append(k->d, head, (struct virtio_host_buf){hva_to_pa(p), len, device_writes});
+}
+
+/* Offers the slot's part; there are descriptors enough. */
+static void send_part(struct disk *k, struct slot *s)
+{
+    const struct blk_request *r = s->request;
+    struct slot_dma *m = &k->dma[s - k->slot];
+    int head = -1;
+
+    memset(m, 0, sizeof(*m));
+    m->status = S_NONE;
+    m->header.type = request_type(r->op);
+    append(k, &head, &m->header, sizeof(m->header), false);
+    if (r->op == BLK_READ || r->op == BLK_WRITE) {
+        m->header.sector = r->sector + s->sectors_done;
+        for (unsigned i = 0; i < s->part_segs; i++)
+            append(k, &head, r->seg[s->segs_done + i].hva, r->seg[s->segs_done + i].len,
+                   r->op == BLK_READ);
+    } else if (r->op != BLK_FLUSH) {
+        m->range.sector = r->sector + s->sectors_done;
+        m->range.sectors = (uint32_t)s->part_sectors;
+        m->range.flags = r->op == BLK_WRITE_ZEROES && r->unmap && k->zeroes_unmap ? RANGE_UNMAP : 0;
+        append(k, &head, &m->range, sizeof(m->range), false);
+    }
+    append(k, &head, &m->status, sizeof(m->status), true);
+    k->slot_of_head[head] = (uint8_t)(s - k->slot);
+    virtio_host_offer(k->d, head);
+}
+
+/* --- submission --- */
+
+static bool segments_ok(const struct blk_request *r)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < r->seg_count; i++) {
+        if (r->seg[i].len == 0)
+            return false;
+        bytes += r->seg[i].len;
+    }
+    return r->sectors <= UINT32_MAX && bytes == r->sectors * SECTOR && r->seg_count <= BLK_SEGMENTS;
+}
+
+/* 0, or the result of a request that needs no device to fail. */
+static int check(const struct opener *o, const struct blk_request *r)
+{
+    const struct blk_backend *b = &o->backend;
+    if (r->op == BLK_FLUSH)
+        return b->can_flush ? 0 : -ENOTSUP;
+    if (r->op != BLK_READ && b->read_only)
+        return -EACCES;
+    if ((r->op == BLK_DISCARD && !b->can_discard) ||
+        (r->op == BLK_WRITE_ZEROES && !b->can_write_zeroes))
+        return -ENOTSUP;
+    if (r->sectors == 0 || !range_ok(r->sector, r->sectors, b->sectors))
+        return -EIO;
+    if ((r->op == BLK_READ || r->op == BLK_WRITE) && !segments_ok(r))
+        return -EIO;
+    return 0;
+}
+
+static void finish(struct blk_request *r, int result)
+{
+    r->result = result;
+    r->done(r);
+}
+
+static struct slot *take_slot(struct disk *k)
+{
+    if (k->free_slot == NO_SLOT)
+        return NULL;
+    struct slot *s = &k->slot[k->free_slot];
+    k->free_slot = s->next_free;
+    return s;
+}
+
+static void give_slot(struct disk *k, struct slot *s)
+{
+    s->request = NULL;
+    s->next_free = k->free_slot;
+    k->free_slot = (uint8_t)(s - k->slot);
+}
+
+/* With the lock held. 0; -EAGAIN; -EIO when it cannot be cut into parts. */
+static int start(struct disk *k, struct opener *o, struct blk_request *r)
+{
+    struct slot *s = take_slot(k);
+    if (!s)
+        return -EAGAIN;
+    *s = (struct slot){.request = r, .opener = o};
+    int error = !choose_part(k, s) ? -EIO : descriptors(s) > k->d->free_count ? -EAGAIN : 0;
+    if (error) {
+        give_slot(k, s);
+        return error;
+    }
+    o->calls_out++;
+    send_part(k, s);
+    return 0;
+}
+
+static int disk_submit(void *ctx, struct blk_request *r)
+{
+    struct opener *o = ctx;
+    struct disk *k = o->disk;
+    int error = check(o, r);
+    if (!error) {
+        spin_lock(&k->lock);
+        error = start(k, o, r);
+        o->waiting |= error == -EAGAIN;
+        if (!error)
+            virtio_host_kick(k->d);
+        spin_unlock(&k->lock);
+        if (!error || error == -EAGAIN)
+            return error;
+    }
+    finish(r, error);
+    return 0;
+}
+
+/* --- completion --- */
+
+static int result_of(uint8_t status)
+{
+    return status == S_OK ? 0 : status == S_UNSUPP ? -ENOTSUP : -EIO;
+}
+
+/* A part has come back; true when the whole request is done. */
+static bool end_part(struct disk *k, struct slot *s)
+{
+    struct blk_request *r = s->request;
+    r->result = result_of(k->dma[s - k->slot].status);
+    s->sectors_done += s->part_sectors;
+    s->segs_done += s->part_segs;
+    if (r->result || r->op == BLK_FLUSH || s->sectors_done >= r->sectors)
+        return true;
+    if (!choose_part(k, s)) {
+        r->result = -EIO; /* the segments end on sectors too seldom for this device */
+        return true;
+    }
+    s->stalled = true;
+    k->stalled++;
+    return false;
+}
+
+/* Sends what parts there is room for. A part fits an empty queue, so one that does not fit now waits
+ * for chains that are in flight. */
+static void send_stalled(struct disk *k)
+{
+    bool any = false;
+    for (unsigned i = 0; i < SLOTS && k->stalled > 0; i++) {
+        struct slot *s = &k->slot[i];
+        if (!s->stalled || descriptors(s) > k->d->free_count)
+            continue;
+        s->stalled = false;
+        k->stalled--;
+        send_part(k, s);
+        any = true;
+    }
+    if (any)
+        virtio_host_kick(k->d);
+}
+
+/* The next request that is done: its opener's calls_out still counts it. */
+static struct blk_request *next_done(struct disk *k, struct opener **o)
+{
+    uint32_t len;
+    int head;
+    while ((head = virtio_host_used(k->d, &len)) >= 0) {
+        struct slot *s = &k->slot[k->slot_of_head[head]];
+        struct blk_request *r = s->request;
+        bool done = end_part(k, s);
+        if (done) {
+            *o = s->opener;
+            give_slot(k, s);
+        }
+        send_stalled(k);
+        if (done)
+            return r;
+    }
+    return NULL;
+}
+
+static struct opener *next_waiting(struct disk *k)
+{
+    LIST_FOR_EACH(it, &k->openers) {
+        struct opener *o = CONTAINER_OF(it, struct opener, node);
+        if (o->waiting) {
+            o->waiting = false;
+            return o;
+        }
+    }
+    return NULL;
+}
+
+/* Lets those try again who were told to wait, each once. */
+static void call_ready(struct disk *k)
+{
+    struct opener *o;
+    for (unsigned i = 0; i < 64 && (o = next_waiting(k)); i++) {
+        void (*ready)(void *device) = o->backend.ready;
+        void *device = o->backend.device;
+        o->calls_out++;
+        spin_unlock(&k->lock);
+        if (ready)
+            ready(device);
+        spin_lock(&k->lock);
+        o->calls_out--;
+        if (o->waiting)
+            return; /* full again */
+    }
+}
+
+static void complete(struct disk *k)
+{
+    struct blk_request *r;
+    struct opener *o;
+    bool any = false;
+    spin_lock(&k->lock);
+    while ((r = next_done(k, &o))) {
+        any = true;
+        spin_unlock(&k->lock);
+        r->done(r);
+        spin_lock(&k->lock);
+        o->calls_out--;
+    }
+    if (any)
+        call_ready(k);
+    spin_unlock(&k->lock);
+}
+
+static void on_interrupt(void *arg)
+{
+    struct disk *k = arg;
+    virtio_host_ack(k->d); /* before the ring is looked at, so that none is missed */
+    complete(k);
+}
+
+/* --- opening and closing --- */
+
+unsigned host_disk_count(void)
+{
+    return disk_count;
+}
+
+/* The requester has none in flight that it waits for; what is left is let finish here. */
+static void disk_close(void *ctx)
+{
+    struct opener *o = ctx;
+    struct disk *k = o->disk;
+    spin_lock(&k->lock);
+    o->waiting = false;
+    while (o->calls_out > 0) {
+        spin_unlock(&k->lock);
+        complete(k);
+        arch_pause();
+        spin_lock(&k->lock);
+    }
+    list_remove(&o->node);
+    if (!o->backend.read_only)
+        k->writer = false;
+    spin_unlock(&k->lock);
+    heap_free(o);
+}
+
+static void fill_backend(struct opener *o, bool read_only)
+{
+    const struct disk *k = o->disk;
+    o->backend = (struct blk_backend){
+        .submit = disk_submit,
+        .close = disk_close,
+        .ctx = o,
+        .sectors = k->sectors,
+        .block_size = k->block_size,
+        .read_only = read_only || k->read_only,
+        .can_discard = k->max_discard > 0,
+        .can_write_zeroes = k->max_zeroes > 0,
+        .can_flush = k->can_flush,
+    };
+    memcpy(o->backend.serial, k->serial, sizeof(k->serial));
+}
+
+struct blk_backend *host_disk_open(unsigned n, bool read_only)
+{
+    if (n >= disk_count)
+        return NULL;
+    struct opener *o = heap_alloc(sizeof(*o));
+    if (!o)
+        return NULL;
+    o->disk = disk[n];
+    fill_backend(o, read_only);
+
+    bool writes = !o->backend.read_only;
+    spin_lock(&o->disk->lock);
+    bool taken = o->disk->writer || (writes && !list_empty(&o->disk->openers));
+    if (!taken) {
+        list_push_back(&o->disk->openers, &o->node);
+        o->disk->writer = writes;
+    }
+    spin_unlock(&o->disk->lock);
+    if (taken) {
+        heap_free(o);
+        return NULL;
+    }
+    return &o->backend;
+}
+
+/* --- discovery --- */
+
+static void read_facts(struct disk *k)
+{
+    struct virtio_host *d = k->d;
+    k->sectors = virtio_host_config64(d, CFG_CAPACITY);
+    k->read_only = d->features & F_RO;
+    k->can_flush = d->features & F_FLUSH;
+    k->block_size = d->features & F_BLK_SIZE ? virtio_host_config32(d, CFG_BLK_SIZE) : SECTOR;
+    if (k->block_size < SECTOR || k->block_size > PAGE_SIZE || (k->block_size & (k->block_size - 1)))
+        k->block_size = SECTOR;
+    k->seg_max = d->features & F_SEG_MAX ? virtio_host_config32(d, CFG_SEG_MAX) : BLK_SEGMENTS;
+    if (d->features & F_DISCARD)
+        k->max_discard = virtio_host_config32(d, CFG_MAX_DISCARD);
+    if (d->features & F_WRITE_ZEROES) {
+        k->max_zeroes = virtio_host_config32(d, CFG_MAX_WRITE_ZEROES);
+        k->zeroes_unmap = virtio_host_config8(d, CFG_ZEROES_MAY_UNMAP);
+    }
+}
+
+/* The serial number, waited for: nothing else is in flight yet. */
+static void read_serial(struct disk *k)
+{
+    struct slot_dma *m = &k->dma[0];
+    uint32_t len;
+    int head = -1, used = -EAGAIN;
+    *m = (struct slot_dma){.header = {.type = T_GET_ID}, .status = S_NONE};
+    append(k, &head, &m->header, sizeof(m->header), false);
+    append(k, &head, m->id, sizeof(m->id), true);
+    append(k, &head, &m->status, sizeof(m->status), true);
+    virtio_host_offer(k->d, head);
+    virtio_host_kick(k->d);
+    for (unsigned i = 0; i < ID_WAIT && used < 0; i++) {
+        arch_pause();
+        used = virtio_host_used(k->d, &len);
+    }
+    virtio_host_ack(k->d);
+    if (used >= 0 && m->status == S_OK)
+        memcpy(k->serial, m->id, ID_LENGTH);
+}
+
+static int set_up(struct disk *k)
+{
+    int error = virtio_host_begin(k->d, F_SEG_MAX | F_RO | F_BLK_SIZE | F_FLUSH | F_DISCARD |
+                                            F_WRITE_ZEROES);
+    if (error)
+        return error;
+    read_facts(k);
+    error = virtio_host_ready(k->d, VIRTIO_HOST_QUEUE);
+    if (error)
+        return error;
+    if (k->d->size < 4)
+        return -ENODEV;
+    if (k->seg_max == 0 || k->seg_max > k->d->size - 2u)
+        k->seg_max = k->d->size - 2u;
+    k->dma = frame_alloc_page();
+    if (!k->dma)
+        return -ENOMEM;
+    read_serial(k);
+    error = plic_register(k->d->irq, on_interrupt, k);
+    if (error)
+        log_warn("a disk of the host has no interrupt that reaches Trapline");
+    return error;
+}
+
+int virtio_blk_host_attach(struct virtio_host *d)
+{
+    if (disk_count == DISKS)
+        return -ENOSPC;
+    struct disk *k = heap_alloc(sizeof(*k));
+    if (!k)
+        return -ENOMEM;
+    k->d = d;
+    spin_init(&k->lock, LOCK_BACKEND);
+    list_init(&k->openers);
+    k->free_slot = NO_SLOT;
+    for (unsigned i = SLOTS; i-- > 0;)
+        give_slot(k, &k->slot[i]);
+
+    int error = set_up(k);
+    if (error) {
+        virtio_host_reset(d); /* before its memory is freed */
+        if (k->dma)
+            frame_free_page(k->dma);
+        heap_free(k);
+        return error;
+    }
+    log_info("disk %u: %lu MiB%s%s%s", disk_count, (unsigned long)(k->sectors >> 11),
+             k->read_only ? ", read only" : "", k->serial[0] ? ", serial " : "", k->serial);
+    disk[disk_count++] = k;
+    return 0;
+}
