@@ -122,7 +122,7 @@ int guest_mem_pin(struct stage2 *s2, gpa_t g, uint64_t len, bool write, struct g
         } else {
             if (n == max)
                 return -E2BIG;
-            iov[n++] = (struct guest_iov){hva, (uint32_t)take};
+            iov[n++] = (struct guest_iov){hva, (uint32_t)take, (uint32_t)(at >> PAGE_SHIFT)};
         }
         at += take;
     }
@@ -141,6 +141,8 @@ void guest_mem_unpin(struct stage2 *s2, const struct guest_iov *iov, unsigned n,
         uint64_t at = (uint64_t)((uint8_t *)iov[i].hva - ram), end = at + iov[i].len;
 
         assert_true(range_ok(at, iov[i].len, GM_SIZE));
+        assert_ptr_equal(fake_gm_ptr(((uint64_t)iov[i].gfn << PAGE_SHIFT) + at % PAGE_SIZE),
+                         iov[i].hva);
         for (at = align_down(at, PAGE_SIZE); at < end; at += PAGE_SIZE) {
             assert_true(pins[at / PAGE_SIZE] > 0);
             pins[at / PAGE_SIZE]--;

@@ -70,7 +70,7 @@ struct vblk;
 struct vblk_req {
     struct blk_request br;
     struct vblk *dev;
-    _Atomic uint8_t state;
+    _Atomic uint32_t state; /* no byte: exchanging one needs libatomic */
     bool dropped; /* its queue was reset: nobody waits for it */
     bool pinned;
     uint16_t head;
@@ -82,7 +82,7 @@ struct vblk_req {
     uint64_t readable_len, writable_len;
     gpa_t status;
     struct virtq_buf buf[VBLK_BUFS];
-    union { /* what pin fills in is what the backend takes */
+    union { /* what pin fills in is what the backend takes (and does not change: unpin needs gfn) */
         struct guest_iov iov[VBLK_PIECES];
         struct blk_segment seg[VBLK_PIECES];
     };
@@ -247,7 +247,7 @@ static bool vblk_go(struct vblk_req *r, int64_t *budget)
     struct vblk *b = r->dev;
 
     do {
-        uint8_t was = VBLK_S_SUBMITTED;
+        uint32_t was = VBLK_S_SUBMITTED;
         int error;
 
         if (*budget <= 0)
@@ -548,7 +548,7 @@ static void vblk_done(struct blk_request *br)
 {
     struct vblk_req *r = br->owner;
     struct vblk *b = r->dev;
-    uint8_t was = VBLK_S_SUBMITTED;
+    uint32_t was = VBLK_S_SUBMITTED;
 
     if (atomic_compare_exchange_strong(&r->state, &was, VBLK_S_EARLY))
         return; /* submit has not returned yet, and holds the lock */
