@@ -155,10 +155,7 @@ static int decode_compressed(uint32_t raw, struct insn *out)
 
 /* ---- 32 bit ---- */
 
-static int16_t imm_i(uint32_t raw)
-{
-    return (int16_t)((int32_t)raw >> 20);
-}
+static int16_t imm_i(uint32_t raw) { return (int16_t)((int32_t)raw >> 20); }
 
 static int16_t imm_s(uint32_t raw)
 {

@@ -6,13 +6,27 @@
 const char *insn_name(uint8_t kind)
 {
     static const char name[][13] = {
-        [INSN_ILLEGAL] = "unknown", [INSN_LOAD] = "load",       [INSN_STORE] = "store",
-        [INSN_FP_LOAD] = "fp load", [INSN_FP_STORE] = "fp store", [INSN_LR] = "lr",
-        [INSN_SC] = "sc",           [INSN_AMO] = "amo",         [INSN_CBO] = "cbo",
-        [INSN_CSR] = "csr",         [INSN_WFI] = "wfi",         [INSN_WRS] = "wrs",
-        [INSN_SRET] = "sret",       [INSN_MRET] = "mret",       [INSN_ECALL] = "ecall",
-        [INSN_EBREAK] = "ebreak",   [INSN_SFENCE] = "sfence",   [INSN_HFENCE] = "hfence",
-        [INSN_HLV] = "hlv",         [INSN_HLVX] = "hlvx",       [INSN_HSV] = "hsv",
+        [INSN_ILLEGAL] = "unknown",
+        [INSN_LOAD] = "load",
+        [INSN_STORE] = "store",
+        [INSN_FP_LOAD] = "fp load",
+        [INSN_FP_STORE] = "fp store",
+        [INSN_LR] = "lr",
+        [INSN_SC] = "sc",
+        [INSN_AMO] = "amo",
+        [INSN_CBO] = "cbo",
+        [INSN_CSR] = "csr",
+        [INSN_WFI] = "wfi",
+        [INSN_WRS] = "wrs",
+        [INSN_SRET] = "sret",
+        [INSN_MRET] = "mret",
+        [INSN_ECALL] = "ecall",
+        [INSN_EBREAK] = "ebreak",
+        [INSN_SFENCE] = "sfence",
+        [INSN_HFENCE] = "hfence",
+        [INSN_HLV] = "hlv",
+        [INSN_HLVX] = "hlvx",
+        [INSN_HSV] = "hsv",
         [INSN_VECTOR_LOAD] = "vector load",
         [INSN_VECTOR_STORE] = "vector store",
         [INSN_OTHER] = "other",
@@ -27,16 +41,13 @@ static const char xreg[32][5] = {
     "s6",   "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
 };
 static const char freg[32][5] = {
-    "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6",  "ft7",  "fs0", "fs1", "fa0",
-    "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7",  "fs2",  "fs3", "fs4", "fs5",
+    "ft0", "ft1", "ft2", "ft3", "ft4",  "ft5",  "ft6", "ft7", "fs0",  "fs1",  "fa0",
+    "fa1", "fa2", "fa3", "fa4", "fa5",  "fa6",  "fa7", "fs2", "fs3",  "fs4",  "fs5",
     "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11",
 };
 
 /* b, h, w, d, q */
-static char size_letter(unsigned width)
-{
-    return "bhwdq"[__builtin_ctz(width | 16)];
-}
+static char size_letter(unsigned width) { return "bhwdq"[__builtin_ctz(width | 16)]; }
 
 static int describe_access(const struct insn *in, char *buf, size_t size)
 {
@@ -97,12 +108,24 @@ static int describe_fence(const struct insn *in, char *buf, size_t size)
     const char *name;
 
     switch (in->funct) {
-    case 0x09: name = "sfence.vma"; break;
-    case 0x0b: name = "sinval.vma"; break;
-    case 0x11: name = "hfence.vvma"; break;
-    case 0x13: name = "hinval.vvma"; break;
-    case 0x31: name = "hfence.gvma"; break;
-    case 0x33: name = "hinval.gvma"; break;
+    case 0x09:
+        name = "sfence.vma";
+        break;
+    case 0x0b:
+        name = "sinval.vma";
+        break;
+    case 0x11:
+        name = "hfence.vvma";
+        break;
+    case 0x13:
+        name = "hinval.vvma";
+        break;
+    case 0x31:
+        name = "hfence.gvma";
+        break;
+    case 0x33:
+        name = "hinval.gvma";
+        break;
     default:
         return fmt_snprintf(buf, size, "sfence.%s", in->rs2 ? "inval.ir" : "w.inval");
     }

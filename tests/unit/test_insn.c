@@ -24,7 +24,7 @@ struct rvc {
     uint16_t match, mask;
     uint8_t kind, width;
     bool sign;
-    const char *imm;                   /* for bits 12..2 */
+    const char *imm; /* for bits 12..2 */
     enum { BY_REG, BY_SP } base;
 };
 
@@ -145,15 +145,34 @@ static void test_every_compressed(void **state)
 static void test_reserved(void **state)
 {
     static const uint32_t bad[] = {
-        0x00000000, 0x00000004 /* c.addi4spn 0 */, 0x00004002 /* c.lwsp x0 */, 0x00006002,
-        0x00008c40 /* Zcb c.sh with bit 6 */, 0x00009000 /* Zcb, unassigned */,
-        0x00007003 /* load, funct3 7 */, 0x00004023 /* store, funct3 4 */, 0x00007023,
-        0x0000202f | 31u << 27 /* amo, funct5 31 */, 0x0010a02f | 2u << 27 | 2 << 12 /* lr, rs2 */,
-        0x1000802f /* lr.b */, 0x0000502f, 0x0030200f /* cbo 3 */, 0x0050200f, 0x0010208f /* rd */,
-        0x10200173 /* sret with rd */, 0x10500173, 0x30000073,
-        0x620040f3 | 1 << 20 | 1 << 21 /* hlv, rs2 3, byte */, 0x6c1040f3 /* hlv.du */,
-        0x620040f3 + (1u << 25) /* hsv with rd */, 0x180080f3, 0x18200073,
-        0xffffffff, 0x0000001f, 0x0000007f, 0x0000003f,
+        0x00000000,
+        0x00000004 /* c.addi4spn 0 */,
+        0x00004002 /* c.lwsp x0 */,
+        0x00006002,
+        0x00008c40 /* Zcb c.sh with bit 6 */,
+        0x00009000 /* Zcb, unassigned */,
+        0x00007003 /* load, funct3 7 */,
+        0x00004023 /* store, funct3 4 */,
+        0x00007023,
+        0x0000202f | 31u << 27 /* amo, funct5 31 */,
+        0x0010a02f | 2u << 27 | 2 << 12 /* lr, rs2 */,
+        0x1000802f /* lr.b */,
+        0x0000502f,
+        0x0030200f /* cbo 3 */,
+        0x0050200f,
+        0x0010208f /* rd */,
+        0x10200173 /* sret with rd */,
+        0x10500173,
+        0x30000073,
+        0x603040f3 /* hlvx, byte */,
+        0x6c1040f3 /* hlv.du */,
+        0x620040f3 /* hsv with rd */,
+        0x180080f3,
+        0x18200073,
+        0xffffffff,
+        0x0000001f,
+        0x0000007f,
+        0x0000003f,
     };
     struct insn in;
 
@@ -172,7 +191,11 @@ static void test_reserved(void **state)
 
 static void test_vectors(void **state)
 {
-    static const struct { uint32_t raw; const char *text; uint8_t kind, width, sign; } v[] = {
+    static const struct {
+        uint32_t raw;
+        const char *text;
+        uint8_t kind, width, sign;
+    } v[] = {
         {0x80048503, "lb a0,-2048(s1)", INSN_LOAD, 1, 1},
         {0x7ff01f83, "lh t6,2047(zero)", INSN_LOAD, 2, 1},
         {0x0000a503, "lw a0,0(ra)", INSN_LOAD, 4, 1},
@@ -260,15 +283,18 @@ static void test_vectors(void **state)
 
 static void test_csr_rules(void **state)
 {
-    static const struct { uint32_t raw; bool reads, writes; } v[] = {
-        {0x10051073, false, true},  /* csrrw zero,sstatus,a0 */
-        {0x10051573, true, true},   /* csrrw a0,sstatus,a0 */
-        {0x10002573, true, false},  /* csrrs a0,sstatus,zero */
-        {0x10003573, true, false},  /* csrrc */
-        {0x1000a573, true, true},   /* csrrs a0,sstatus,ra */
-        {0x10006573, true, false},  /* csrrsi 0 */
-        {0x1000f573, true, true},   /* csrrci 1 */
-        {0x10005073, false, true},  /* csrrwi zero,sstatus,0 */
+    static const struct {
+        uint32_t raw;
+        bool reads, writes;
+    } v[] = {
+        {0x10051073, false, true}, /* csrrw zero,sstatus,a0 */
+        {0x10051573, true, true},  /* csrrw a0,sstatus,a0 */
+        {0x10002573, true, false}, /* csrrs a0,sstatus,zero */
+        {0x10003573, true, false}, /* csrrc */
+        {0x1000a573, true, true},  /* csrrs a0,sstatus,ra */
+        {0x10006573, true, false}, /* csrrsi 0 */
+        {0x1000f573, true, true},  /* csrrci 1 */
+        {0x10005073, false, true}, /* csrrwi zero,sstatus,0 */
     };
 
     (void)state;
@@ -371,16 +397,34 @@ static void test_htinst_hypervisor_access(void **state)
 static void test_htinst_hostile(void **state)
 {
     static const uint64_t bad[] = {
-        0, 0x3000, 0x3020, 0x2000, 0x2020, /* none, and pseudoinstructions */
-        0x00000073, 0x10500073, 0x10001073, 0x0000100f, 0x0ff0000f, /* no memory access */
-        0x12000073, 0x00000013, 0x00000033, 0x00000001 | 7 << 12, 0x00000003 | 7 << 12,
-        0x00100003,                        /* a load that kept its displacement */
-        0x000000a3, 0x02000023,            /* a store that kept it */
-        0x00004023, 0x00100007 | 2 << 12,  /* bad width; FP load that kept it */
-        0x00000007, 0x00000027,            /* vector accesses have no transformed form */
-        0x0000a02d,                        /* compressed AMO */
-        0x0000200d,                        /* compressed CBO */
-        0xffffffff, UINT64_MAX, 0x100000003, 0x8000000000000003,
+        0,
+        0x3000,
+        0x3020,
+        0x2000,
+        0x2020, /* none, and pseudoinstructions */
+        0x00000073,
+        0x10500073,
+        0x10001073,
+        0x0000100f,
+        0x0ff0000f, /* no memory access */
+        0x12000073,
+        0x00000013,
+        0x00000033,
+        0x00000001 | 7 << 12,
+        0x00000003 | 7 << 12,
+        0x00100003, /* a load that kept its displacement */
+        0x000000a3,
+        0x02000023, /* a store that kept it */
+        0x00004023,
+        0x00100007 | 2 << 12, /* bad width; FP load that kept it */
+        0x00000007,
+        0x00000027, /* vector accesses have no transformed form */
+        0x0000a02d, /* compressed AMO */
+        0x0000200d, /* compressed CBO */
+        0xffffffff,
+        UINT64_MAX,
+        0x100000003,
+        0x8000000000000003,
     };
     struct insn in;
 
@@ -423,13 +467,21 @@ static void test_any_input_is_in_range(void **state)
 
 static void test_values(void **state)
 {
-    static const struct { uint8_t width, sign; uint64_t bus, want; } v[] = {
-        {1, 1, 0x80, 0xffffffffffffff80}, {1, 0, 0x80, 0x80},
-        {1, 1, 0xff7f, 0x7f},             {1, 0, 0xffffffffffffffff, 0xff},
-        {2, 1, 0x8000, 0xffffffffffff8000}, {2, 0, 0x8000, 0x8000},
-        {4, 1, 0x80000000, 0xffffffff80000000}, {4, 0, 0x80000000, 0x80000000},
+    static const struct {
+        uint8_t width, sign;
+        uint64_t bus, want;
+    } v[] = {
+        {1, 1, 0x80, 0xffffffffffffff80},
+        {1, 0, 0x80, 0x80},
+        {1, 1, 0xff7f, 0x7f},
+        {1, 0, 0xffffffffffffffff, 0xff},
+        {2, 1, 0x8000, 0xffffffffffff8000},
+        {2, 0, 0x8000, 0x8000},
+        {4, 1, 0x80000000, 0xffffffff80000000},
+        {4, 0, 0x80000000, 0x80000000},
         {4, 1, 0xdeadbeef7fffffff, 0x7fffffff},
-        {8, 1, 0x8000000000000001, 0x8000000000000001}, {8, 0, 42, 42},
+        {8, 1, 0x8000000000000001, 0x8000000000000001},
+        {8, 0, 42, 42},
     };
 
     (void)state;
