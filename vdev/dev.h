@@ -49,6 +49,9 @@ struct vdev_ops {
     void (*save)(struct vdev *dev, struct state_writer *w);
     int (*load)(struct vdev *dev, struct state_reader *r);
     void (*destroy)(struct vdev *dev);         /* frees the device; in flight requests are done */
+    /* Optional. Answers a read that changes nothing and needs one load only, called WITHOUT the lock (which
+     * costs as much as the rest of the way from bus to device); false: use access. */
+    bool (*peek)(struct vdev *dev, struct mmio_access *a);
     /* Optional. Whether a backend still has requests that reach guest memory. Before a reset, an
      * unload of guest memory, or a destroy, the VM code stops the vCPUs and waits for false. */
     bool (*busy)(struct vdev *dev);

@@ -249,6 +249,16 @@ static enum mmio_result vplic_access(struct vdev *dev, struct mmio_access *a)
     return MMIO_OK;
 }
 
+/* All reads but a claim: each is of one word. */
+static bool vplic_peek(struct vdev *dev, struct mmio_access *a)
+{
+    if (a->width != 4 || (a->offset & 3) ||
+        (a->offset >= CONTEXT && a->offset % CONTEXT_STRIDE == CONTEXT_CLAIM))
+        return false;
+    a->value = vplic_read((struct vplic *)dev, a->offset);
+    return true;
+}
+
 /* ---- the device ---- */
 
 /* Lines belong to the devices: they are not ours to reset. */
@@ -329,6 +339,7 @@ static void vplic_destroy(struct vdev *dev) { heap_free(dev); }
 static const struct vdev_ops vplic_ops = {
     .type = "plic",
     .access = vplic_access,
+    .peek = vplic_peek,
     .reset = vplic_reset,
     .save = vplic_save,
     .load = vplic_load,

@@ -44,7 +44,7 @@ static void virtio_irq(struct virtio_dev *v, uint8_t isr)
 {
     bool was = v->isr;
 
-    v->isr = isr;
+    __atomic_store_n(&v->isr, isr, __ATOMIC_RELEASE); /* read without the lock */
     if (was != !!isr)
         irq_line_set(&v->vdev.irq, isr);
 }
@@ -57,7 +57,8 @@ void virtio_used(struct virtio_dev *v, unsigned queue)
 
 void virtio_config_changed(struct virtio_dev *v)
 {
-    v->generation++;
+    __atomic_store_n(&v->generation, v->generation + 1,
+                     __ATOMIC_RELEASE); /* read without the lock */
     if (v->status & VIRTIO_DRIVER_OK)
         virtio_irq(v, v->isr | VIRTIO_INT_CONFIG);
 }
@@ -231,17 +232,12 @@ static void write_queue_num(struct virtio_dev *v, uint32_t value)
 
 /* ---- registers ---- */
 
+/* Those that virtio_peek leaves. */
 static uint32_t read_register(struct virtio_dev *v, uint64_t offset)
 {
     struct virtq *q;
 
     switch (offset) {
-    case REG_MAGIC:
-        return MAGIC;
-    case REG_VERSION:
-        return 2;
-    case REG_DEVICE_ID:
-        return v->ops->device_id;
     case REG_VENDOR_ID:
         return VENDOR;
     case REG_DEVICE_FEATURES:
@@ -251,14 +247,10 @@ static uint32_t read_register(struct virtio_dev *v, uint64_t offset)
     case REG_QUEUE_READY:
         q = selected(v);
         return q && q->ready;
-    case REG_INTERRUPT_STATUS:
-        return v->isr;
     case REG_STATUS:
         return v->status;
     case REG_SHM_LEN ... REG_SHM_BASE_HIGH:
         return UINT32_MAX; /* no such region */
-    case REG_CONFIG_GENERATION:
-        return v->generation;
     default:
         return 0; /* write-only, reserved, QueueReset (never in progress when it can be read) */
     }
@@ -340,6 +332,39 @@ static enum mmio_result virtio_access(struct vdev *dev, struct mmio_access *a)
     if (a->offset >= REG_CONFIG && a->width <= sizeof(a->value))
         access_config(v, a);
     return MMIO_OK;
+}
+
+/* What drivers read often, or while they probe: values that are one load. */
+static bool virtio_peek(struct vdev *dev, struct mmio_access *a)
+{
+    struct virtio_dev *v = virtio_of(dev);
+    uint64_t at = a->offset - REG_CONFIG;
+
+    if (a->width != 4 || (a->offset & 3))
+        return false;
+    if (at < v->config_len) { /* a multiple of 4 */
+        a->value = __atomic_load_n((uint32_t *)(void *)(v->config + at), __ATOMIC_RELAXED);
+        return true;
+    }
+    switch (a->offset) {
+    case REG_MAGIC:
+        a->value = MAGIC;
+        return true;
+    case REG_VERSION:
+        a->value = 2;
+        return true;
+    case REG_DEVICE_ID:
+        a->value = v->ops->device_id;
+        return true;
+    case REG_INTERRUPT_STATUS:
+        a->value = __atomic_load_n(&v->isr, __ATOMIC_ACQUIRE);
+        return true;
+    case REG_CONFIG_GENERATION:
+        a->value = __atomic_load_n(&v->generation, __ATOMIC_ACQUIRE);
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* ---- life ---- */
@@ -460,6 +485,7 @@ static void virtio_destroy(struct vdev *dev)
 static const struct vdev_ops virtio_vdev_ops = {
     .type = "virtio-mmio",
     .access = virtio_access,
+    .peek = virtio_peek,
     .reset = virtio_reset,
     .save = virtio_save,
     .load = virtio_load,

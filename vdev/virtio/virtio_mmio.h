@@ -59,7 +59,7 @@ struct virtio_dev {
     uint8_t isr;
     bool stopping; /* a reset waits for requests in flight: begin no more */
     uint8_t config_len;
-    uint8_t config[VIRTIO_CONFIG_MAX]; /* little endian, as the driver sees it */
+    _Alignas(8) uint8_t config[VIRTIO_CONFIG_MAX]; /* little endian, as the driver sees it */
     struct virtq q[VIRTIO_MAX_QUEUES];
 };
 
