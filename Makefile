@@ -41,18 +41,20 @@ build/default.itb: build/linux/Image build/linux/initrd.cpio tools/mkbundle
 	@tools/mkbundle $@ --vm vm0 --kernel build/linux/Image --initrd build/linux/initrd.cpio \
 	  --bootargs "earlycon=sbi console=hvc0" --vcpus 2
 
+# Settings reach the scripts as environment variables, so that no quote in them is read twice.
+export BUNDLE BOOTARGS VCPUS RAM NAME KERNEL INITRD OUT
+
 .PHONY: run
 run: setup-run ## starts Trapline with a bundle under QEMU
 	$(again) trapline $(filter build/default.itb,$(BUNDLE))
-	@$(foreach v,HARTS MEM MACHINE CPU DISK APPEND KEEP TIMEOUT QEMU QEMU_ARGS,\
-	  $(if $($v),$v='$($v)')) tools/run '$(BUNDLE)'
+	@tools/run "$$BUNDLE"
 
 .PHONY: bundle
 bundle: setup-run ## makes a one-VM bundle from a kernel
-	@test -n '$(KERNEL)' -a -n '$(OUT)' || { echo 'usage: make bundle KERNEL=f [INITRD=f] [DISK=f]' \
+	@test -n "$$KERNEL" -a -n "$$OUT" || { echo 'usage: make bundle KERNEL=f [INITRD=f] [DISK=f]' \
 	  '[BOOTARGS="..."] [VCPUS=1] [RAM=256M] [NAME=vm0] OUT=x.itb' >&2; exit 2; }
-	@tools/mkbundle '$(OUT)' --vm '$(NAME)' --kernel '$(KERNEL)' --bootargs '$(BOOTARGS)' \
-	  --vcpus '$(VCPUS)' --ram '$(RAM)' $(if $(INITRD),--initrd '$(INITRD)') \
+	@tools/mkbundle "$$OUT" --vm "$$NAME" --kernel "$$KERNEL" --bootargs="$$BOOTARGS" \
+	  --vcpus "$$VCPUS" --ram "$$RAM" $${INITRD:+--initrd "$$INITRD"} \
 	  $(foreach d,$(DISK),--disk '$d')
 
 .PHONY: unit
