@@ -18,12 +18,12 @@ enum { GUEST_UART_IRQ = 10, GUEST_VIRTIO_IRQ = 1, GUEST_VIRTIO_MAX = 9 };
 struct layout_request {
     gpa_t ram_base;
     uint64_t ram_size;
-    const void *kernel;                          /* its first min(kernel_size, 64) bytes are read */
+    const void *kernel; /* its first min(kernel_size, 64) bytes are read */
     uint64_t kernel_size, initrd_size, fdt_size; /* bytes; initrd_size 0: none */
 };
 
 struct layout {
-    gpa_t kernel;         /* where it is copied; also the entry point */
+    gpa_t kernel; /* where it is copied; also the entry point */
     uint64_t kernel_span; /* bytes it takes in memory, its bss with it */
     bool has_header;
     gpa_t initrd, fdt;

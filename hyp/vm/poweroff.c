@@ -11,38 +11,49 @@
 
 enum { SRST_SHUTDOWN = 0 };
 
+enum flush_state { FLUSH_WAITED_FOR, FLUSH_DONE, FLUSH_ABANDONED };
+
 struct flush {
     struct blk_request request;
-    atomic_bool taken, done;
+    _Atomic unsigned state; /* enum flush_state */
 };
 
+/* Whoever comes last, this or the one who waits, frees it. */
 static void flush_done(struct blk_request *r)
 {
-    atomic_store(&CONTAINER_OF(r, struct flush, request)->done, true);
+    struct flush *f = CONTAINER_OF(r, struct flush, request);
+
+    if (atomic_exchange(&f->state, FLUSH_DONE) == FLUSH_ABANDONED)
+        heap_free(f);
 }
 
-/* One more try, when it is needed, to be through with it. */
-static bool flush_ended(struct blk_backend *disk, struct flush *f)
+static bool flush_wait(struct blk_backend *disk, struct flush *f, bool *taken)
 {
-    if (!atomic_load(&f->taken))
-        atomic_store(&f->taken, disk->submit(disk->ctx, &f->request) == 0);
-    return atomic_load(&f->done);
+    uint64_t start = arch_time();
+
+    for (;;) {
+        if (!*taken)
+            *taken = disk->submit(disk->ctx, &f->request) == 0;
+        if (atomic_load(&f->state) == FLUSH_DONE)
+            return f->request.result == 0;
+        if (arch_time() - start > timer_us(FLUSH_TIMEOUT_US))
+            return false;
+        thread_yield();
+    }
 }
 
 static void flush_disk(struct blk_backend *disk)
 {
-    struct flush *f = heap_alloc(sizeof(*f)); /* outlives this call when the disk does not answer */
-    uint64_t start = arch_time();
+    struct flush *f = heap_alloc(sizeof(*f));
+    bool taken = false;
 
     if (!f)
         return;
     f->request.op = BLK_FLUSH;
     f->request.done = flush_done;
-    while (!flush_ended(disk, f) && arch_time() - start < timer_us(FLUSH_TIMEOUT_US))
-        thread_yield();
-    if (!atomic_load(&f->done) || f->request.result)
+    if (!flush_wait(disk, f, &taken))
         log_error("disk %s: could not be flushed", disk->serial);
-    if (!atomic_load(&f->taken) || atomic_load(&f->done))
+    if (!taken || atomic_exchange(&f->state, FLUSH_ABANDONED) == FLUSH_DONE)
         heap_free(f);
 }
 

@@ -20,7 +20,11 @@
 enum vm_state { VM_OFF, VM_RUNNING, VM_PAUSED, VM_CRASHED };
 
 /* A piece of the bundle: stays in the bundle's reserved memory. */
-struct vm_image { const char *name; const void *data; uint64_t size; };
+struct vm_image {
+    const char *name;
+    const void *data;
+    uint64_t size;
+};
 
 struct vm_disk {
     enum { VM_DISK_RAM, VM_DISK_HOST } kind;
@@ -95,12 +99,12 @@ int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const str
 /* hyp/vm/guest_fdt.c: the tree for the guest, in a heap block of *size bytes; -ENOMEM. */
 struct guest_fdt_facts {
     const struct vm_config *config;
-    const char *isa_extensions;   /* what the guest really gets, space separated: "i m a f d c …" */
+    const char *isa_extensions; /* what the guest really gets, space separated: "i m a f d c …" */
     uint64_t timebase_hz, ram_base, initrd_base, plic_base, uart_base, virtio_base;
     uint32_t uart_irq, virtio_irq; /* virtio n: virtio_irq + n */
     unsigned virtio_count;
     uint32_t cbom_block, cboz_block;
-    const char *mmu_type;         /* "riscv,sv57" … */
+    const char *mmu_type; /* "riscv,sv57" … */
     uint8_t rng_seed[32];
 };
 int guest_fdt_build(const struct guest_fdt_facts *facts, void **fdt, size_t *size) MUST_CHECK;

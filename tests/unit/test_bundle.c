@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The bundle reader: good files of all three data layouts, every mistake a person can make (each must
-// be named), and files cut or altered at every byte, in a buffer of their exact size.
-// units: hyp/vm/bundle.c hyp/vm/fit.c hyp/vm/hash.c hyp/mem/frame.c hyp/mem/heap.c tests/fake/fake_base.c tests/fake/fake_mem.c
+// The bundle reader: good files of all three data layouts, every mistake a person can make (each
+// must be named), and files cut or altered at every byte, in a buffer of their exact size.
+// units: hyp/vm/bundle.c hyp/vm/fit.c hyp/vm/hash.c tests/fake/fake_base.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,10 +14,12 @@
 #include <cmocka.h>
 #include <libfdt.h>
 
-#include "fake_mem.h"
 #include "mem/heap.h"
 #include "vm/hash.h"
 #include "vm/vm.h"
+
+void *heap_alloc(size_t size) { return calloc(1, size); }
+void heap_free(void *p) { free(p); }
 
 enum { BUF = 65536, SEEN = 8 };
 
@@ -140,16 +142,8 @@ static void refused(const char *a, const char *b)
 static int setup(void **state)
 {
     (void)state;
-    fake_mem_start(MIB(8));
     each_result = 0;
     open_tree();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fake_mem_release();
     return 0;
 }
 
@@ -493,24 +487,25 @@ static void test_cut_and_altered(void **state)
             assert_non_null(memchr(why, 0, sizeof(why)));
             free(copy);
         }
-    /* Nothing guards names, padding, numbers: some changes make another good bundle, most do not. */
+    /* Nothing guards names, padding, numbers: some changes make another good bundle, most do not.
+     * */
     assert_true(good < file_size * 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_good, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_least, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_external, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_external_hostile, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hashes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hash_vectors, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_vm_mistakes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_names_and_nodes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_each_fails, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_fit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_cut_and_altered, setup, teardown),
+        cmocka_unit_test_setup(test_good, setup),
+        cmocka_unit_test_setup(test_least, setup),
+        cmocka_unit_test_setup(test_external, setup),
+        cmocka_unit_test_setup(test_external_hostile, setup),
+        cmocka_unit_test_setup(test_hashes, setup),
+        cmocka_unit_test_setup(test_hash_vectors, setup),
+        cmocka_unit_test_setup(test_vm_mistakes, setup),
+        cmocka_unit_test_setup(test_names_and_nodes, setup),
+        cmocka_unit_test_setup(test_each_fails, setup),
+        cmocka_unit_test_setup(test_no_fit, setup),
+        cmocka_unit_test_setup(test_cut_and_altered, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

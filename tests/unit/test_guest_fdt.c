@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The guest's device tree, parsed back: what Linux and small systems look for, for 1 to 32 vCPUs, and
-// memory running out at every size.
+// The guest's device tree, parsed back: what Linux and small systems look for, for 1 to 32 vCPUs,
+// and memory running out at every size.
 // units: hyp/vm/guest_fdt.c tests/fake/fake_base.c
 #include <errno.h>
 #include <setjmp.h>

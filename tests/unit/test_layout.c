@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Where kernel, initrd and device tree go in guest memory: Image headers good and hostile, RAM sizes
-// from a page up, and, for thousands of combinations, that nothing overlaps and that the RAM an error
-// message asks for is enough.
+// Where kernel, initrd and device tree go in guest memory: Image headers good and hostile, RAM
+// sizes from a page up, and, for thousands of combinations, that nothing overlaps and that the RAM
+// an error message asks for is enough.
 // units: hyp/vm/layout.c tests/fake/fake_base.c
 #include <errno.h>
 #include <setjmp.h>
