@@ -262,11 +262,11 @@ static void hostile(uint64_t features, unsigned which)
         drv_desc(0, 0, DRV_DATA, 0, WRITE | NEXT, 0xffff);
         drv_offer(0, 0);
         break;
-    case 3: /* more than the queue holds */
-        drv_set_avail_idx(0, 9);
-        break;
+    case 3: /* more than the queue holds, of chains that are good */
     case 4: /* backwards */
-        drv_set_avail_idx(0, 0xffff);
+        for (unsigned i = 0; i < 8; i++)
+            drv_desc(0, i, DRV_DATA, 16, WRITE, 0);
+        drv_set_avail_idx(0, which == 3 ? 9 : 0xffff);
         break;
     case 5: /* outside RAM */
         drv_desc(0, 0, 0x1000, 16, WRITE, 0);
@@ -301,8 +301,9 @@ static void hostile(uint64_t features, unsigned which)
         drv_desc(0, 0, GM_BASE, 0xfffffff0, INDIRECT, 0);
         drv_offer(0, 0);
         break;
-    case 13: /* indirect with a next */
-        drv_desc(0, 0, drv_q[0].desc, 16, INDIRECT | NEXT, 1);
+    case 13: /* indirect with a next; the table is good */
+        drv_desc(0, 1, DRV_DATA, 16, WRITE, 0);
+        drv_desc(0, 0, drv_q[0].desc + 16, 16, INDIRECT | NEXT, 1);
         drv_offer(0, 0);
         break;
     case 14: /* a table within a table: itself */
