@@ -111,6 +111,11 @@ void boundary_pass(struct vcpu *v)
             if (hsm == HSM_SUSPENDED && !hsm_resume(v))
                 continue;
         }
+        if (v->yielding) {
+            v->yielding = false;
+            thread_yield();
+            continue;
+        }
         if (this_hart()->resched) {
             sched_resched();
             continue;

@@ -116,7 +116,7 @@ void exit_slow_call(struct vcpu *v, enum exit_result verdict)
 enum exit_result exit_crash(struct vcpu *v, const char *what)
 {
     v->stop_reason = what;
-    report_guest_fault(v, what);
+    report_log(v, what);
     v->guest->ops->event(v->guest, GUEST_CRASHED, 0);
     return EXIT_STOP;
 }

@@ -64,6 +64,7 @@ struct vcpu {
     atomic_int loaded_hart;     /* logical hart on which it is loaded, or -1 */
     int last_hart;              /* where it was loaded last, or -1 */
     atomic_bool parked;
+    bool yielding;          /* at the next boundary, once: others first */
     bool in_wfi;                /* blocked in WFI or an HSM retentive suspend */
     _Atomic uint32_t hsm;       /* enum hsm_state */
     atomic_bool start_ready; /* start_pc and start_arg are set */

@@ -6,6 +6,7 @@
 #include "vcpu/insn.h"
 
 #define INSN_WFI_WORD 0x10500073u
+#define INSN_WRS_NTO_WORD 0x00d00073u /* traps like WFI while others want the hart (Zawrs) */
 
 /* A CSR that the guest may use and the hart does not give it: one row each. */
 struct csr_row {
@@ -82,6 +83,12 @@ enum exit_result exit_virtual_instruction(struct vcpu *v)
     v->exit_length = 4;
     if (raw == INSN_WFI_WORD && csr_read(CSR_SSTATUS) & SSTATUS_SPP) {
         v->in_wfi = true;
+        v->pc += 4;
+        return EXIT_BLOCK;
+    }
+    if (raw == INSN_WRS_NTO_WORD) {
+        /* It waits for a lock that a descheduled sibling may hold. */
+        v->yielding = true;
         v->pc += 4;
         return EXIT_BLOCK;
     }

@@ -13,7 +13,7 @@ enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 struct thread {
     struct list node;              /* in a run queue */
     _Atomic unsigned state;        /* enum thread_state */
-    atomic_bool wake;              /* a wake-up came: block returns at once */
+    atomic_uint wake;              /* a wake-up came: block returns at once. No bool: its exchange needs libatomic */
     atomic_bool on_hart;           /* its stack is in use by a hart */
     unsigned hart;                 /* logical: where it runs or ran last */
     uint64_t vruntime, run_time, started; /* host time units */
