@@ -12,7 +12,7 @@ struct chr_backend {
     /* Bytes taken: all, or, when the buffer is full and is being drained, fewer: the guest's access is
      * then tried again (MMIO_RETRY). A stream that nobody drains takes all and drops the oldest. */
     size_t (*write)(void *ctx, const char *data, size_t len);
-    size_t (*read)(void *ctx, char *to, size_t max);          /* bytes waiting, up to max */
+    size_t (*read)(void *ctx, char *to, size_t max); /* bytes waiting, up to max */
     void (*size)(void *ctx, uint16_t *columns, uint16_t *rows);
     void *ctx;
     /* Set by the device: input waits to be read, or the size has changed. */
@@ -22,20 +22,23 @@ struct chr_backend {
 
 enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES };
 enum { BLK_SEGMENTS = 128 };
-struct blk_segment { void *hva; uint32_t len; }; /* in the direct map, pinned by the requester */
+struct blk_segment {
+    void *hva;
+    uint32_t len;
+}; /* in the direct map, pinned by the requester */
 struct blk_request {
     enum blk_op op;
-    uint64_t sector;            /* 512 bytes each */
-    uint64_t sectors;           /* of the whole request, for discard and write-zeroes too */
-    bool unmap;                 /* write zeroes may deallocate */
-    struct blk_segment *seg;    /* read and write: total length = sectors * 512; not to be changed */
+    uint64_t sector; /* 512 bytes each */
+    uint64_t sectors; /* of the whole request, for discard and write-zeroes too */
+    bool unmap; /* write zeroes may deallocate */
+    struct blk_segment *seg; /* read and write: total length = sectors * 512; not to be changed */
     unsigned seg_count;
-    int result;                 /* 0, -EIO, -ENOTSUP, -ENOSPC, -EACCES: set before done */
+    int result; /* 0, -EIO, -ENOTSUP, -ENOSPC, -EACCES: set before done */
     /* Once for each request taken. May be called before submit returns (on any hart): it then takes
      * no lock. After submit has returned, call it with no lock held. */
     void (*done)(struct blk_request *r);
     void *owner;
-    struct blk_request *next;   /* for the provider's queue */
+    struct blk_request *next; /* for the provider's queue */
 };
 struct blk_backend {
     /* Takes the request (0) or says -EAGAIN (full: tried again after ready()), never fails otherwise:
@@ -43,10 +46,10 @@ struct blk_backend {
     int (*submit)(void *ctx, struct blk_request *r);
     void (*close)(void *ctx);
     void *ctx;
-    uint64_t sectors;           /* capacity */
-    uint32_t block_size;        /* bytes, >= 512 */
+    uint64_t sectors; /* capacity */
+    uint32_t block_size; /* bytes, >= 512 */
     bool read_only, can_discard, can_write_zeroes, can_flush;
-    unsigned depth;             /* requests worth having in flight; 1: all end within submit; 0: not known */
+    unsigned depth; /* requests worth having in flight; 1: all end within submit; 0: not known */
     /* Optional: contents that live only in memory, as part of the VM's state. */
     void (*save)(void *ctx, struct state_writer *w);
     int (*load)(void *ctx, struct state_reader *r);

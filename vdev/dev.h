@@ -45,10 +45,10 @@ struct vdev;
 struct vdev_ops {
     const char *type; /* "ns16550a", "virtio-mmio", "plic": for people and for state sections */
     enum mmio_result (*access)(struct vdev *dev, struct mmio_access *a);
-    void (*reset)(struct vdev *dev);           /* as at power on; in flight requests are drained or dropped */
+    void (*reset)(struct vdev *dev); /* as at power on; in flight requests are drained or dropped */
     void (*save)(struct vdev *dev, struct state_writer *w);
     int (*load)(struct vdev *dev, struct state_reader *r);
-    void (*destroy)(struct vdev *dev);         /* frees the device; in flight requests are done */
+    void (*destroy)(struct vdev *dev); /* frees the device; in flight requests are done */
     /* Optional. Answers a read that changes nothing and needs one load only, called WITHOUT the lock (which
      * costs as much as the rest of the way from bus to device); false: use access. */
     bool (*peek)(struct vdev *dev, struct mmio_access *a);
@@ -63,10 +63,10 @@ struct vdev_ops {
 
 struct vdev {
     const struct vdev_ops *ops;
-    char name[16];          /* "uart0", "virtio1" */
+    char name[16]; /* "uart0", "virtio1" */
     gpa_t base;
     uint64_t size;
-    struct stage2 *mem;     /* guest memory, for guest_mem_* */
+    struct stage2 *mem; /* guest memory, for guest_mem_* */
     struct irq_line irq;
     struct spinlock lock;
     uint64_t reads, writes; /* accesses, for the shell */

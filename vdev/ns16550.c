@@ -52,8 +52,8 @@ struct ns16550 {
     struct chr_backend *chr;
     uint8_t ier, fcr, lcr, mcr, msr, scr, dll, dlm;
     uint8_t lsr_errors; /* until LSR is read */
-    bool thre_pending;  /* the THRE interrupt, until IIR says so */
-    bool line;          /* the interrupt line as last set */
+    bool thre_pending; /* the THRE interrupt, until IIR says so */
+    bool line; /* the interrupt line as last set */
     uint8_t rx_head, rx_count;
     uint8_t rx[FIFO_SIZE];
 };

@@ -88,7 +88,7 @@ struct drv_buf {
 /* A chain of n buffers, offered; its head. */
 uint16_t drv_add(unsigned queue, const struct drv_buf *buf, unsigned n, bool indirect);
 bool drv_want_kick(unsigned queue, uint16_t old); /* as a driver with EVENT_IDX decides */
-enum mmio_result drv_kick(unsigned queue);        /* until it needs no retry */
+enum mmio_result drv_kick(unsigned queue); /* until it needs no retry */
 bool drv_used(unsigned queue, uint32_t *id, uint32_t *len);
 uint16_t drv_used_idx(unsigned queue);
 void drv_set_used_event(unsigned queue, uint16_t v);

@@ -215,7 +215,7 @@ static void uart_output(void **state)
     (void)state;
     out(2, 1);
     for (unsigned i = 0; i < 3; i++)
-        out(0, (uint8_t) "abc"[i]);
+        out(0, (uint8_t)"abc"[i]);
     assert_memory_equal(chr.out, "abc", 3);
     assert_false(fake_irq_level);
     out(1, 2); /* empty: interrupts at once, each time that it is enabled */

@@ -141,7 +141,7 @@ static void console_work(void)
     chr[0].out_room = 4;
     drv_add(1, &b, 1, false);
     assert_int_equal(reg_write(0x50, 1), MMIO_RETRY); /* four are out */
-    fake_chr_type(&chr[0], "typed", 5);               /* and no buffer for input */
+    fake_chr_type(&chr[0], "typed", 5); /* and no buffer for input */
 }
 
 static void console_goes_on(void)
@@ -342,7 +342,7 @@ static void cut_short(void **state)
         whole = s.len;
         second = devices[d].make(1);
         fake_bus_put(second, "second");
-        for (size_t n = 0; n<whole; n += n> 300 ? 97 : 1) {
+        for (size_t n = 0; n < whole; n += n > 300 ? 97 : 1) {
             s.len = n;
             if (!load(second, &s))
                 fail_msg("%s: %zu of %zu bytes were enough", devices[d].name, n, whole);
@@ -374,7 +374,7 @@ static void altered(void **state)
         save(first, &s);
         second = devices[d].make(1);
         fake_bus_put(second, "second");
-        for (size_t at = 0; at<s.len; at += at> 300 ? 61 : 1)
+        for (size_t at = 0; at < s.len; at += at > 300 ? 61 : 1)
             for (unsigned bit = 0; bit < 8; bit++) {
                 s.data[at] ^= 1 << bit;
                 if (!load(second, &s)) {

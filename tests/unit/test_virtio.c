@@ -124,7 +124,7 @@ static void queue_registers(void **state)
     (void)state;
     assert_true(drv_init(V1 | RING_RESET, 0, 8));
     reg_write(0x30, 0);
-    reg_write(0x38, 3);   /* not a power of two */
+    reg_write(0x38, 3); /* not a power of two */
     reg_write(0x38, 512); /* too large */
     reg_write(0x38, 0);
     reg_write(0x80, 0x80000000);
@@ -611,10 +611,7 @@ static void second_driver(void **state)
 }
 
 #define RNG(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define RNG_SCATTERED(f) \
-    { \
-#f " scattered", f, setup, teardown, &scatter \
-    }
+#define RNG_SCATTERED(f) {#f " scattered", f, setup, teardown, &scatter}
 #define CON(f) cmocka_unit_test_setup_teardown(f, setup_console, teardown)
 static int scatter;
 

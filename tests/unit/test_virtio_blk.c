@@ -590,10 +590,7 @@ static void ramdisk_copy_on_write(void **state)
 
 static int scatter;
 #define BLK(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define BLK_SCATTERED(f) \
-    { \
-#f " scattered", f, setup, teardown, &scatter \
-    }
+#define BLK_SCATTERED(f) {#f " scattered", f, setup, teardown, &scatter}
 
 int main(void)
 {

@@ -30,7 +30,7 @@ struct vplic {
     unsigned contexts;
     uint64_t line, pending, service;
     uint64_t active; /* sources with a priority above 0: others never interrupt */
-    uint64_t out;    /* bit per context: its output as last told */
+    uint64_t out; /* bit per context: its output as last told */
     uint8_t priority[VPLIC_SOURCES + 1];
     struct {
         uint64_t enable;

@@ -37,7 +37,7 @@ enum { /* request types */
        VBLK_WRITE_ZEROES = 13
 };
 enum { VBLK_OK = 0, VBLK_IOERR = 1, VBLK_UNSUPP = 2 }; /* status */
-enum {                                                 /* configuration space, 5.2.4 */
+enum { /* configuration space, 5.2.4 */
        CONFIG_CAPACITY = 0,
        CONFIG_SEG_MAX = 12,
        CONFIG_BLK_SIZE = 20,
@@ -53,15 +53,15 @@ enum {                                                 /* configuration space, 5
 enum { UNMAP = 1, ID_BYTES = 20, SECTOR = 512 };
 
 enum {
-    VBLK_BUFS = 62,                /* buffers of a chain; with 54 pieces a request is under 2 KiB */
-    VBLK_SEG_MAX = VBLK_BUFS - 2,  /* without header and status */
-    VBLK_PIECES = 54,              /* pieces of host memory in a round */
-    VBLK_DEPTH = 8,                /* requests in flight */
-    VBLK_ROUND = 1 << 20,          /* bytes in a round */
-    VBLK_KICK = 4 << 20,           /* bytes (or as much work) in one exit */
-    VBLK_CHAIN_COST = 4096,        /* what a chain costs of those, even when empty */
+    VBLK_BUFS = 62, /* buffers of a chain; with 54 pieces a request is under 2 KiB */
+    VBLK_SEG_MAX = VBLK_BUFS - 2, /* without header and status */
+    VBLK_PIECES = 54, /* pieces of host memory in a round */
+    VBLK_DEPTH = 8, /* requests in flight */
+    VBLK_ROUND = 1 << 20, /* bytes in a round */
+    VBLK_KICK = 4 << 20, /* bytes (or as much work) in one exit */
+    VBLK_CHAIN_COST = 4096, /* what a chain costs of those, even when empty */
     VBLK_MAX_DISCARD = 128 * 1024, /* sectors: 64 MiB, so that none takes long */
-    VBLK_DISCARD_SHIFT = 6,        /* discarding costs 1/64 of copying */
+    VBLK_DISCARD_SHIFT = 6, /* discarding costs 1/64 of copying */
 };
 
 enum vblk_state { VBLK_S_FREE, VBLK_S_READY, VBLK_S_SUBMITTED, VBLK_S_EARLY, VBLK_S_IN_FLIGHT };
@@ -75,10 +75,10 @@ struct vblk_req {
     bool pinned;
     uint16_t head;
     uint8_t bufs, readable; /* buffers; those that the device reads */
-    uint8_t at;             /* where the next round begins */
+    uint8_t at; /* where the next round begins */
     uint32_t at_offset;
     uint32_t written; /* into guest memory, status apart */
-    uint64_t left;    /* data bytes after this round's */
+    uint64_t left; /* data bytes after this round's */
     uint64_t readable_len, writable_len;
     gpa_t status;
     struct virtq_buf buf[VBLK_BUFS];
@@ -96,7 +96,7 @@ struct vblk {
     struct virtio_dev v;
     struct blk_backend *blk;
     unsigned depth;
-    bool full;          /* the backend said -EAGAIN: wait for ready or done */
+    bool full; /* the backend said -EAGAIN: wait for ready or done */
     uint8_t redo_count; /* chains in flight when the state was saved: done again first */
     uint16_t redo[VBLK_DEPTH];
     struct vblk_req *req[VBLK_DEPTH];

@@ -9,6 +9,7 @@
 struct vdev *virtio_console_create(struct stage2 *mem, struct chr_backend *chr);
 struct vdev *virtio_blk_create(struct stage2 *mem, struct blk_backend *blk);
 struct vdev *virtio_rng_create(struct stage2 *mem, struct entropy_backend *rng);
-struct vdev *ns16550_create(struct chr_backend *chr); /* vdev/ns16550.c; reg-shift 0, one-byte registers */
+struct vdev *
+ns16550_create(struct chr_backend *chr); /* vdev/ns16550.c; reg-shift 0, one-byte registers */
 /* The words that begin the virtio-mmio register window, for the guest's device tree: 0x1000 bytes. */
 #define VIRTIO_MMIO_SIZE 0x1000

@@ -420,7 +420,7 @@ static void virtio_save(struct vdev *dev, struct state_writer *w)
 
 static bool status_is_legal(uint8_t status)
 {
-    status &= (uint8_t) ~(VIRTIO_NEEDS_RESET | VIRTIO_FAILED);
+    status &= (uint8_t)~(VIRTIO_NEEDS_RESET | VIRTIO_FAILED);
     for (unsigned i = 0; i < ARRAY_LEN(status_table); i++)
         if (status == status_table[i].to)
             return true;

@@ -47,15 +47,15 @@ struct virtq {
     struct stage2 *mem;
     gpa_t addr[VIRTQ_PARTS];
     struct guest_iov map[VIRTQ_PARTS]; /* hva NULL: not contiguous, reached by copies */
-    uint16_t size;                     /* a power of two */
-    uint16_t last_avail;               /* chains taken */
-    uint16_t seen_avail;               /* the driver's idx when last read */
-    uint16_t used_idx;                 /* chains given back */
-    uint16_t signalled;                /* used_idx at the last decision about an interrupt */
+    uint16_t size; /* a power of two */
+    uint16_t last_avail; /* chains taken */
+    uint16_t seen_avail; /* the driver's idx when last read */
+    uint16_t used_idx; /* chains given back */
+    uint16_t signalled; /* used_idx at the last decision about an interrupt */
     bool ready, mapped;
     bool event_idx, indirect; /* negotiated */
-    bool quiet;               /* without EVENT_IDX: NO_NOTIFY is set */
-    bool broken;              /* sticks until virtq_reset: the ring makes no sense */
+    bool quiet; /* without EVENT_IDX: NO_NOTIFY is set */
+    bool broken; /* sticks until virtq_reset: the ring makes no sense */
 };
 
 struct virtq_buf {
@@ -74,7 +74,7 @@ struct virtq_desc {
 enum { VIRTQ_BATCH = 8 }; /* descriptors of an indirect table copied at once */
 struct virtq_chain {
     struct virtq *q;
-    gpa_t table;         /* the indirect table, once entered */
+    gpa_t table; /* the indirect table, once entered */
     uint16_t table_size; /* descriptors in it, or in the queue */
     uint16_t head, next;
     uint16_t left; /* descriptors that the chain may still have in this table */
