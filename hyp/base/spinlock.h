@@ -19,6 +19,7 @@ enum lock_rank {
     LOCK_FRAME,
     LOCK_RUNQUEUE,
     LOCK_LOG,
+    LOCK_TERMINAL, /* consoles and the host's terminal: log lines and guests' output end there */
 };
 
 struct spinlock {

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Commands about the machine and the hypervisor itself.
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ctl/command.h"
+#include "ctl/console.h"
+#include "ctl/ctl.h"
+#include "vm/vm.h"
+
+enum { QUEUE_SHOWN = 16 };
+
+int cmd_log(const struct command_out *out, int argc, char *const argv[])
+{
+    (void)argv;
+    if (argc != 1)
+        return COMMAND_USAGE;
+    log_dump(out->emit, out->ctx);
+    return 0;
+}
+
+int cmd_info(const struct command_out *out, int argc, char *const argv[])
+{
+    (void)argv;
+    if (argc != 1)
+        return COMMAND_USAGE;
+    if (!ctl_banner)
+        return command_fail(out, -ENOENT, "this build has no banner");
+    ctl_banner(&platform, out->emit, out->ctx);
+    return 0;
+}
+
+int cmd_harts(const struct command_out *out, int argc, char *const argv[])
+{
+    (void)argv;
+    if (argc != 1)
+        return COMMAND_USAGE;
+    command_print(out, "%4s %8s %-8s %6s  %s", "HART", "HART ID", "STATE", "QUEUED", "RUNS");
+    for (unsigned i = 0; i < hart_count; i++) {
+        const struct hart *h = harts[i];
+
+        command_print(out, "%4u %8lu %-8s %6u  %s", i, (unsigned long)h->hartid,
+                      atomic_load(&h->online) ? "online" : "offline", h->runq_length,
+                      h->current ? h->current->name : "-");
+    }
+    for (unsigned i = 0; i < platform.hart_count; i++)
+        if (!platform.hart[i].usable)
+            command_print(out, "%4s %8lu %-8s %6s  %s", "-", (unsigned long)platform.hart[i].hartid,
+                          "not used", "-", platform.hart[i].why_not ? platform.hart[i].why_not : "");
+    return 0;
+}
+
+static void print_thread(const struct command_out *out, const struct thread *t)
+{
+    static const char *const states[] = {"ready", "running", "blocked", "dead"};
+    unsigned state = atomic_load(&t->state);
+    uint64_t ms = timer_hz ? t->run_time / (timer_hz / 1000 ? timer_hz / 1000 : 1) : 0;
+
+    command_print(out, "%-24s %-8s %4u %8lu.%03lu s", t->name,
+                  state < ARRAY_LEN(states) ? states[state] : "?", t->hart,
+                  (unsigned long)(ms / 1000), (unsigned long)(ms % 1000));
+}
+
+/* A thread's vCPU; NULL: it is none's. */
+static bool is_vcpu_thread(const struct thread *t)
+{
+    for (unsigned i = 0; i < VM_MAX; i++) {
+        struct vm *vm = vm_at(i);
+
+        for (unsigned n = 0; vm && n < vm->guest.vcpu_count; n++)
+            if (vm->guest.vcpu[n] && &vm->guest.vcpu[n]->thread == t)
+                return true;
+    }
+    return false;
+}
+
+static void print_queue(const struct command_out *out, struct hart *h)
+{
+    struct thread *queued[QUEUE_SHOWN]; /* they stay: only this thread ends others */
+    unsigned n = 0;
+
+    if (h->current && !is_vcpu_thread(h->current))
+        print_thread(out, h->current);
+    spin_lock(&h->runq_lock);
+    LIST_FOR_EACH(l, &h->runq)
+        if (n < QUEUE_SHOWN)
+            queued[n++] = CONTAINER_OF(l, struct thread, node);
+    spin_unlock(&h->runq_lock);
+    for (unsigned i = 0; i < n; i++)
+        if (!is_vcpu_thread(queued[i]))
+            print_thread(out, queued[i]);
+}
+
+int cmd_threads(const struct command_out *out, int argc, char *const argv[])
+{
+    (void)argv;
+    if (argc != 1)
+        return COMMAND_USAGE;
+    command_print(out, "%-24s %-8s %4s %12s", "THREAD", "STATE", "HART", "RUN TIME");
+    for (unsigned i = 0; i < VM_MAX; i++) {
+        struct vm *vm = vm_at(i);
+
+        for (unsigned n = 0; vm && n < vm->guest.vcpu_count; n++)
+            if (vm->guest.vcpu[n])
+                print_thread(out, &vm->guest.vcpu[n]->thread);
+    }
+    for (unsigned i = 0; i < hart_count; i++)
+        print_queue(out, harts[i]);
+    command_print(out, "(the hypervisor's own threads are shown while they run or are ready)");
+    return 0;
+}
+
+int cmd_size(const struct command_out *out, int argc, char *const argv[])
+{
+    uint64_t columns, rows;
+    uint16_t now[2];
+
+    if (argc != 1 && argc != 3)
+        return COMMAND_USAGE;
+    if (argc == 3) {
+        if (!command_number(argv[1], &columns) || !command_number(argv[2], &rows) || !columns ||
+            !rows || columns > 999 || rows > 999)
+            return COMMAND_USAGE;
+        console_set_size((uint16_t)columns, (uint16_t)rows);
+    }
+    console_get_size(&now[0], &now[1]);
+    command_print(out, "%u columns, %u rows", now[0], now[1]);
+    return 0;
+}
+
+int cmd_clear(const struct command_out *out, int argc, char *const argv[])
+{
+    (void)out;
+    (void)argv;
+    if (argc != 1)
+        return COMMAND_USAGE;
+    console_clear_screen();
+    return 0;
+}
+
+/* How many VMs would lose their power; with stop set, they are stopped first. */
+static unsigned active_vms(const struct command_out *out, bool stop)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < VM_MAX; i++) {
+        struct vm *vm = vm_at(i);
+        const char *why = "";
+        unsigned state = vm ? atomic_load(&vm->state) : VM_OFF;
+
+        if (state != VM_RUNNING && state != VM_PAUSED)
+            continue;
+        if (stop && !vm_stop(vm, &why))
+            continue;
+        n++;
+        if (stop)
+            command_print(out, "cannot stop %s: %s", vm->config.name, why);
+        else
+            command_print(out, "%s is %s", vm->config.name, vm_state_name((enum vm_state)state));
+    }
+    return n;
+}
+
+int cmd_poweroff(const struct command_out *out, int argc, char *const argv[])
+{
+    bool now = argc == 2 && !strcmp(argv[1], "now");
+
+    if (argc > 2 || (argc == 2 && !now))
+        return COMMAND_USAGE;
+    if (active_vms(out, now) && !now)
+        return command_fail(out, -EBUSY, "stop the VMs first (in the guest, or `stop VM`), or: "
+                                         "poweroff now");
+    vm_machine_off(false);
+    return command_fail(out, -EIO, "the firmware did not power off: see `log`");
+}

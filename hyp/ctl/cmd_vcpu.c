@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Commands about vCPUs: registers, exits and what they cost.
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ctl/command.h"
+#include "ctl/inspect.h"
+#include "vcpu/exit.h"
+
+enum { SHORT_NAME = 4 }; /* of general and FP registers: three in a row */
+
+static bool costs_on;
+
+static const char *hsm_name(uint32_t hsm)
+{
+    static const char *const names[] = {"started", "stopped", "start pending", "stop pending",
+                                        "suspended", "suspend pending", "resume pending"};
+
+    return hsm < ARRAY_LEN(names) ? names[hsm] : "?";
+}
+
+static void print_regs(const struct command_out *out, const struct vcpu *v)
+{
+    char row[96];
+    int at = 0;
+    unsigned in_row = 0;
+    bool was_short = true;
+
+    for (unsigned i = 0; i < vcpu_reg_count; i++) {
+        const struct vcpu_reg *r = &vcpu_regs[i];
+        bool is_short = strlen(r->name) <= SHORT_NAME && i > 0 &&
+                        (r->offset < offsetof(struct vcpu, pc) ||
+                         (r->offset >= offsetof(struct vcpu, fpr) &&
+                          r->offset < offsetof(struct vcpu, fpr) + sizeof(v->fpr)));
+
+        if (i == 0)
+            is_short = true;
+        if (in_row && (is_short != was_short || in_row == (was_short ? 3u : 2u))) {
+            out->emit(out->ctx, row);
+            at = 0;
+            in_row = 0;
+        }
+        was_short = is_short;
+        at += fmt_snprintf(row + at, sizeof(row) - (size_t)at, "%s%*s %016lx", in_row ? "  " : "",
+                           is_short ? SHORT_NAME : 10, r->name,
+                           (unsigned long)vcpu_reg_get(v, r));
+        in_row++;
+    }
+    if (in_row)
+        out->emit(out->ctx, row);
+}
+
+int cmd_regs(const struct command_out *out, int argc, char *const argv[])
+{
+    uint64_t index = 0;
+    struct inspect in;
+    const char *why;
+    struct vm *vm;
+    int error;
+
+    if (argc < 2 || argc > 3 || (argc == 3 && !command_number(argv[2], &index)))
+        return COMMAND_USAGE;
+    vm = command_vm(out, argv[1]);
+    if (!vm)
+        return -ENOENT;
+    error = inspect_vcpu(&in, vm, index, &why);
+    if (error)
+        return command_fail(out, error, "%s: %s", argv[1], why);
+    command_print(out, "%s vCPU %u of %u: VM %s, hart %s%s%s%s", argv[1], in.v->index,
+                  vm->guest.vcpu_count, vm_state_name((enum vm_state)atomic_load(&vm->state)),
+                  hsm_name(atomic_load(&in.v->hsm)), in.v->in_wfi ? ", in WFI" : "",
+                  in.v->stop_reason ? ": " : "", in.v->stop_reason ? in.v->stop_reason : "");
+    print_regs(out, in.v);
+    inspect_end(&in);
+    return 0;
+}
+
+static void reset_counts(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->guest.vcpu_count; i++) {
+        struct vcpu *v = vm->guest.vcpu[i];
+
+        if (!v)
+            continue;
+        memset(v->exits, 0, sizeof(v->exits));
+        memset(v->exits_cost, 0, sizeof(v->exits_cost));
+    }
+}
+
+static void print_cause(const struct command_out *out, const struct vm *vm, unsigned cause,
+                        uint64_t total, uint64_t cost)
+{
+    char row[COMMAND_LINE], mean[24] = "-";
+    int at;
+
+    if (costs_on)
+        fmt_snprintf(mean, sizeof(mean), "%lu", (unsigned long)(cost / total));
+    at = fmt_snprintf(row, sizeof(row), "%-20s %12lu %10s ", exit_cause_name(cause),
+                      (unsigned long)total, mean);
+    for (unsigned i = 0; i < vm->guest.vcpu_count && (size_t)at < sizeof(row); i++)
+        if (vm->guest.vcpu[i] && vm->guest.vcpu[i]->exits[cause])
+            at += fmt_snprintf(row + at, sizeof(row) - (size_t)at, " %u:%lu", i,
+                               (unsigned long)vm->guest.vcpu[i]->exits[cause]);
+    out->emit(out->ctx, row);
+}
+
+static void print_exits(const struct command_out *out, const struct vm *vm)
+{
+    uint64_t all = 0;
+
+    command_print(out, "%-20s %12s %10s  %s", "CAUSE", "COUNT", "MEAN COST", "BY VCPU");
+    for (unsigned c = 0; c < EXIT_CAUSES; c++) {
+        uint64_t total = 0, cost = 0;
+
+        for (unsigned i = 0; i < vm->guest.vcpu_count; i++) {
+            if (!vm->guest.vcpu[i])
+                continue;
+            total += vm->guest.vcpu[i]->exits[c];
+            cost += vm->guest.vcpu[i]->exits_cost[c];
+        }
+        if (total)
+            print_cause(out, vm, c, total, cost);
+        all += total;
+    }
+    command_print(out, "%-20s %12lu", "total", (unsigned long)all);
+    if (!costs_on)
+        command_print(out, "(costs are not counted: `costs on`)");
+}
+
+int cmd_exits(const struct command_out *out, int argc, char *const argv[])
+{
+    struct vm *vm;
+
+    if (argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[2], "reset")))
+        return COMMAND_USAGE;
+    vm = command_vm(out, argv[1]);
+    if (!vm)
+        return -ENOENT;
+    if (argc == 3)
+        reset_counts(vm);
+    else
+        print_exits(out, vm);
+    return 0;
+}
+
+int cmd_costs(const struct command_out *out, int argc, char *const argv[])
+{
+    bool on;
+
+    if (argc > 2 || (argc == 2 && strcmp(argv[1], "on") && strcmp(argv[1], "off")))
+        return COMMAND_USAGE;
+    if (argc == 2) {
+        on = !strcmp(argv[1], "on");
+        if (on && !costs_on) /* a mean of exits that were not all counted would be wrong */
+            for (unsigned i = 0; i < VM_MAX; i++)
+                if (vm_at(i))
+                    reset_counts(vm_at(i));
+        exit_set_costs(on);
+        costs_on = on;
+    }
+    command_print(out, costs_on ? "costs are counted, in host instructions; counts of exits began anew"
+                                : "costs are not counted");
+    return 0;
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Commands about whole VMs: the list, lifecycle, console, devices, device tree.
+#include <errno.h>
+#include <libfdt.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ctl/command.h"
+#include "ctl/console.h"
+#include "ctl/dts.h"
+#include "ctl/inspect.h"
+
+static uint64_t uptime_seconds(struct vm *vm, enum vm_state state)
+{
+    uint64_t end = state == VM_PAUSED ? vm->paused_at : arch_time();
+
+    return timer_hz ? (end - vm->started_at) / timer_hz : 0;
+}
+
+static void list_one(const struct command_out *out, struct vm *vm)
+{
+    enum vm_state state = (enum vm_state)atomic_load(&vm->state);
+    const char *note = state == VM_OFF || state == VM_CRASHED ? vm->end_reason : "";
+    char uptime[24] = "-", mapped[24] = "-";
+
+    if (state == VM_RUNNING || state == VM_PAUSED) {
+        unsigned long s = uptime_seconds(vm, state);
+
+        fmt_snprintf(uptime, sizeof(uptime), "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
+    }
+    if (state != VM_OFF)
+        fmt_snprintf(mapped, sizeof(mapped), "%lu KiB", vm->guest.s2.mapped_bytes >> 10);
+    command_print(out, "%-16s %-8s %5u %6lu MiB %12s %11s %5lu  %s%s", vm->config.name,
+                  vm_state_name(state), vm->config.vcpus, vm->config.memory >> 20, mapped, uptime,
+                  vm->boots, vm->console && console_has_focus(vm->console) ? "(has the terminal) " : "",
+                  note);
+}
+
+int cmd_list(const struct command_out *out, int argc, char *const argv[])
+{
+    bool any = false;
+
+    (void)argv;
+    if (argc != 1)
+        return COMMAND_USAGE;
+    for (unsigned i = 0; i < VM_MAX; i++) {
+        struct vm *vm = vm_at(i);
+
+        if (!vm)
+            continue;
+        if (!any)
+            command_print(out, "%-16s %-8s %5s %10s %12s %11s %5s", "NAME", "STATE", "VCPUS",
+                          "MEMORY", "MAPPED", "UPTIME", "BOOTS");
+        any = true;
+        list_one(out, vm);
+    }
+    if (!any)
+        command_print(out, "there are no VMs");
+    return 0;
+}
+
+static int operate(const struct command_out *out, int argc, char *const argv[],
+                   int (*operation)(struct vm *vm, const char **why))
+{
+    const char *why = "";
+    struct vm *vm;
+    int error;
+
+    if (argc != 2)
+        return COMMAND_USAGE;
+    vm = command_vm(out, argv[1]);
+    if (!vm)
+        return -ENOENT;
+    error = operation(vm, &why);
+    if (error)
+        return command_fail(out, error, "cannot %s %s: %s", argv[0], argv[1], why);
+    return 0;
+}
+
+#define OPERATION(verb) \
+    int cmd_##verb(const struct command_out *out, int argc, char *const argv[]) \
+    { \
+        return operate(out, argc, argv, vm_##verb); \
+    }
+OPERATION(start)
+OPERATION(stop)
+OPERATION(pause)
+OPERATION(resume)
+OPERATION(reset)
+OPERATION(destroy)
+
+int cmd_console(const struct command_out *out, int argc, char *const argv[])
+{
+    struct vm *vm;
+
+    if (argc != 2)
+        return COMMAND_USAGE;
+    vm = command_vm(out, argv[1]);
+    if (!vm)
+        return -ENOENT;
+    if (!vm->console)
+        return command_fail(out, -EBUSY, "%s is still being made", argv[1]);
+    console_set_focus(vm->console);
+    return 0;
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* In place; the length, or -EINVAL. */
+static int unescape(char *text)
+{
+    static const struct { char name, means; } escapes[] = {
+        {'r', '\r'}, {'n', '\n'}, {'t', '\t'}, {'e', 0x1B}, {'\\', '\\'}};
+    int n = 0;
+
+    for (const char *from = text; *from; from++) {
+        unsigned i = 0;
+
+        if (*from != '\\') {
+            text[n++] = *from;
+            continue;
+        }
+        from++;
+        if (*from == 'x') {
+            int high = hex_digit(from[1]), low = high < 0 ? -1 : hex_digit(from[2]);
+
+            if (low < 0)
+                return -EINVAL;
+            text[n++] = (char)(high << 4 | low);
+            from += 2;
+            continue;
+        }
+        while (i < ARRAY_LEN(escapes) && escapes[i].name != *from)
+            i++;
+        if (i == ARRAY_LEN(escapes))
+            return -EINVAL;
+        text[n++] = escapes[i].means;
+    }
+    return n;
+}
+
+int cmd_send(const struct command_out *out, int argc, char *const argv[])
+{
+    char text[256];
+    size_t at = 0, taken;
+    struct vm *vm;
+    int len;
+
+    if (argc < 3)
+        return COMMAND_USAGE;
+    vm = command_vm(out, argv[1]);
+    if (!vm)
+        return -ENOENT;
+    if (!vm->console)
+        return command_fail(out, -EBUSY, "%s is still being made", argv[1]);
+    for (int i = 2; i < argc; i++) {
+        at += (size_t)fmt_snprintf(text + at, sizeof(text) - at, "%s%s", i > 2 ? " " : "", argv[i]);
+        if (at >= sizeof(text))
+            return command_fail(out, -E2BIG, "the text is too long");
+    }
+    len = unescape(text);
+    if (len < 0)
+        return command_fail(out, len, "an escape is one of \\r \\n \\t \\e \\\\ \\xHH");
+    taken = console_type(vm->console, text, (size_t)len);
+    if (taken < (size_t)len)
+        return command_fail(out, -ENOSPC, "%s does not read its console: %lu of %d bytes are waiting",
+                            argv[1], (unsigned long)taken, len);
+    return 0;
+}
+
+int cmd_devices(const struct command_out *out, int argc, char *const argv[])
+{
+    struct vm *vm;
+
+    if (argc != 2)
+        return COMMAND_USAGE;
+    vm = command_vm(out, argv[1]);
+    if (!vm)
+        return -ENOENT;
+    command_print(out, "%-10s %-14s %-12s %8s %5s %12s %12s", "NAME", "TYPE", "BASE", "SIZE", "IRQ",
+                  "READS", "WRITES");
+    for (unsigned i = 0; i < vm->guest.bus.count; i++) {
+        const struct vdev *dev = vm->guest.bus.dev[i];
+        char irq[12] = "-";
+
+        if (dev->irq.set)
+            fmt_snprintf(irq, sizeof(irq), "%u", dev->irq.source);
+        command_print(out, "%-10s %-14s %#-12lx %#8lx %5s %12lu %12lu", dev->name, dev->ops->type,
+                      (unsigned long)dev->base.v, (unsigned long)dev->size, irq,
+                      (unsigned long)dev->reads, (unsigned long)dev->writes);
+    }
+    return 0;
+}
+
+int cmd_fdt(const struct command_out *out, int argc, char *const argv[])
+{
+    struct inspect in;
+    const char *why;
+    struct vm *vm;
+    int error;
+
+    if (argc != 2)
+        return COMMAND_USAGE;
+    vm = command_vm(out, argv[1]);
+    if (!vm)
+        return -ENOENT;
+    error = inspect_vm(&in, vm, &why);
+    if (error)
+        return command_fail(out, error, "%s: %s", argv[1], why);
+    if (!vm->fdt)
+        error = command_fail(out, -ENOENT, "%s has not been started yet: its tree is made then",
+                             argv[1]);
+    else if (dts_print(vm->fdt, fdt_totalsize(vm->fdt), out->emit, out->ctx))
+        error = command_fail(out, -EINVAL, "%s: the rest of the tree is damaged", argv[1]);
+    inspect_end(&in);
+    return error;
+}
+
+int cmd_report(const struct command_out *out, int argc, char *const argv[])
+{
+    char line[sizeof(((struct vm *)0)->crash_report)];
+    const char *at;
+    struct vm *vm;
+
+    if (argc != 2)
+        return COMMAND_USAGE;
+    vm = command_vm(out, argv[1]);
+    if (!vm)
+        return -ENOENT;
+    if (!vm->crash_report[0])
+        command_print(out, "%s: no crash since its last start%s%s", argv[1],
+                      vm->end_reason[0] ? "; it ended: " : "", vm->end_reason);
+    for (at = vm->crash_report; *at;) {
+        const char *end = strchr(at, '\n');
+        size_t len = end ? (size_t)(end - at) : strlen(at);
+
+        memcpy(line, at, len);
+        line[len] = '\0';
+        out->emit(out->ctx, line);
+        at += len + (end != NULL);
+    }
+    return 0;
+}
