@@ -26,6 +26,7 @@ INITRD = os.path.join(BUILD, "linux", "initrd.cpio")
 BOOTARGS = "earlycon=sbi console=hvc0"
 USERSPACE = r"trapline-guest: userspace up"
 PROMPT = r"guest:\S*# "
+SHELL_PROMPT = r"trapline> "
 ESCAPE = b"\x1d"  # Ctrl-]: on to the next console
 
 # All limits are for an idle machine of this project's size; a slower one can be given more.
@@ -134,6 +135,28 @@ class Machine:
         status, text = self.shell(command, timeout)
         assert status == 0, self._report(f"{command!r} ended with {status}:\n{text}")
         return text
+
+    def to_shell(self, consoles=8):
+        """Goes on to Trapline's own shell, from whatever console has the terminal."""
+        for _ in range(consoles):
+            at = self._at
+            self.send(ESCAPE)
+            try:
+                self.expect(SHELL_PROMPT, 3)
+                return
+            except AssertionError:
+                if self._ended:
+                    raise
+                self._at = at
+        raise AssertionError(self._report("Trapline's shell does not come"))
+
+    def command(self, command, timeout=30):
+        """Runs a command of Trapline's shell, which must have the terminal; what it printed."""
+        self.line(command)
+        self.expect(re.escape(command) + r"\s*\n")
+        start = self._at
+        match = self.expect(SHELL_PROMPT, timeout)
+        return self.output[start : match.start()]
 
     def boot(self, timeout=60):
         """Waits for the Debian guest's shell, and keeps the kernel's messages off its console."""

@@ -12,6 +12,28 @@ def test_reboot_is_of_the_vm_only(machine, bundle):
     assert m.output.count("OpenSBI v") == 1  # the machine itself was started once
 
 
+def test_twenty_reboots(machine, bundle):
+    m = machine(bundle=bundle(vm(bootargs="console=hvc0 tl.then=reboot")), harts=2)
+    for _ in range(20):
+        m.expect(harness.USERSPACE, 60)
+    assert m.output.count("OpenSBI v") == 1
+
+
+def test_twenty_power_offs_lose_no_frame(machine, bundle):
+    """Each time that the VM has ended, the host's memory is as it was the time before."""
+    off = vm(bootargs="console=hvc0 tl.then=poweroff", autostart=False)
+    m = machine(bundle=bundle(off), harts=2, append="keep")
+    m.to_shell()
+    frames = []
+    for _ in range(20):
+        m.command("start vm0")
+        m.expect(r"Power down", 60)
+        m.to_shell()
+        frames.append(m.command("frames"))
+    # The first run may leave behind what is made once.
+    assert frames[1:] == [frames[1]] * 19, m.output[-2000:]
+
+
 def test_two_vms_at_once(machine, bundle):
     a = vm("a", bootargs='console=hvc0 tl.cmd="echo I am a; sleep 1" tl.then=poweroff')
     b = vm("b", bootargs='console=hvc0 tl.cmd="echo I am b; sleep 1" tl.then=poweroff')

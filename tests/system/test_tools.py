@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The host-side scripts: bundles as docs/bundle.md says, and one clear line for each mistake."""
+import os
+import re
+import subprocess
+
+import pytest
+
+import harness
+from harness import TOP, vm
+
+
+def tool(*words, **env):
+    return subprocess.run(
+        words, cwd=TOP, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=False,
+    )
+
+
+def fdtget(path, node, prop, kind="s"):
+    return tool("fdtget", "-t", kind, path, node, prop).stdout.strip()
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A file that passes for a kernel, quicker to handle than one."""
+    path = tmp_path / "Image"
+    data = bytearray(os.urandom(3 << 20))
+    data[56:60] = b"RSC\x05"
+    data[:4] = b"MZo\x10"
+    path.write_bytes(data)
+    return str(path)
+
+
+def test_bundle_layout(bundle, small):
+    path = bundle(
+        vm("a", kernel=small, vcpus=3, ram="64M", disks=["host", "host@1", small], bootargs="x 'y z'"),
+        vm("b", kernel=small, initrd=None, console="uart", autostart=False),
+    )
+    with open(path, "rb") as file:
+        data = file.read()
+    base = (int.from_bytes(data[4:8], "big") + 3) & ~3
+    for name, source in (("kernel", small), ("initrd", harness.INITRD), ("disk", small)):
+        offset = int(fdtget(path, f"/images/{name}", "data-offset", "u"))
+        size = int(fdtget(path, f"/images/{name}", "data-size", "u"))
+        assert (base + offset) % (2 << 20) == 0
+        with open(source, "rb") as file:
+            assert data[base + offset : base + offset + size] == file.read()
+    assert tool("fdtget", "-l", path, "/images").stdout.split() == ["kernel", "initrd", "disk"]
+    assert tool("fdtget", "-l", path, "/trapline").stdout.split() == ["a", "b"]
+    assert fdtget(path, "/trapline", "compatible") == "trapline,bundle-1"
+    assert fdtget(path, "/trapline/a", "memory", "x") == "0 4000000"
+    assert fdtget(path, "/trapline/a", "disks") == "host host@1 disk"
+    assert fdtget(path, "/trapline/a", "bootargs") == "x 'y z'"
+    assert "autostart" in tool("fdtget", "-p", path, "/trapline/a").stdout.split()
+    assert "autostart" not in tool("fdtget", "-p", path, "/trapline/b").stdout.split()
+
+
+def test_same_files_make_the_same_bundle(bundle, small):
+    first, second = (bundle(vm(kernel=small)) for _ in range(2))
+    with open(first, "rb") as a, open(second, "rb") as b:
+        assert a.read() == b.read()
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ([], "no VM"),
+        (["--vm", "a"], "VM a: no kernel"),
+        (["--kernel", "k"], "comes before the first --vm"),
+        (["--vm", "a", "--kernel", "/nonesuch"], "kernel: /nonesuch: No such file"),
+        (["--vm", "a", "--kernel", "/bin/sh"], "an ELF file"),
+        (["--vm", "a", "--vm", "a"], "two VMs are called a"),
+        (["--vm", "1 2"], "no name for a VM"),
+        (["--vm", "a", "--ram", "12q"], "not a size"),
+        (["--vm", "a", "--vcpus", "0", "--kernel", "k"], "at least one vCPU"),
+    ],
+)
+def test_bundle_mistakes(tmp_path, words, message):
+    done = tool("tools/mkbundle", str(tmp_path / "x.itb"), *words)
+    assert done.returncode != 0
+    assert message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "env, message",
+    [
+        ({"CPU": "rv64,h=off"}, "no hypervisor extension"),
+        ({"CPU": "nonesuch"}, "does not take"),
+        ({"MACHINE": "nonesuch"}, "does not take"),
+        ({"QEMU": "/nonesuch"}, "no QEMU at /nonesuch"),
+        ({"QEMU": "/bin/true"}, "is not QEMU"),
+        ({"DISK": "/nonesuch"}, "no disk image /nonesuch"),
+        ({"TRAPLINE": "/nonesuch"}, "no /nonesuch"),
+    ],
+    ids=lambda v: "" if isinstance(v, str) else "-".join(v),
+)
+def test_run_mistakes(bundle, small, env, message):
+    done = tool("tools/run", bundle(vm(kernel=small)), **{"TRAPLINE": harness.LINUX, **env})
+    assert done.returncode != 0
+    assert message in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_run_wants_a_bundle():
+    done = tool("tools/run", "Makefile")
+    assert "Makefile is not a bundle" in done.stderr
+
+
+def test_initrd_is_the_same_each_time(tmp_path):
+    linux = os.path.join(harness.BUILD, "linux")
+    made = []
+    for name in ("first", "second"):
+        path = tmp_path / name
+        done = tool("guests/linux/mkinitrd", f"{linux}/busybox", f"{linux}/modules", str(path),
+                    "--add", f"bin/usertest={linux}/usertest")
+        assert done.returncode == 0, done.stderr
+        made.append(path.read_bytes())
+    assert made[0] == made[1]
+
+
+def test_help_names_every_setting():
+    text = tool("make", "-s", "help").stdout
+    for word in ("run", "bundle", "unit", "test", "bench", "HARTS", "MEM", "MACHINE", "CPU", "DISK", "KEEP",
+                 "QEMU", "QEMU_ARGS", "KERNEL", "INITRD", "BOOTARGS", "VCPUS", "RAM", "NAME", "OUT"):
+        assert re.search(rf"\b{word}\b", text), word
