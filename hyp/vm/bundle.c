@@ -5,6 +5,7 @@
 #include <libfdt.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "mem/heap.h"
 #include "vm/fit.h"
 
@@ -21,14 +22,13 @@ static int take_image(struct vm_node *v, const char *property, const char *name,
     int node = fdt_subnode_offset_namelen(v->f->tree, v->images, name, (int)len);
 
     if (node < 0)
-        return fit_fail(v->f, "bundle: vm '%s': %s: there is no image '%.*s' in /images", v->name,
-                        property, (int)min_u64(len, 64), name);
-    int error = fit_find_data(v->f, node, out);
+        return fit_fail(v->f, "%s: there is no image '%.*s' in /images", property,
+                        (int)min_u64(len, 64), name);
+    int error = fit_take_image(v->f, node, out);
     if (error)
         return error;
     if (!out->size)
-        return fit_fail(v->f, "bundle: vm '%s': %s: image '%s' is empty", v->name, property,
-                        out->name);
+        return fit_fail(v->f, "%s: image '%s' is empty", property, out->name);
     return 0;
 }
 
@@ -37,9 +37,12 @@ static int parse_vcpus(struct vm_node *v)
     uint64_t n;
     int error = fit_get_number(v->f, v->node, "vcpus", &n);
 
+    if (error == -ENOENT) {
+        n = 1;
+        error = 0;
+    }
     if (error || n < 1 || n > GUEST_MAX_VCPUS)
-        return fit_fail(v->f, "bundle: vm '%s': vcpus must be one number, 1 to %d", v->name,
-                        GUEST_MAX_VCPUS);
+        return fit_fail(v->f, "vcpus must be one number, 1 to %d", GUEST_MAX_VCPUS);
     v->c->vcpus = (unsigned)n;
     return 0;
 }
@@ -50,14 +53,10 @@ static int parse_memory(struct vm_node *v)
     int error = fit_get_number(v->f, v->node, "memory", &n);
 
     if (error == -ENOENT)
-        return fit_fail(
-            v->f, "bundle: vm '%s': memory is missing: say /bits/ 64 <0x10000000> for 256 MiB",
-            v->name);
+        return fit_fail(v->f, "memory is missing: say /bits/ 64 <0x10000000> for 256 MiB");
     if (error || !n || !is_aligned(n, PAGE_SIZE) || n > BIT(40))
-        return fit_fail(v->f,
-                        "bundle: vm '%s': memory must be bytes as one 64-bit number, whole 4 KiB "
-                        "pages, at most 1 TiB",
-                        v->name);
+        return fit_fail(v->f, "memory must be bytes as one 64-bit number, whole 4 KiB "
+                              "pages, at most 1 TiB");
     v->c->memory = n;
     return 0;
 }
@@ -68,7 +67,7 @@ static int parse_kernel(struct vm_node *v)
     const char *s = fit_get_string(v->f, v->node, "kernel", &bad);
 
     if (!s)
-        return fit_fail(v->f, "bundle: vm '%s': kernel must name one image", v->name);
+        return fit_fail(v->f, "kernel must name one image");
     return take_image(v, "kernel", s, strlen(s), &v->c->kernel);
 }
 
@@ -78,7 +77,7 @@ static int parse_initrd(struct vm_node *v)
     const char *s = fit_get_string(v->f, v->node, "initrd", &bad);
 
     if (bad)
-        return fit_fail(v->f, "bundle: vm '%s': initrd must name one image", v->name);
+        return fit_fail(v->f, "initrd must name one image");
     return s ? take_image(v, "initrd", s, strlen(s), &v->c->initrd) : 0;
 }
 
@@ -88,11 +87,10 @@ static int parse_bootargs(struct vm_node *v)
     const char *s = fit_get_string(v->f, v->node, "bootargs", &bad);
 
     if (bad)
-        return fit_fail(v->f, "bundle: vm '%s': bootargs must be one string", v->name);
+        return fit_fail(v->f, "bootargs must be one string");
     if (s && strlen(s) >= sizeof(v->c->bootargs))
-        return fit_fail(v->f, "bundle: vm '%s': bootargs has %lu characters, the most is %lu",
-                        v->name, (unsigned long)strlen(s),
-                        (unsigned long)sizeof(v->c->bootargs) - 1);
+        return fit_fail(v->f, "bootargs has %lu characters, the most is %lu",
+                        (unsigned long)strlen(s), (unsigned long)sizeof(v->c->bootargs) - 1);
     memcpy(v->c->bootargs, s ? s : "", s ? strlen(s) + 1 : 1);
     return 0;
 }
@@ -103,7 +101,7 @@ static int parse_console(struct vm_node *v)
     const char *s = fit_get_string(v->f, v->node, "console", &bad);
 
     if (bad || (s && strcmp(s, "virtio") && strcmp(s, "uart")))
-        return fit_fail(v->f, "bundle: vm '%s': console must be \"virtio\" or \"uart\"", v->name);
+        return fit_fail(v->f, "console must be \"virtio\" or \"uart\"");
     v->c->uart_console = s && !strcmp(s, "uart");
     return 0;
 }
@@ -114,8 +112,7 @@ static int parse_autostart(struct vm_node *v)
 
     v->c->autostart = fdt_getprop(v->f->tree, v->node, "autostart", &len) != NULL;
     if (v->c->autostart && len)
-        return fit_fail(v->f, "bundle: vm '%s': autostart takes no value: say it, or leave it out",
-                        v->name);
+        return fit_fail(v->f, "autostart takes no value: say it, or leave it out");
     return 0;
 }
 
@@ -144,7 +141,7 @@ static int parse_disk(struct vm_node *v, const char *s)
     size_t len = strlen(s);
 
     if (v->c->disk_count == VM_MAX_DISKS)
-        return fit_fail(v->f, "bundle: vm '%s': disks: more than %d", v->name, VM_MAX_DISKS);
+        return fit_fail(v->f, "disks: more than %d", VM_MAX_DISKS);
     d = &v->c->disk[v->c->disk_count++];
     if (len > 3 && !strcmp(s + len - 3, ":ro")) {
         d->read_only = true;
@@ -166,7 +163,7 @@ static int parse_disks(struct vm_node *v)
     if (!s || !len)
         return 0;
     if (s[len - 1])
-        return fit_fail(v->f, "bundle: vm '%s': disks must be a list of strings", v->name);
+        return fit_fail(v->f, "disks must be a list of strings");
     for (const char *end = s + len; s < end; s += strlen(s) + 1) {
         error = parse_disk(v, s);
         if (error)
@@ -192,42 +189,36 @@ static bool is_known_property(const char *name)
     return !strcmp(name, "description") || !strcmp(name, "phandle");
 }
 
-/* So that a misspelt property is an error, not a VM without it. */
-static int check_properties(struct vm_node *v)
+/* Later versions may add properties, so unknown ones are no error; but one may be misspelt. */
+static void warn_of_unknown(struct vm_node *v)
 {
     int property;
 
     fdt_for_each_property_offset(property, v->f->tree, v->node)
     {
         const char *name = NULL;
-        if (!fdt_getprop_by_offset(v->f->tree, property, &name, NULL) || !name)
-            return fit_fail(v->f, "bundle: vm '%s': a property is damaged", v->name);
-        if (!is_known_property(name))
-            return fit_fail(v->f,
-                            "bundle: vm '%s': '%.40s' is not known (vcpus, memory, kernel, initrd, "
-                            "bootargs, disks, console, autostart are)",
-                            v->name, name);
+        if (fdt_getprop_by_offset(v->f->tree, property, &name, NULL) && name &&
+            !is_known_property(name))
+            log_warn("bundle: vm '%s': property '%.40s' is not known: ignored", v->name, name);
     }
-    return 0;
 }
 
 static int check_name(struct vm_node *v)
 {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-";
+    enum { LETTERS = 2 * 26 }; /* they come first */
     size_t len = strlen(v->name);
     int node;
 
     if (!len || len >= VM_NAME_MAX)
-        return fit_fail(v->f, "bundle: vm '%.40s': a name has 1 to %d characters", v->name,
-                        VM_NAME_MAX - 1);
+        return fit_fail(v->f, "a name has 1 to %d characters", VM_NAME_MAX - 1);
     for (const char *p = v->name; *p; p++)
-        if (!strchr(allowed, *p))
-            return fit_fail(v->f, "bundle: vm '%s': a name has letters, digits, and . _ + - only",
-                            v->name);
+        if (!memchr(allowed, *p, p == v->name ? LETTERS : sizeof(allowed) - 1))
+            return fit_fail(v->f, "a name is a letter, then letters, digits and . _ + -");
     node = fdt_subnode_offset(v->f->tree, fdt_parent_offset(v->f->tree, v->node), v->name);
     if (node != v->node)
-        return fit_fail(v->f, "bundle: vm '%s': there are two of this name: rename one", v->name);
+        return fit_fail(v->f, "there are two of this name: rename one");
     return 0;
 }
 
@@ -238,55 +229,73 @@ static int parse_vm(struct fit *f, int images, int node, struct vm_config *c)
     int error;
 
     memset(c, 0, sizeof(*c));
+    f->vm = v.name;
     error = check_name(&v);
-    if (!error)
-        error = check_properties(&v);
     for (unsigned i = 0; !error && i < ARRAY_LEN(vm_properties); i++)
         error = vm_properties[i].parse(&v);
-    if (!error)
-        memcpy(c->name, v.name, strlen(v.name) + 1);
-    return error;
+    f->vm = NULL;
+    if (error)
+        return error;
+    warn_of_unknown(&v);
+    memcpy(c->name, v.name, strlen(v.name) + 1);
+    return 0;
 }
 
 static int find_nodes(struct fit *f, int *images, int *vms)
 {
     *images = fdt_path_offset(f->tree, "/images");
     if (*images < 0)
-        return fit_fail(
-            f, "bundle: no /images node: this is not a FIT image; make one with 'make bundle'");
+        return fit_fail(f, "no /images node: this is not a FIT image; make one with 'make bundle'");
     *vms = fdt_path_offset(f->tree, "/trapline");
     if (*vms < 0)
-        return fit_fail(f,
-                        "bundle: a FIT image without a /trapline node: make it with 'make bundle'");
+        return fit_fail(f, "a FIT image without a /trapline node: make it with 'make bundle'");
     if (fdt_node_check_compatible(f->tree, *vms, "trapline,bundle-1"))
-        return fit_fail(
-            f, "bundle: /trapline: compatible is not \"trapline,bundle-1\": made for another "
-               "version of Trapline?");
-    if (fdt_first_subnode(f->tree, *vms) < 0)
-        return fit_fail(f, "bundle: /trapline has no VMs: add a node for each");
+        return fit_fail(f, "/trapline: compatible is not \"trapline,bundle-1\": made for another "
+                           "version of Trapline?");
     return 0;
 }
 
-/* Reads all VMs; each is NULL in the first round, which only looks for errors. */
+static int count_vms(struct fit *f, int vms)
+{
+    int node, count = 0;
+
+    fdt_for_each_subnode(node, f->tree, vms) count++;
+    if (!count)
+        return fit_fail(f, "/trapline has no VMs: add a node for each");
+    if (count > VM_MAX)
+        return fit_fail(f, "%d VMs, the most is %d", count, VM_MAX);
+    return 0;
+}
+
+/* A VM that is wrong is left out, and the others are made. Its line goes to the log; but when no
+ * VM is good, the last line is the caller's to show. */
 static int read_vms(struct fit *f, int images, int vms, struct vm_config *c,
                     int (*each)(void *ctx, const struct vm_config *c), void *ctx)
 {
     int node, error;
-    unsigned count = 0;
+    bool any_good = false, wrong = false;
 
     fdt_for_each_subnode(node, f->tree, vms)
     {
-        if (count++ == VM_MAX)
-            return fit_fail(f, "bundle: more than %d VMs", VM_MAX);
+        if (wrong)
+            log_error("%s", f->why);
         error = parse_vm(f, images, node, c);
-        if (!error && each) {
+        wrong = error == -EINVAL;
+        if (wrong)
+            continue;
+        if (!error) {
+            any_good = true;
             error = each(ctx, c);
             if (error)
-                fit_fail(f, "bundle: vm '%s': could not be made (error %d)", c->name, -error);
+                fit_fail(f, "vm '%s' could not be made (error %d)", c->name, -error);
         }
         if (error)
             return error;
     }
+    if (!any_good)
+        return -EINVAL;
+    if (wrong)
+        log_error("%s", f->why);
     return 0;
 }
 
@@ -294,7 +303,7 @@ int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const str
                 void *ctx, char *why, size_t why_size)
 {
     struct fit f = {.tree = fit, .size = size, .why = why, .why_size = why_size};
-    struct vm_config *c = NULL;
+    struct vm_config *c;
     int images = -1, vms = -1, error;
 
     if (why_size)
@@ -303,17 +312,15 @@ int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const str
     if (!error)
         error = find_nodes(&f, &images, &vms);
     if (!error)
-        error = fit_check_images(&f, images);
+        error = count_vms(&f, vms);
     if (error)
         return error;
     c = heap_alloc(sizeof(*c)); /* too large for a thread's stack */
     if (!c) {
-        fit_fail(&f, "bundle: out of memory");
+        fit_fail(&f, "out of memory");
         return -ENOMEM;
     }
-    error = read_vms(&f, images, vms, c, NULL, NULL);
-    if (!error)
-        error = read_vms(&f, images, vms, c, each, ctx);
+    error = read_vms(&f, images, vms, c, each, ctx);
     heap_free(c);
     return error;
 }

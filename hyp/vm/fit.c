@@ -11,9 +11,12 @@
 int fit_fail(struct fit *f, const char *fmt, ...)
 {
     va_list ap;
+    size_t at = (size_t)(f->vm ? fmt_snprintf(f->why, f->why_size, "bundle: vm '%.40s': ", f->vm)
+                               : fmt_snprintf(f->why, f->why_size, "bundle: "));
 
     va_start(ap, fmt);
-    fmt_vsnprintf(f->why, f->why_size, fmt, ap);
+    if (at < f->why_size)
+        fmt_vsnprintf(f->why + at, f->why_size - at, fmt, ap);
     va_end(ap);
     return -EINVAL;
 }
@@ -53,21 +56,19 @@ int fit_check_file(struct fit *f)
     fdt32_t head[2];
 
     if (f->size < sizeof(struct fdt_header))
-        return fit_fail(f, "bundle: %lu bytes is no bundle: make one with 'make bundle'",
+        return fit_fail(f, "%lu bytes is no bundle: make one with 'make bundle'",
                         (unsigned long)f->size);
     memcpy(head, f->tree, sizeof(head));
     if (fdt32_to_cpu(head[0]) != FDT_MAGIC)
-        return fit_fail(f, "bundle: the initrd is not a FIT image: make one with 'make bundle'");
+        return fit_fail(f, "the initrd is not a FIT image: make one with 'make bundle'");
     if (fdt32_to_cpu(head[1]) > f->size)
-        return fit_fail(
-            f, "bundle: truncated: its tree has %u bytes, the file %lu: copy or make it again",
-            fdt32_to_cpu(head[1]), (unsigned long)f->size);
+        return fit_fail(f, "truncated: its tree has %u bytes, the file %lu: copy or make it again",
+                        fdt32_to_cpu(head[1]), (unsigned long)f->size);
     if ((uintptr_t)f->tree & 7)
-        return fit_fail(f, "bundle: loaded at an address that is not a multiple of 8");
+        return fit_fail(f, "loaded at an address that is not a multiple of 8");
     int error = fdt_check_full(f->tree, fdt32_to_cpu(head[1]));
     if (error)
-        return fit_fail(f, "bundle: its tree is damaged (%s): copy or make it again",
-                        fdt_strerror(error));
+        return fit_fail(f, "its tree is damaged (%s): copy or make it again", fdt_strerror(error));
     return 0;
 }
 
@@ -92,18 +93,17 @@ int fit_find_data(struct fit *f, int node, struct vm_image *image)
         error = fit_get_number(f, node, where, &offset);
     }
     if (error == -ENOENT)
-        return fit_fail(f,
-                        "bundle: image '%s': no data, data-offset or data-position: make it again",
+        return fit_fail(f, "image '%s': no data, data-offset or data-position: make it again",
                         image->name);
     if (error)
-        return fit_fail(f, "bundle: image '%s': %s is not a number", image->name, where);
+        return fit_fail(f, "image '%s': %s is not a number", image->name, where);
     error = fit_get_number(f, node, "data-size", &image->size);
     if (error)
-        return fit_fail(f, "bundle: image '%s': data-size is %s", image->name,
+        return fit_fail(f, "image '%s': data-size is %s", image->name,
                         error == -ENOENT ? "missing" : "not a number");
     if (!range_ok(base, 0, f->size) || !range_ok(offset, image->size, f->size - base))
         return fit_fail(f,
-                        "bundle: image '%s': its data ends beyond the file's %lu bytes "
+                        "image '%s': its data ends beyond the file's %lu bytes "
                         "(truncated? copy or make it again)",
                         image->name, (unsigned long)f->size);
     image->data = (const uint8_t *)f->tree + base + offset;
@@ -120,45 +120,62 @@ static int check_hash(struct fit *f, const struct vm_image *image, int node)
     const void *value = fdt_getprop(f->tree, node, "value", &len);
 
     if (!algo)
-        return fit_fail(f, "bundle: image '%s': %s has no algo: use crc32 or sha256", image->name,
+        return fit_fail(f, "image '%s': %s has no algo: use crc32 or sha256", image->name,
                         fit_node_name(f, node));
     if (!strcmp(algo, "crc32"))
         want = sizeof(crc);
     else if (!strcmp(algo, "sha256"))
         want = HASH_SHA256_SIZE;
     else
-        return fit_fail(f,
-                        "bundle: image '%s': hash algo '%.32s' is not known: use crc32 or sha256",
+        return fit_fail(f, "image '%s': hash algo '%.32s' is not known: use crc32 or sha256",
                         image->name, algo);
     if (!value || len != want)
-        return fit_fail(f,
-                        "bundle: image '%s': %s has no %s value of %d bytes: make it with mkimage",
+        return fit_fail(f, "image '%s': %s has no %s value of %d bytes: make it with mkimage",
                         image->name, fit_node_name(f, node), algo, want);
     if (want == HASH_SHA256_SIZE) {
         hash_sha256(image->data, image->size, is);
     } else {
         error = hash_crc32(image->data, image->size, &crc);
         if (error) {
-            fit_fail(f, "bundle: out of memory");
+            fit_fail(f, "out of memory");
             return error;
         }
         fdt32_t be = cpu_to_fdt32(crc);
         memcpy(is, &be, sizeof(be));
     }
     if (memcmp(is, value, (size_t)want))
-        return fit_fail(
-            f,
-            "bundle: image '%s': its %s does not match: the file is damaged, copy or make "
-            "it again",
-            image->name, algo);
+        return fit_fail(f,
+                        "image '%s': its %s does not match: the file is damaged, copy or make "
+                        "it again",
+                        image->name, algo);
     return 0;
 }
 
-static int check_image(struct fit *f, int node)
+static int check_hashes(struct fit *f, const struct vm_image *image, int node)
 {
-    struct vm_image image;
-    bool bad, hashed = false;
-    int sub, error = fit_find_data(f, node, &image);
+    bool hashed = false;
+    int sub, error;
+
+    fdt_for_each_subnode(sub, f->tree, node)
+    {
+        if (strncmp(fit_node_name(f, sub), "hash", 4))
+            continue;
+        error = check_hash(f, image, sub);
+        if (error)
+            return error;
+        hashed = true;
+    }
+    if (!hashed)
+        return fit_fail(f,
+                        "image '%s': no hash: add hash-1 { algo = \"crc32\"; } and mkimage again",
+                        image->name);
+    return 0;
+}
+
+int fit_take_image(struct fit *f, int node, struct vm_image *image)
+{
+    bool bad;
+    int error = fit_find_data(f, node, image);
     const char *packed;
 
     if (error)
@@ -166,33 +183,14 @@ static int check_image(struct fit *f, int node)
     packed = fit_get_string(f, node, "compression", &bad);
     if (bad || (packed && strcmp(packed, "none")))
         return fit_fail(f,
-                        "bundle: image '%s': compression '%.16s': only \"none\" is understood: "
+                        "image '%s': compression '%.16s': only \"none\" is understood: "
                         "decompress it first",
-                        image.name, packed ? packed : "?");
-    fdt_for_each_subnode(sub, f->tree, node)
-    {
-        if (strncmp(fit_node_name(f, sub), "hash", 4))
-            continue;
-        error = check_hash(f, &image, sub);
-        if (error)
-            return error;
-        hashed = true;
-    }
-    if (!hashed)
-        log_warn("bundle: image '%s' has no hash: damage to it would not be noticed", image.name);
-    return 0;
-}
-
-/* Each image is hashed here, once, however many VMs use it. */
-int fit_check_images(struct fit *f, int images)
-{
-    int node, error;
-
-    fdt_for_each_subnode(node, f->tree, images)
-    {
-        error = check_image(f, node);
-        if (error)
-            return error;
-    }
-    return 0;
+                        image->name, packed ? packed : "?");
+    for (unsigned i = 0; i < f->good_count; i++)
+        if (f->good[i] == node)
+            return 0;
+    error = check_hashes(f, image, node);
+    if (!error && f->good_count < ARRAY_LEN(f->good))
+        f->good[f->good_count++] = node;
+    return error;
 }

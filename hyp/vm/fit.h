@@ -12,16 +12,19 @@ struct fit {
     uint64_t size; /* of the file: tree and external data */
     char *why;
     size_t why_size;
+    const char *vm;     /* whose node is read: named in errors; NULL: none's */
+    int good[32];       /* images whose hashes were found good: so each is checked once */
+    unsigned good_count;
 };
 
-/* Writes why; always -EINVAL. */
+/* Writes why, after "bundle: " and the VM's name; always -EINVAL. */
 int fit_fail(struct fit *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Checks the whole tree; the other functions need that. */
 int fit_check_file(struct fit *f) MUST_CHECK;
-/* Checks the hashes of all images, each once. images: the node /images. */
-int fit_check_images(struct fit *f, int images) MUST_CHECK;
 /* Where the bytes of an image node are. */
 int fit_find_data(struct fit *f, int node, struct vm_image *image) MUST_CHECK;
+/* The same, and that it is not compressed and has the hashes it should have. */
+int fit_take_image(struct fit *f, int node, struct vm_image *image) MUST_CHECK;
 
 const char *fit_node_name(struct fit *f, int node); /* never NULL */
 /* A string property: NULL when there is none, or when it is not one terminated string (*bad). */

@@ -163,6 +163,8 @@ static int check_config(const struct vm_config *c, const char **why)
 /* Frees a VM that is not in the list, or is going; whatever of it was made. */
 static void vm_free(struct vm *vm)
 {
+    if (vm->console)
+        console_detach(vm->console); /* input no longer reaches devices that go */
     vm_devices_free(vm);
     for (unsigned i = 0; i < vm->guest.vcpu_count; i++)
         if (vm->guest.vcpu[i])

@@ -90,8 +90,9 @@ int vm_manager_start(bool power_off_when_idle) MUST_CHECK;
  * failure: the SRST reason is "system failure". From threads only. */
 void vm_machine_off(bool failure);
 
-/* hyp/vm/bundle.c (pure but for heap and log): checks the FIT's hashes once and calls each() with
- * each VM, in the order of the file, after all have been found good. -EINVAL with one line in why;
+/* hyp/vm/bundle.c (pure but for heap and log): calls each() with each VM, in the order of the file;
+ * every image that is used is checked once. A VM that is wrong is left out, with one line in the
+ * log. -EINVAL: the file is no bundle, or no VM in it is good, and why has the line (not logged);
  * -ENOMEM; or the first error of each(), which ends it. The names and data in the configuration
  * point into the FIT. */
 int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const struct vm_config *c),

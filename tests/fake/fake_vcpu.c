@@ -376,12 +376,19 @@ WEAK int guest_mem_write(struct stage2 *s2, gpa_t to, const void *from, size_t l
     return 0;
 }
 
-void fake_guest_read(struct vm *vm, uint64_t g, void *to, size_t len)
+WEAK int guest_mem_read(struct stage2 *s2, gpa_t from, void *to, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        uint8_t *p = at(&vm->guest.s2, g + i, false);
+        uint8_t *p = at(s2, from.v + i, false);
         ((uint8_t *)to)[i] = p ? *p : 0;
     }
+    return 0;
+}
+
+void fake_guest_read(struct vm *vm, uint64_t g, void *to, size_t len)
+{
+    if (guest_mem_read(&vm->guest.s2, gpa(g), to, len))
+        panic("guest memory cannot be read");
 }
 
 /* --- devices, disks, consoles --- */
@@ -492,6 +499,7 @@ struct console *console_create(const char *name)
     (void)name;
     return may_create() ? calloc(1, sizeof(struct console)) : NULL;
 }
+void console_detach(struct console *c) { memset(c, 0, sizeof(*c)); }
 void console_destroy(struct console *c)
 {
     fake_parts--;
