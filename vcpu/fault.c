@@ -72,6 +72,7 @@ static enum exit_result access_device(struct vcpu *v, gpa_t g)
     case MMIO_OK:
         break;
     case MMIO_RETRY:
+        v->yielding = true; /* nobody wakes it: the same instruction again, after others */
         return EXIT_BLOCK;
     default:
         return exit_crash(v, "an access to an address where nothing is");
