@@ -15,7 +15,7 @@ HYP_CFLAGS := $(HYP_ARCH) $(HYP_SYSTEM) $(HYP_INCLUDES) -std=gnu11 -O2 -g -ffree
 
 HYP_C := $(wildcard hyp/*/*.c vcpu/*.c vcpu/*/*.c stage2/*.c vdev/*.c vdev/*/*.c)
 HYP_S := $(wildcard hyp/*/*.S vcpu/*.S)
-FDT_C := $(addprefix $(LIBFDT_SRC)/,fdt.c fdt_ro.c fdt_rw.c fdt_sw.c fdt_wip.c fdt_addresses.c fdt_check.c \
+FDT_C := $(addprefix $(LIBFDT_SRC)/,fdt.c fdt_ro.c fdt_rw.c fdt_sw.c fdt_wip.c fdt_addresses.c \
   fdt_strerror.c fdt_check.c)
 HYP_OBJ := $(HYP_C:%.c=build/hyp/%.o) $(HYP_S:%.S=build/hyp/%.S.o) \
   $(patsubst $(LIBFDT_SRC)/%.c,build/hyp/libfdt/%.o,$(FDT_C))
