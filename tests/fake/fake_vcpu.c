@@ -302,13 +302,15 @@ static uint64_t *map_of(struct stage2 *s2)
     panic("no such stage 2");
 }
 
+WEAK uint32_t stage2_modes;
+
 WEAK int stage2_create(struct stage2 *s2, uint16_t owner, uint64_t gpa_end)
 {
     unsigned i = 0;
 
     while (maps[i].s2)
         i++;
-    if (gpa_end > 1ull << 39)
+    if (!stage2_modes || gpa_end > 1ull << 41)
         return -EINVAL;
     memset(s2, 0, sizeof(*s2));
     if (frame_alloc(FRAME_ORDER_16K, FRAME_TABLE, owner, &s2->root))
@@ -531,6 +533,7 @@ void fake_vm_start(uint64_t host_ram)
     fake_heap_blocks = 0;
     fake_parts = 0;
     fake_time = 5000000;
+    stage2_modes = 1u << STAGE2_SV39X4;
     memset(fake_options, 0, sizeof(fake_options));
     memset(fake_log, 0, sizeof(fake_log));
     memset(&vcpu_features, 0, sizeof(vcpu_features));

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 #include <libfdt.h>
 
+#include "fake_mem.h"
 #include "fake_vcpu.h"
 #include "mem/frame.h"
 #include "vcpu/sbi/sbi.h"
@@ -562,42 +563,42 @@ static void test_disk_does_not_answer(void **state)
     assert_false(fake_reset_while_busy);
 }
 
-/* Hosts of all sizes: a start that runs out of memory leaves nothing behind. */
+/* With any number of frames left, a start that runs out of memory leaves nothing behind. */
 static void test_start_out_of_memory(void **state)
 {
     unsigned failures = 0;
 
     (void)state;
-    fake_vm_end();
-    for (uint64_t host = MIB(2); host <= MIB(24); host += MIB(1)) {
-        struct vm *vm;
-        uint64_t free_before;
+    for (uint64_t left = 0; left < 1024; left = left < 128 ? left + 1 : left + 32) {
+        struct vm *vm = make();
+        pa_t p;
+        int error;
 
-        fake_vm_start(host);
-        why = NULL;
-        if (vm_create(&config, &vm, &why) == 0) {
-            int error = vm_start(vm, &why);
+        fake_mem_start(MIB(16));
+        stage2_modes = 1u << STAGE2_SV39X4;
+        while (frame_free_count() > left)
+            assert_int_equal(frame_alloc(FRAME_ORDER_4K, FRAME_HYP, OWNER_HYP, &p), 0);
+        for (unsigned again = 0, settled = 0; again < 3; again++) {
+            error = vm_start(vm, &why);
             if (error) {
                 assert_int_equal(error, -ENOMEM);
                 assert_non_null(strstr(why, "out of memory"));
-                assert_int_equal(state_of(vm), VM_OFF);
-                assert_int_equal(owned(vm), 0);
-                free_before = frame_free_count();
-                assert_int_equal(vm_start(vm, &why), -ENOMEM);
-                assert_int_equal(frame_free_count(), free_before);
                 failures++;
             } else {
+                assert_int_equal(vm_start(vm, &why), -EBUSY);
                 ok(vm_stop(vm, &why));
             }
-            ok(vm_destroy(vm, &why));
-        } else {
-            assert_non_null(strstr(why, "memory"));
+            assert_int_equal(state_of(vm), VM_OFF);
+            assert_int_equal(owned(vm), 0);
+            if (again == 0) /* frame.c may keep a page to describe a block that was split */
+                settled = (unsigned)frame_free_count();
+            assert_int_equal(frame_free_count(), settled);
+            assert_true(settled + 4 >= left);
         }
-        assert_int_equal(fake_parts, 0);
-        fake_vm_end();
+        ok(vm_destroy(vm, &why));
     }
-    assert_true(failures > 1);
-    setup(NULL);
+    assert_true(failures > 100);
+    assert_null(strstr(fake_log, "not given back"));
 }
 
 static void test_more_than_stage2_can(void **state)
@@ -605,7 +606,7 @@ static void test_more_than_stage2_can(void **state)
     struct vm *vm;
 
     (void)state;
-    config.memory = 1ull << 40;
+    stage2_modes = 0;
     vm = make();
     assert_int_equal(vm_start(vm, &why), -EINVAL);
     assert_non_null(strstr(why, "more than this machine can translate"));
