@@ -65,7 +65,7 @@ static int read_plic(struct platform_reader *r)
 /* The console's node, by a path or an alias, with options after a colon. */
 static int console_node(const void *fdt, const char **options)
 {
-    int node, chosen = fdt_path_offset(fdt, "/chosen");
+    int chosen = fdt_path_offset(fdt, "/chosen");
     const char *path = NULL;
     *options = "";
     if (chosen >= 0) {
@@ -76,10 +76,16 @@ static int console_node(const void *fdt, const char **options)
     if (!path)
         path = "serial0";
     const char *colon = strchr(path, ':');
-    node = fdt_path_offset_namelen(fdt, path, colon ? (int)(colon - path) : (int)strlen(path));
+    int len = colon ? (int)(colon - path) : (int)strlen(path);
     if (colon)
         *options = colon + 1;
-    return node;
+    if (path[0] != '/') {
+        path = fdt_get_alias_namelen(fdt, path, len);
+        if (!path || path[0] != '/')
+            return -FDT_ERR_NOTFOUND; /* an alias of an alias could go round in a ring */
+        len = (int)strlen(path);
+    }
+    return fdt_path_offset_namelen(fdt, path, len);
 }
 
 static void read_uart(struct platform_reader *r, int plic)

@@ -98,7 +98,7 @@ int platform_reg(const void *fdt, int node, unsigned n, struct platform_range *o
 
     int address_cells = fdt_address_cells(fdt, bus), size_cells = fdt_size_cells(fdt, bus);
     if (address_cells < 1 || address_cells > 2 || size_cells < 0 || size_cells > 2)
-        return -EINVAL;
+        return n == 0 ? -EINVAL : -ENOENT; /* callers count n up to -ENOENT */
     unsigned entry = (unsigned)(address_cells + size_cells);
     if (n >= (unsigned)len / 4 / entry)
         return -ENOENT;
