@@ -184,10 +184,7 @@ int vcpu_start(struct vcpu *v, uint64_t pc, uint64_t arg)
     return 0;
 }
 
-void vcpu_irq_raise_ssip(struct vcpu *v)
-{
-    fake_ssip[v->index]++;
-}
+void vcpu_irq_raise_ssip(struct vcpu *v) { fake_ssip[v->index]++; }
 
 void vcpu_request(struct vcpu *v, uint64_t bits)
 {

@@ -27,8 +27,8 @@ struct fake_result {
     long error;               /* a0 and a1 afterwards */
     unsigned long value;
 };
-/* An ecall of vCPU 0 (fake_caller). Fails the test when other registers change, when a0, a1 or pc change
- * although the fast path said EXIT_SLOW, when an answered call does not go on at pc + 4. */
+/* An ecall of vCPU 0 (fake_caller). Fails the test when other registers change, when a0, a1 or pc
+ * change although the fast path said EXIT_SLOW, when an answered call does not go on at pc + 4. */
 extern unsigned fake_caller;
 struct fake_result fake_ecall(unsigned long ext, unsigned long fid, unsigned long a0,
                               unsigned long a1, unsigned long a2, unsigned long a3,
@@ -45,9 +45,9 @@ extern uint64_t fake_populated; /* the last one */
 extern struct vcpu *fake_started;
 extern enum guest_event fake_event;
 extern uint32_t fake_reason;
-extern int fake_start_result;    /* instead of what vcpu_start would say, when not 0 */
+extern int fake_start_result; /* instead of what vcpu_start would say, when not 0 */
 extern int fake_populate_result;
-extern int fake_walk_result;     /* of vcpu_walk_vs, which finds fake_walk_out */
+extern int fake_walk_result; /* of vcpu_walk_vs, which finds fake_walk_out */
 extern uint64_t fake_walk_out;
 extern void (*fake_before_xcall)(void); /* what others do after the caller has looked */
 extern void (*fake_on_request)(struct vcpu *v);
@@ -57,5 +57,5 @@ extern char fake_output[8192];
 extern size_t fake_output_len, fake_console_room;
 extern const char *fake_input;
 extern size_t fake_input_len, fake_largest_piece;
-extern int fake_mem_error;       /* of guest_mem_read and guest_mem_write, when not 0 */
+extern int fake_mem_error; /* of guest_mem_read and guest_mem_write, when not 0 */
 extern uint64_t fake_mem_error_from; /* at this address and above */

@@ -20,18 +20,49 @@ static int setup(void **state)
 }
 
 static const struct sbi_extension *const all[] = {
-    &sbi_ext_base, &sbi_ext_time, &sbi_ext_ipi, &sbi_ext_rfence, &sbi_ext_hsm,
-    &sbi_ext_srst, &sbi_ext_dbcn, &sbi_ext_legacy,
+    &sbi_ext_base, &sbi_ext_time, &sbi_ext_ipi,  &sbi_ext_rfence,
+    &sbi_ext_hsm,  &sbi_ext_srst, &sbi_ext_dbcn, &sbi_ext_legacy,
 };
 
 static const unsigned long unimplemented[] = {
-    0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F, 0x11, 0x1F, 0x20, 0x30, 0x50,
-    0x504D55, 0x53555350, 0x43505043, 0x4E41434C, 0x535441, 0x535345, 0x46574654, 0x44425452,
+    0x09,
+    0x0A,
+    0x0B,
+    0x0C,
+    0x0D,
+    0x0E,
+    0x0F,
+    0x11,
+    0x1F,
+    0x20,
+    0x30,
+    0x50,
+    0x504D55,
+    0x53555350,
+    0x43505043,
+    0x4E41434C,
+    0x535441,
+    0x535345,
+    0x46574654,
+    0x44425452,
     0x4D505859, /* PMU to MPXY */
-    0x08000000, 0x08FFFFFF, 0x09000000, 0x09FFFFFF, 0x0A000000, 0x0AFFFFFF, /* experimental ... */
-    0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, ALL_ONES, 0x8000000000000000ul,
+    0x08000000,
+    0x08FFFFFF,
+    0x09000000,
+    0x09FFFFFF,
+    0x0A000000,
+    0x0AFFFFFF, /* experimental ... */
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    ALL_ONES,
+    0x8000000000000000ul,
     /* the high half counts: these look like BASE, TIME, legacy to who ignores it */
-    0x100000010ul, 0xFFFFFFFF00000010ul, 0x8000000000000010ul, 0x154494D45ul, 0x100000000ul,
+    0x100000010ul,
+    0xFFFFFFFF00000010ul,
+    0x8000000000000010ul,
+    0x154494D45ul,
+    0x100000000ul,
     0x8000000000000001ul,
 };
 
@@ -87,16 +118,20 @@ static void no_id_is_found_by_accident(void **state)
 
 static void unknown_functions(void **state)
 {
-    static const struct { unsigned long ext, functions; } known[] = {
-        {SBI_EXT_BASE, 7}, {SBI_EXT_TIME, 1}, {SBI_EXT_IPI, 1}, {SBI_EXT_RFENCE, 3},
-        {SBI_EXT_HSM, 4}, {SBI_EXT_SRST, 1}, {SBI_EXT_DBCN, 3},
+    static const struct {
+        unsigned long ext, functions;
+    } known[] = {
+        {SBI_EXT_BASE, 7}, {SBI_EXT_TIME, 1}, {SBI_EXT_IPI, 1},  {SBI_EXT_RFENCE, 3},
+        {SBI_EXT_HSM, 4},  {SBI_EXT_SRST, 1}, {SBI_EXT_DBCN, 3},
     };
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
         unsigned long n = known[i].functions;
-        unsigned long fids[] = {n, n + 1, n + 2, n + 3, 100, 0x80000000, 0xFFFFFFFF, 0x100000000ul,
-                                0x8000000000000000ul, ALL_ONES};
+        unsigned long fids[] = {n,          n + 1,         n + 2,
+                                n + 3,      100,           0x80000000,
+                                0xFFFFFFFF, 0x100000000ul, 0x8000000000000000ul,
+                                ALL_ONES};
         for (unsigned f = 0; f < ARRAY_LEN(fids); f++)
             fake_expect(fake_ecall(known[i].ext, fids[f], 1, 0, 0, 0, 0), SBI_ERR_NOT_SUPPORTED, 0);
     }
@@ -133,10 +168,14 @@ static struct sbi_ret firmware(unsigned long ext, unsigned long fid, const unsig
     firmware_calls++;
     assert_int_equal(ext, 0x10);
     switch (fid) {
-    case 4: return (struct sbi_ret){0, 0x489};
-    case 5: return (struct sbi_ret){0, (long)0x8000000000000007ul};
-    case 6: return (struct sbi_ret){-2, 0x1234};
-    default: fail_msg("BASE function %lu was asked of the firmware", fid);
+    case 4:
+        return (struct sbi_ret){0, 0x489};
+    case 5:
+        return (struct sbi_ret){0, (long)0x8000000000000007ul};
+    case 6:
+        return (struct sbi_ret){-2, 0x1234};
+    default:
+        fail_msg("BASE function %lu was asked of the firmware", fid);
     }
     return (struct sbi_ret){0};
 }
@@ -213,25 +252,56 @@ static uint64_t signalled(void)
 
 static void ipi_masks(void **state)
 {
-    static const struct { unsigned count; uint64_t mask, base; long error; uint64_t to; } c[] = {
-        {4, 0x1, 0, 0, 0x1}, {4, 0xF, 0, 0, 0xF}, {4, 0xE, 0, 0, 0xE}, {4, 0x5, 1, 0, 0xA},
+    static const struct {
+        unsigned count;
+        uint64_t mask, base;
+        long error;
+        uint64_t to;
+    } c[] = {
+        {4, 0x1, 0, 0, 0x1},
+        {4, 0xF, 0, 0, 0xF},
+        {4, 0xE, 0, 0, 0xE},
+        {4, 0x5, 1, 0, 0xA},
         {4, 0x1, 3, 0, 0x8},
         /* -1: all, the mask is ignored */
-        {4, 0, ALL_ONES, 0, 0xF}, {4, ALL_ONES, ALL_ONES, 0, 0xF}, {1, 0x10, ALL_ONES, 0, 0x1},
+        {4, 0, ALL_ONES, 0, 0xF},
+        {4, ALL_ONES, ALL_ONES, 0, 0xF},
+        {1, 0x10, ALL_ONES, 0, 0x1},
         {32, 0, ALL_ONES, 0, 0xFFFFFFFF},
         /* nobody, and the base need not be a hart then */
-        {4, 0, 0, 0, 0}, {4, 0, 3, 0, 0}, {4, 0, 4, 0, 0}, {4, 0, 64, 0, 0}, {4, 0, 1000, 0, 0},
-        {4, 0, 0x8000000000000000ul, 0, 0}, {4, 0, ALL_ONES - 1, 0, 0},
+        {4, 0, 0, 0, 0},
+        {4, 0, 3, 0, 0},
+        {4, 0, 4, 0, 0},
+        {4, 0, 64, 0, 0},
+        {4, 0, 1000, 0, 0},
+        {4, 0, 0x8000000000000000ul, 0, 0},
+        {4, 0, ALL_ONES - 1, 0, 0},
         /* at the end and past it: an error, and nobody gets any */
-        {4, 0x10, 0, -3, 0}, {4, 0x1F, 0, -3, 0}, {4, 0x8000000000000000ul, 0, -3, 0},
-        {4, ALL_ONES, 0, -3, 0}, {4, 0x1, 4, -3, 0}, {4, 0x3, 3, -3, 0}, {4, 0x9, 1, -3, 0},
-        {1, 0x2, 0, -3, 0}, {1, 0x1, 1, -3, 0}, {32, 0x100000000ul, 0, -3, 0},
-        {32, 0x80000000ul, 0, 0, 0x80000000}, {32, 0x1, 31, 0, 0x80000000}, {32, 0x3, 31, -3, 0},
-        {32, 0x1, 32, -3, 0}, {4, 0x1, 63, -3, 0}, {4, 0x1, 64, -3, 0}, {4, 0x1, 128, -3, 0},
-        {4, 0x1, ALL_ONES - 1, -3, 0}, {4, 0x4, ALL_ONES - 1, -3, 0}, {4, ALL_ONES, 64, -3, 0},
-        {4, 0x1, 0x100000000ul, -3, 0}, {4, 0x1, 0x8000000000000000ul, -3, 0},
+        {4, 0x10, 0, -3, 0},
+        {4, 0x1F, 0, -3, 0},
+        {4, 0x8000000000000000ul, 0, -3, 0},
+        {4, ALL_ONES, 0, -3, 0},
+        {4, 0x1, 4, -3, 0},
+        {4, 0x3, 3, -3, 0},
+        {4, 0x9, 1, -3, 0},
+        {1, 0x2, 0, -3, 0},
+        {1, 0x1, 1, -3, 0},
+        {32, 0x100000000ul, 0, -3, 0},
+        {32, 0x80000000ul, 0, 0, 0x80000000},
+        {32, 0x1, 31, 0, 0x80000000},
+        {32, 0x3, 31, -3, 0},
+        {32, 0x1, 32, -3, 0},
+        {4, 0x1, 63, -3, 0},
+        {4, 0x1, 64, -3, 0},
+        {4, 0x1, 128, -3, 0},
+        {4, 0x1, ALL_ONES - 1, -3, 0},
+        {4, 0x4, ALL_ONES - 1, -3, 0},
+        {4, ALL_ONES, 64, -3, 0},
+        {4, 0x1, 0x100000000ul, -3, 0},
+        {4, 0x1, 0x8000000000000000ul, -3, 0},
         /* bits that shifting would lose */
-        {4, 0x8000000000000001ul, 1, -3, 0}, {4, 0xC000000000000000ul, 2, -3, 0},
+        {4, 0x8000000000000001ul, 1, -3, 0},
+        {4, 0xC000000000000000ul, 2, -3, 0},
         {4, 0x4000000000000000ul, 3, -3, 0},
     };
 
@@ -281,17 +351,25 @@ static void hart_mask_leaves_the_set_alone_on_error(void **state)
 
 static void srst_types(void **state)
 {
-    static const struct { unsigned long type, reason; enum guest_event event; } good[] = {
-        {0, 0, GUEST_SHUTDOWN}, {1, 0, GUEST_REBOOT_COLD}, {2, 0, GUEST_REBOOT_WARM},
-        {0, 1, GUEST_SHUTDOWN}, {1, 1, GUEST_REBOOT_COLD},
+    static const struct {
+        unsigned long type, reason;
+        enum guest_event event;
+    } good[] = {
+        {0, 0, GUEST_SHUTDOWN},
+        {1, 0, GUEST_REBOOT_COLD},
+        {2, 0, GUEST_REBOOT_WARM},
+        {0, 1, GUEST_SHUTDOWN},
+        {1, 1, GUEST_REBOOT_COLD},
         /* both are 32 bits wide: the rest is not looked at */
         {0xFFFFFFFF00000001ul, 0x8000000000000001ul, GUEST_REBOOT_COLD},
     };
-    static const struct { unsigned long type, reason; } bad[] = {
-        {3, 0}, {4, 0}, {0x7FFFFFFF, 0}, {0x80000000, 0}, {0xEFFFFFFF, 0}, {0xF0000000, 0},
-        {0xFFFFFFFF, 0}, {ALL_ONES, 0}, {0x100000003ul, 0},
-        {0, 2}, {0, 0x7FFFFFFF}, {0, 0xDFFFFFFF}, {0, 0xE0000000}, {0, 0xEFFFFFFF},
-        {0, 0xF0000000}, {0, 0xFFFFFFFF}, {1, ALL_ONES}, {2, 0x100000002ul},
+    static const struct {
+        unsigned long type, reason;
+    } bad[] = {
+        {3, 0},          {4, 0},          {0x7FFFFFFF, 0},    {0x80000000, 0},    {0xEFFFFFFF, 0},
+        {0xF0000000, 0}, {0xFFFFFFFF, 0}, {ALL_ONES, 0},      {0x100000003ul, 0}, {0, 2},
+        {0, 0x7FFFFFFF}, {0, 0xDFFFFFFF}, {0, 0xE0000000},    {0, 0xEFFFFFFF},    {0, 0xF0000000},
+        {0, 0xFFFFFFFF}, {1, ALL_ONES},   {2, 0x100000002ul},
     };
 
     (void)state;

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Fences and IPIs for other vCPUs of a guest.
 //
-// A fence has three kinds of targets: the calling vCPU itself (fenced at once), vCPUs that are on no
-// hart, and vCPUs loaded on other harts, which must have been fenced before the call returns.
+// A fence has three kinds of targets: the calling vCPU itself (fenced at once), vCPUs that are on
+// no hart, and vCPUs loaded on other harts, which must have been fenced before the call returns.
 //
 // One that is on no hart gets a request bit, which it looks at before it next runs; no IPI, no
 // waiting. One that is loaded is fenced by an xcall on its hart. It may come and go meanwhile, so:
 //
 // 1. Not loaded: set the bit, then read loaded_hart again. Loading does the opposite (writes
-//    loaded_hart, then reads the requests), so at least one side sees the other: either the vCPU finds
-//    the bit before it runs, or we find its hart and go on as for a loaded one.
-// 2. Loaded on hart h: xcall h. There the function fences if that hart's hgatp is this guest's,
-//    and then reports those targets as done whose loaded_hart is h: only h itself loads and unloads
-//    there, so this cannot change under the function. A hart that meanwhile runs another guest flushes
-//    nothing. A vCPU that is just being loaded while its hart answers us from a lock's loop has
-//    either no hgatp yet (not done) or all of it.
-// 3. A target that was not done left its hart after we had looked: it gets the bit now, and if it is
-//    loaded again, its new hart an xcall. If it moves once more, it sees the bit while loading.
+//    loaded_hart, then reads the requests), so at least one side sees the other: either the vCPU
+//    finds the bit before it runs, or we find its hart and go on as for a loaded one.
+// 2. Loaded on hart h: xcall h. There the function fences if that hart's hgatp is this guest's, and
+//    then reports those targets as done whose loaded_hart is h: only h itself loads and unloads
+//    there, so this cannot change under the function. A hart that meanwhile runs another guest
+//    flushes nothing.
+// 3. A target that was not done left its hart after we had looked: it gets the bit now, and, if it
+//    is loaded again, its new hart an xcall. If it moves once more, it sees the bit while loading.
 //
-// What the vCPU's TLB entries on harts that it has left are worth is not decided here: vcpu_load
-// fences when a vCPU comes to a hart where it, or another one of the guest, has been in between.
+// What a vCPU's TLB entries and fetched instructions are worth on harts that it has left is not
+// decided here: load_vcpu fences when a vCPU comes to a hart where it was not the last of its guest.
 #include "vcpu/sbi/act.h"
 
 #include "sched/xcall.h"
@@ -55,7 +54,8 @@ static inline void fence_here(enum act_fence_kind kind, unsigned long start, uns
 
     if (kind == ACT_FENCE_I) {
         arch_fence_i();
-    } else if (size - 1 >= ACT_FENCE_MAX || last < start) { /* size 0 and all-ones: the first of them */
+    } else if (size - 1 >= ACT_FENCE_MAX || last < start) {
+        /* Sizes 0 and all-ones are the first of these. */
         fence_vma_all(kind, asid);
     } else {
         unsigned long pages = (last >> PAGE_SHIFT) - (start >> PAGE_SHIFT);
@@ -120,8 +120,8 @@ static __attribute__((noinline)) void fence_others(struct guest *g, uint64_t vcp
                                                    enum act_fence_kind kind, unsigned long start,
                                                    unsigned long size, unsigned long asid)
 {
-    struct fence f = {.guest = g, .vcpus = vcpus, .kind = kind, .start = start, .size = size,
-                      .asid = asid};
+    struct fence f = {
+        .guest = g, .vcpus = vcpus, .kind = kind, .start = start, .size = size, .asid = asid};
     uint64_t moved = fence_round(&f, vcpus, false);
 
     if (moved)

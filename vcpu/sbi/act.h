@@ -2,8 +2,8 @@
 // What an SBI extension and its legacy form both do: set the timer, send IPIs, fence. The
 // extensions check parameters; here they are valid.
 //
-// Invariants: v is the calling vCPU, loaded on this hart; sets of vCPUs have a bit for each index and
-// name only vCPUs that the guest has. Nothing here traps in HS-mode: good for the fast path.
+// Invariants: v is the calling vCPU, loaded on this hart; sets of vCPUs have a bit for each index
+// and name only vCPUs that the guest has. Nothing here traps in HS-mode: good for the fast path.
 // Lock rank: none held on entry (act_fence waits for other harts). Callers: vcpu/sbi/.
 #pragma once
 #include "vcpu/sbi/sbi.h"
@@ -35,9 +35,10 @@ static inline void act_send_ipi(struct vcpu *v, uint64_t vcpus)
 enum act_fence_kind { ACT_FENCE_I = 0, ACT_SFENCE = 1, ACT_SFENCE_ASID = 2 };
 
 /* fence.i, or sfence.vma for [start, start + size), on each of the vCPUs: done, or bound to be done
- * before the vCPU runs another instruction, when this returns. A range that is empty, all-ones, wraps or
- * is longer than ACT_FENCE_MAX is the whole address space; fencing more than asked for is always right.
- * asid: 16 bits, for ACT_SFENCE_ASID only. */
+ * before the vCPU runs another instruction, when this returns. A range that is empty, all-ones,
+ * wraps or is longer than ACT_FENCE_MAX is the whole address space; fencing more than asked for is
+ * always right. asid: up to ACT_ASID_MAX, for ACT_SFENCE_ASID only. */
 #define ACT_FENCE_MAX (64 * PAGE_SIZE)
+#define ACT_ASID_MAX 0xFFFFul
 void act_fence(struct vcpu *v, uint64_t vcpus, enum act_fence_kind kind, unsigned long start,
                unsigned long size, unsigned long asid);

@@ -2,8 +2,16 @@
 // BASE (SBI 3.0 chapter 4): versions, probing. Every function succeeds.
 #include "vcpu/sbi/extensions.h"
 
-enum { BASE_SPEC_VERSION, BASE_IMPL_ID, BASE_IMPL_VERSION, BASE_PROBE, BASE_MVENDORID,
-       BASE_MARCHID, BASE_MIMPID, BASE_FUNCTIONS };
+enum {
+    BASE_SPEC_VERSION,
+    BASE_IMPL_ID,
+    BASE_IMPL_VERSION,
+    BASE_PROBE,
+    BASE_MVENDORID,
+    BASE_MARCHID,
+    BASE_MIMPID,
+    BASE_FUNCTIONS
+};
 
 /* The answers, by function; BASE_PROBE's is computed. */
 static unsigned long answers[BASE_FUNCTIONS] = {
@@ -39,5 +47,8 @@ static struct sbi_reply sbi_base_answer(struct vcpu *v, unsigned long fid)
 }
 
 const struct sbi_extension sbi_ext_base = {
-    .name = "base", .first = SBI_EXT_BASE, .last = SBI_EXT_BASE, .answer = sbi_base_answer,
+    .name = "base",
+    .first = SBI_EXT_BASE,
+    .last = SBI_EXT_BASE,
+    .answer = sbi_base_answer,
 };

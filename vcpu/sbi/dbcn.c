@@ -5,8 +5,8 @@
 
 enum { DBCN_WRITE, DBCN_READ, DBCN_WRITE_BYTE };
 
-/* A call moves at most CALL_MAX bytes, so that a guest cannot keep its hart from the others for long:
- * the specification allows less than what was asked for, and callers go on with the rest. */
+/* A call moves at most CALL_MAX bytes, so that a guest cannot keep its hart from the others for
+ * long: the specification allows less than what was asked for, and callers go on with the rest. */
 enum { PIECE = 256, CALL_MAX = 4096 };
 
 /* Both return the bytes moved, or -errno when memory failed before any was. */
@@ -70,15 +70,23 @@ static enum exit_result sbi_dbcn_call(struct vcpu *v, unsigned long fid, struct 
     char c = (char)v->gpr[10];
 
     switch (fid) {
-    case DBCN_WRITE: transfer(v, console_write, reply); return EXIT_ADVANCE;
-    case DBCN_READ: transfer(v, console_read, reply); return EXIT_ADVANCE;
+    case DBCN_WRITE:
+        transfer(v, console_write, reply);
+        return EXIT_ADVANCE;
+    case DBCN_READ:
+        transfer(v, console_read, reply);
+        return EXIT_ADVANCE;
     case DBCN_WRITE_BYTE: /* the one that waits */
         return v->guest->ops->console_write(v->guest, &c, 1) ? EXIT_ADVANCE : EXIT_BLOCK;
-    default: reply->error = SBI_ERR_NOT_SUPPORTED; return EXIT_ADVANCE;
+    default:
+        reply->error = SBI_ERR_NOT_SUPPORTED;
+        return EXIT_ADVANCE;
     }
 }
 
 const struct sbi_extension sbi_ext_dbcn = {
-    .name = "dbcn", .first = SBI_EXT_DBCN, .last = SBI_EXT_DBCN,
+    .name = "dbcn",
+    .first = SBI_EXT_DBCN,
+    .last = SBI_EXT_DBCN,
     .call = sbi_dbcn_call,
 };

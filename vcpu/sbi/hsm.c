@@ -33,9 +33,12 @@ static long hart_start(struct vcpu *v)
     if (!address_ok(v->guest, v->gpr[11]))
         return SBI_ERR_INVALID_ADDRESS;
     switch (vcpu_start(target, v->gpr[11], v->gpr[12])) {
-    case 0: return SBI_OK;
-    case -EALREADY: return SBI_ERR_ALREADY_AVAILABLE;
-    default: return SBI_ERR_FAILED;
+    case 0:
+        return SBI_OK;
+    case -EALREADY:
+        return SBI_ERR_ALREADY_AVAILABLE;
+    default:
+        return SBI_ERR_FAILED;
     }
 }
 
@@ -115,14 +118,25 @@ bool hsm_resume(struct vcpu *v)
 static enum exit_result sbi_hsm_call(struct vcpu *v, unsigned long fid, struct sbi_reply *reply)
 {
     switch (fid) {
-    case HSM_HART_START: reply->error = hart_start(v); return EXIT_ADVANCE;
-    case HSM_HART_STOP: return hart_stop(v);
-    case HSM_HART_STATUS: hart_status(v, reply); return EXIT_ADVANCE;
-    case HSM_HART_SUSPEND: return hart_suspend(v, reply);
-    default: reply->error = SBI_ERR_NOT_SUPPORTED; return EXIT_ADVANCE;
+    case HSM_HART_START:
+        reply->error = hart_start(v);
+        return EXIT_ADVANCE;
+    case HSM_HART_STOP:
+        return hart_stop(v);
+    case HSM_HART_STATUS:
+        hart_status(v, reply);
+        return EXIT_ADVANCE;
+    case HSM_HART_SUSPEND:
+        return hart_suspend(v, reply);
+    default:
+        reply->error = SBI_ERR_NOT_SUPPORTED;
+        return EXIT_ADVANCE;
     }
 }
 
 const struct sbi_extension sbi_ext_hsm = {
-    .name = "hsm", .first = SBI_EXT_HSM, .last = SBI_EXT_HSM, .call = sbi_hsm_call,
+    .name = "hsm",
+    .first = SBI_EXT_HSM,
+    .last = SBI_EXT_HSM,
+    .call = sbi_hsm_call,
 };

@@ -16,5 +16,8 @@ static struct sbi_reply sbi_ipi_answer(struct vcpu *v, unsigned long fid)
 }
 
 const struct sbi_extension sbi_ext_ipi = {
-    .name = "ipi", .first = SBI_EXT_IPI, .last = SBI_EXT_IPI, .answer = sbi_ipi_answer,
+    .name = "ipi",
+    .first = SBI_EXT_IPI,
+    .last = SBI_EXT_IPI,
+    .answer = sbi_ipi_answer,
 };

@@ -4,8 +4,6 @@
 #include "vcpu/sbi/act.h"
 #include "vcpu/sbi/extensions.h"
 
-#define ASID_MAX 0xFFFFul
-
 static struct sbi_reply sbi_rfence_answer(struct vcpu *v, unsigned long fid)
 {
     uint64_t vcpus;
@@ -14,12 +12,15 @@ static struct sbi_reply sbi_rfence_answer(struct vcpu *v, unsigned long fid)
     if (fid > ACT_SFENCE_ASID)
         return sbi_error(SBI_ERR_NOT_SUPPORTED);
     if (sbi_hart_mask(v->guest, v->gpr[10], v->gpr[11], &vcpus) != SBI_OK ||
-        (fid == ACT_SFENCE_ASID && asid > ASID_MAX))
+        (fid == ACT_SFENCE_ASID && asid > ACT_ASID_MAX))
         return sbi_error(SBI_ERR_INVALID_PARAM);
     act_fence(v, vcpus, (enum act_fence_kind)fid, v->gpr[12], v->gpr[13], asid);
     return sbi_value(0);
 }
 
 const struct sbi_extension sbi_ext_rfence = {
-    .name = "rfence", .first = SBI_EXT_RFENCE, .last = SBI_EXT_RFENCE, .answer = sbi_rfence_answer,
+    .name = "rfence",
+    .first = SBI_EXT_RFENCE,
+    .last = SBI_EXT_RFENCE,
+    .answer = sbi_rfence_answer,
 };

@@ -10,12 +10,9 @@
 #define SLOT(id) (((id) ^ (id) >> 5) & (SLOTS - 1))
 
 static const struct sbi_extension *const extensions[SLOTS] = {
-    [SLOT(SBI_EXT_BASE)] = &sbi_ext_base,
-    [SLOT(SBI_EXT_TIME)] = &sbi_ext_time,
-    [SLOT(SBI_EXT_IPI)] = &sbi_ext_ipi,
-    [SLOT(SBI_EXT_RFENCE)] = &sbi_ext_rfence,
-    [SLOT(SBI_EXT_HSM)] = &sbi_ext_hsm,
-    [SLOT(SBI_EXT_SRST)] = &sbi_ext_srst,
+    [SLOT(SBI_EXT_BASE)] = &sbi_ext_base, [SLOT(SBI_EXT_TIME)] = &sbi_ext_time,
+    [SLOT(SBI_EXT_IPI)] = &sbi_ext_ipi,   [SLOT(SBI_EXT_RFENCE)] = &sbi_ext_rfence,
+    [SLOT(SBI_EXT_HSM)] = &sbi_ext_hsm,   [SLOT(SBI_EXT_SRST)] = &sbi_ext_srst,
     [SLOT(SBI_EXT_DBCN)] = &sbi_ext_dbcn,
 };
 
@@ -30,10 +27,7 @@ static inline const struct sbi_extension *lookup(unsigned long id)
     return id <= sbi_ext_legacy.last ? &sbi_ext_legacy : NULL;
 }
 
-const struct sbi_extension *sbi_find(unsigned long id)
-{
-    return lookup(id);
-}
+const struct sbi_extension *sbi_find(unsigned long id) { return lookup(id); }
 
 static inline enum exit_result return_fast(struct vcpu *v, struct sbi_reply reply)
 {

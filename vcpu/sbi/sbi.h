@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// SBI calls from guests (SBI 3.0). An extension is one const descriptor: name, id range, probe, call;
-// extensions never include each other. The dispatcher (sbi.c) finds it in one table, writes a0/a1 and
-// advances the pc once, for all of them.
+// SBI calls from guests (SBI 3.0). An extension is one const descriptor: name, id range, probe,
+// call; extensions never include each other. The dispatcher (sbi.c) finds it in one table, writes
+// a0/a1 and advances the pc once, for all of them.
 //
 // An ecall first takes the fast path: sbi_dispatch, with only the caller-saved registers in gpr[]
 // and the trap CSRs (sepc, hstatus, sstatus) live in the hart. It answers there what neither traps
-// in HS-mode (HLV) nor gives up the hart: extensions that have answer(). A call of one that has call()
-// instead is left untouched (EXIT_SLOW), for exit.c to save everything and come back through
+// in HS-mode (HLV) nor gives up the hart: extensions that have answer(). A call of one that has
+// call() instead is left untouched (EXIT_SLOW), for exit.c to save everything and come back through
 // sbi_dispatch_slow.
 //
 // Invariants: an error does nothing but return it. Unknown ids: SBI_ERR_NOT_SUPPORTED, quietly.
@@ -17,10 +17,20 @@
 #include "vcpu/exit.h"
 
 enum {
-    SBI_OK = 0, SBI_ERR_FAILED = -1, SBI_ERR_NOT_SUPPORTED = -2, SBI_ERR_INVALID_PARAM = -3,
-    SBI_ERR_DENIED = -4, SBI_ERR_INVALID_ADDRESS = -5, SBI_ERR_ALREADY_AVAILABLE = -6,
-    SBI_ERR_ALREADY_STARTED = -7, SBI_ERR_ALREADY_STOPPED = -8, SBI_ERR_NO_SHMEM = -9,
-    SBI_ERR_INVALID_STATE = -10, SBI_ERR_BAD_RANGE = -11, SBI_ERR_TIMEOUT = -12, SBI_ERR_IO = -13,
+    SBI_OK = 0,
+    SBI_ERR_FAILED = -1,
+    SBI_ERR_NOT_SUPPORTED = -2,
+    SBI_ERR_INVALID_PARAM = -3,
+    SBI_ERR_DENIED = -4,
+    SBI_ERR_INVALID_ADDRESS = -5,
+    SBI_ERR_ALREADY_AVAILABLE = -6,
+    SBI_ERR_ALREADY_STARTED = -7,
+    SBI_ERR_ALREADY_STOPPED = -8,
+    SBI_ERR_NO_SHMEM = -9,
+    SBI_ERR_INVALID_STATE = -10,
+    SBI_ERR_BAD_RANGE = -11,
+    SBI_ERR_TIMEOUT = -12,
+    SBI_ERR_IO = -13,
     SBI_ERR_DENIED_LOCKED = -14,
 };
 #define SBI_EXT_BASE 0x10
@@ -31,10 +41,11 @@ enum {
 #define SBI_EXT_SRST 0x53525354
 #define SBI_EXT_DBCN 0x4442434E
 #define SBI_IMPL_TRAPLINE 0x54524150 /* "TRAP"; not registered */
-#define SBI_IMPL_VERSION 0x00000001  /* Trapline's: major << 16 | minor */
-#define SBI_SPEC_VERSION 0x03000000  /* 3.0: major << 24 | minor */
+#define SBI_IMPL_VERSION 0x00000001 /* Trapline's: major << 16 | minor */
+#define SBI_SPEC_VERSION 0x03000000 /* 3.0: major << 24 | minor */
 
-/* Reply of a call: a0 and a1. Arguments are read from vcpu->gpr[10..15] (a0..a5), the function from gpr[16]. */
+/* Reply of a call: a0 and a1. Arguments are read from vcpu->gpr[10..15] (a0..a5), the function from
+ * gpr[16]. */
 struct sbi_reply {
     long error;
     unsigned long value;
@@ -44,19 +55,16 @@ static inline struct sbi_reply sbi_value(unsigned long value)
 {
     return (struct sbi_reply){SBI_OK, value};
 }
-static inline struct sbi_reply sbi_error(long error)
-{
-    return (struct sbi_reply){error, 0};
-}
+static inline struct sbi_reply sbi_error(long error) { return (struct sbi_reply){error, 0}; }
 
 struct sbi_extension {
     const char *name;
-    unsigned long first, last;   /* extension ids */
-    bool legacy;                 /* writes only a0 (legacy extensions 0..8); has call() */
+    unsigned long first, last; /* extension ids */
+    bool legacy; /* writes only a0 (legacy extensions 0..8); has call() */
     /* For BASE probe_extension; NULL: always there. */
     unsigned long (*probe)(struct guest *g);
-    /* One of the two. answer: fast, by value, in two registers, since it is the hottest path of all;
-     * must not use HLV, and has no verdict but EXIT_ADVANCE. */
+    /* One of the two. answer: fast, by value, in two registers, since it is the hottest path of
+     * all; must not use HLV, and has no verdict but EXIT_ADVANCE. */
     struct sbi_reply (*answer)(struct vcpu *v, unsigned long fid);
     /* call: slow (reads guest memory, starts, stops, waits). *reply is zero on entry. EXIT_ADVANCE:
      * the reply is written and the pc advanced; others: the reply is not written (EXIT_STOP,

@@ -23,6 +23,8 @@ static enum exit_result sbi_srst_call(struct vcpu *v, unsigned long fid, struct 
 }
 
 const struct sbi_extension sbi_ext_srst = {
-    .name = "srst", .first = SBI_EXT_SRST, .last = SBI_EXT_SRST,
+    .name = "srst",
+    .first = SBI_EXT_SRST,
+    .last = SBI_EXT_SRST,
     .call = sbi_srst_call,
 };

@@ -12,5 +12,8 @@ static struct sbi_reply sbi_time_answer(struct vcpu *v, unsigned long fid)
 }
 
 const struct sbi_extension sbi_ext_time = {
-    .name = "time", .first = SBI_EXT_TIME, .last = SBI_EXT_TIME, .answer = sbi_time_answer,
+    .name = "time",
+    .first = SBI_EXT_TIME,
+    .last = SBI_EXT_TIME,
+    .answer = sbi_time_answer,
 };
