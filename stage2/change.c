@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Changing what is mapped: unmap, protect, split, merge. Leaves at the ends of the range are split, so that an
-// operation sees only entries that lie wholly in it.
+// Changing what is mapped: unmap, protect, split, merge. Leaves at the ends of the range are split,
+// so that an operation sees only entries that lie wholly in it.
 #include <errno.h>
 
 #include "base/panic.h"

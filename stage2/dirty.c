@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Dirty tracking by the D bit. Hardware that does not set it faults on a store, and populate sets it; so
-// does guest_mem for what the hypervisor and devices write.
+// Dirty tracking by the D bit. Hardware that does not set it faults on a store, and populate sets
+// it; so does guest_mem for what the hypervisor and devices write.
 #include <errno.h>
 
 #include "stage2/walk.h"

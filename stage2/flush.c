@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Flush batches. What unmap takes out stays in the tables as busy entries (V clear, PTE_SOFT_BUSY set, the
-// frame number kept), so that taking out needs no memory and no list through memory that a guest may
-// still write. The commit claims the busy entries in its range with a tag of its own, flushes all
-// harts, and frees what still carries its tag: what was taken out later has another tag or none, and is freed
-// after its own flush.
+// Flush batches. What unmap takes out stays in the tables as busy entries (V clear, PTE_SOFT_BUSY
+// set, the frame number kept), so that taking out needs no memory and no list through memory that a
+// guest may still write. The commit claims the busy entries in its range with a tag of its own,
+// flushes all harts, and frees what still carries its tag: what was taken out later has another tag
+// or none, and is freed after its own flush.
 #include "base/panic.h"
 #include "mem/frame.h"
 #include "sched/xcall.h"
@@ -30,10 +30,7 @@ static void flush_hart(void *arg)
     }
 }
 
-static uint64_t tag_of(uint64_t pte)
-{
-    return pte >> PTE_TAG_SHIFT;
-}
+static uint64_t tag_of(uint64_t pte) { return pte >> PTE_TAG_SHIFT; }
 
 static int visit_claim(struct walk *w, const struct walk_entry *e)
 {

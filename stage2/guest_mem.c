@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The usual access is to a page that is there: it takes no lock, as a reader of stage2/walk.h; between
-// page_hva and the end of the copy nothing may wait, log or lock. What is not there, or may not be written
-// yet, is populated first, just as when the guest itself touches it.
+// The usual access is to a page that is there: it takes no lock, as a reader of stage2/walk.h;
+// between page_hva and the end of the copy nothing may wait, log or lock. What is not there, or may
+// not be written yet, is populated first, just as when the guest itself touches it.
 #include "stage2/guest_mem.h"
 
 #include <errno.h>
@@ -44,7 +44,8 @@ static void *page_hva(struct stage2 *s2, uint64_t g, bool write)
 
 enum what { READ, WRITE, ZERO };
 
-/* Guests look at the same memory meanwhile, so what may be an index of a ring is moved by one access. */
+/* Guests look at the same memory meanwhile, so what may be an index of a ring is moved by one
+ * access. */
 static void move(enum what what, void *guest, void *host, size_t len)
 {
     bool aligned = ((uintptr_t)guest & (len - 1)) == 0;
@@ -145,7 +146,8 @@ static int pin_leaf(struct stage2 *s2, uint64_t g, uint64_t len, bool write, pa_
 
     spin_lock(&s2->lock); /* a frame that a leaf maps is not freed before it is pinned */
     at = walk_point(s2, g);
-    /* A page that is pinned only to be read is not shared either: the guest's next write would move it. */
+    /* A page that is pinned only to be read is not shared either: the guest's next write would move
+     * it. */
     if (is_ready(at.pte, write) && !(at.pte & PTE_SOFT_COW)) {
         offset = g & (level_size(at.level) - 1);
         *n = min_u64(len, level_size(at.level) - offset);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Mapping: the first walk says what is in the way and how many tables are missing, the second fills in.
+// Mapping: the first walk says what is in the way and how many tables are missing, the second fills
+// in.
 #include <errno.h>
 
 #include "base/panic.h"

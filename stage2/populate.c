@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// First touch and copy-on-write. Each attempt looks at the tables with the lock held and either is done or says
-// what it lacks: a zeroed piece, or a flush. These are got without the lock, then it looks again: whatever other
-// harts did meanwhile is simply what it sees then.
+// First touch and copy-on-write. Each attempt looks at the tables with the lock held and either is
+// done or says what it lacks: a zeroed piece, or a flush. These are got without the lock, then it
+// looks again: whatever other harts did meanwhile is simply what it sees then.
 //
-// Breaking copy-on-write takes two steps, so that no hart reads the old page after another has written the
-// new one: the copy is mapped, still without W and marked busy; all harts flush; then W is set.
+// Breaking copy-on-write takes two steps, so that no hart reads the old page after another has
+// written the new one: the copy is mapped, still without W and marked busy; all harts flush; then W
+// is set.
 #include <errno.h>
 #include <string.h>
 
@@ -17,12 +18,12 @@ struct attempt {
     struct stage2 *s2;
     uint64_t g; /* page */
     bool write;
-    bool small;          /* no 2 MiB piece is to be had, or would fit */
-    bool copying;        /* the piece will be filled by a copy */
-    pa_t piece;          /* 0: none yet */
+    bool small; /* no 2 MiB piece is to be had, or would fit */
+    bool copying; /* the piece will be filled by a copy */
+    pa_t piece; /* 0: none yet */
     uint64_t piece_size; /* wanted, or of the piece */
-    uint64_t flushed;    /* a busy leaf that this attempt has flushed */
-    pa_t replaced;       /* to be put after the flush; 0: none */
+    uint64_t flushed; /* a busy leaf that this attempt has flushed */
+    pa_t replaced; /* to be put after the flush; 0: none */
     struct stage2_flush flush;
 };
 
@@ -162,10 +163,8 @@ static int allocate(struct attempt *a)
 
 int stage2_populate(struct stage2 *s2, gpa_t g, bool write)
 {
-    struct attempt a = {.s2 = s2,
-                        .g = align_down(g.v, PAGE_SIZE),
-                        .write = write,
-                        .flush = STAGE2_FLUSH_INIT(s2)};
+    struct attempt a = {
+        .s2 = s2, .g = align_down(g.v, PAGE_SIZE), .write = write, .flush = STAGE2_FLUSH_INIT(s2)};
     uint16_t vmid;
     int r;
 

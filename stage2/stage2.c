@@ -15,10 +15,14 @@ enum { ROOT_PAGES = 4 };
 const char *stage2_mode_name(enum stage2_mode mode)
 {
     switch (mode) {
-    case STAGE2_BARE: return "Bare";
-    case STAGE2_SV39X4: return "Sv39x4";
-    case STAGE2_SV48X4: return "Sv48x4";
-    case STAGE2_SV57X4: return "Sv57x4";
+    case STAGE2_BARE:
+        return "Bare";
+    case STAGE2_SV39X4:
+        return "Sv39x4";
+    case STAGE2_SV48X4:
+        return "Sv48x4";
+    case STAGE2_SV57X4:
+        return "Sv57x4";
     }
     return "?";
 }
@@ -46,10 +50,7 @@ int stage2_create(struct stage2 *s2, uint16_t owner, uint64_t gpa_end)
     return 0;
 }
 
-static void unload(void *s2)
-{
-    vmid_unload(s2);
-}
+static void unload(void *s2) { vmid_unload(s2); }
 
 void stage2_destroy(struct stage2 *s2)
 {
@@ -148,7 +149,10 @@ void stage2_for_each(struct stage2 *s2, gpa_t g, uint64_t size,
     (void)r; /* visit_each never stops */
 }
 
-struct trace { struct stage2_step *step; unsigned count; };
+struct trace {
+    struct stage2_step *step;
+    unsigned count;
+};
 
 static int visit_trace(struct walk *w, const struct walk_entry *e)
 {

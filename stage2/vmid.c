@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// VMIDs by generation. A stage 2 has a VMID of the current generation or must get a new one before it runs. When
-// all are used up a new generation begins, and each hart flushes everything before it runs anything of that
-// generation. VMIDs are private to a hart, so a hart may go on with what it runs, by an old VMID, until then:
-// that is why flushes ask vmid_loaded for the VMID that is really in use here.
+// VMIDs by generation. A stage 2 has a VMID of the current generation or must get a new one before
+// it runs. When all are used up a new generation begins, and each hart flushes everything before it
+// runs anything of that generation. VMIDs are private to a hart, so a hart may go on with what it
+// runs, by an old VMID, until then: that is why flushes ask vmid_loaded for the VMID that is really
+// in use here.
 #include "base/panic.h"
 #include "stage2/walk.h"
 
 enum { HARTS = 64, VMID_BITS = 16 };
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_VMID);
-static unsigned vmid_count = 1;  /* 1: there are no VMIDs */
+static unsigned vmid_count = 1; /* 1: there are no VMIDs */
 static uint64_t generation = 1;
-static unsigned next_vmid = 1;   /* 0 is never given to a VM, unless there are none */
+static unsigned next_vmid = 1; /* 0 is never given to a VM, unless there are none */
 static struct {
     const struct stage2 *loaded;
-    uint64_t generation;         /* everything of older ones is flushed */
-    uint16_t vmid;               /* of loaded */
-} on_hart[HARTS];                /* each hart writes its own */
+    uint64_t generation; /* everything of older ones is flushed */
+    uint16_t vmid; /* of loaded */
+} on_hart[HARTS]; /* each hart writes its own */
 
 void vmid_init(unsigned bits)
 {
@@ -59,17 +60,18 @@ uint64_t vmid_load(struct stage2 *s2)
 
     if (vmid >> VMID_BITS != __atomic_load_n(&generation, __ATOMIC_RELAXED))
         vmid = assign(s2);
-    flush = on_hart[h].generation != vmid >> VMID_BITS ||
-            (vmid_count == 1 && on_hart[h].loaded != s2);
+    flush =
+        on_hart[h].generation != vmid >> VMID_BITS || (vmid_count == 1 && on_hart[h].loaded != s2);
     on_hart[h].loaded = s2;
     on_hart[h].vmid = (uint16_t)vmid;
     on_hart[h].generation = vmid >> VMID_BITS;
     /* Before anything is translated here, so that no flush misses it. */
     walk_reader(s2);
-    hgatp = (uint64_t)s2->mode << HGATP_MODE_SHIFT |
-            (vmid & HGATP_VMID_MASK) << HGATP_VMID_SHIFT | s2->root.v >> PAGE_SHIFT;
+    hgatp = (uint64_t)s2->mode << HGATP_MODE_SHIFT | (vmid & HGATP_VMID_MASK) << HGATP_VMID_SHIFT |
+            s2->root.v >> PAGE_SHIFT;
     if (flush) {
-        /* In this order: until hgatp is written, the hart may still fetch translations by the old one. */
+        /* In this order: until hgatp is written, the hart may still fetch translations by the old
+         * one. */
         arch_hgatp_write_read(hgatp);
         arch_hfence_gvma_all();
     }

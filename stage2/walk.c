@@ -11,8 +11,8 @@ bool walk_range_ok(const struct stage2 *s2, uint64_t g, uint64_t size)
     return size && is_aligned(g | size, PAGE_SIZE) && range_ok(g, size, walk_end(s2));
 }
 
-/* The part [start, end) of a table at level whose first entry is for base. table NULL: not there yet, its entries
- * would be the parts of leaf (0: nothing). */
+/* The part [start, end) of a table at level whose first entry is for base. table NULL: not there
+ * yet, its entries would be the parts of leaf (0: nothing). */
 static int walk_table(struct walk *w, uint64_t *table, uint64_t leaf, unsigned level, uint64_t base,
                       uint64_t start, uint64_t end)
 {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The walk of stage-2 tables, internal to stage2/: one descent, visitors say what to do.
 //
-// A change of the tables is two walks over the same range with the lock held: the first counts the tables that
-// it needs (in a table that is not there yet entries have no slot), the second, which cannot fail, uses them.
-// Entries are read and written atomically: the hardware sets A and D bits, and readers hold no lock.
+// A change of the tables is two walks over the same range with the lock held: the first counts the
+// tables that it needs (in a table that is not there yet entries have no slot), the second, which
+// cannot fail, uses them.
+// Entries are read and written atomically: the hardware sets A and D bits, and readers hold no
+// lock.
 //
-// Readers without the lock (walk_point between walk_reader and the last use of what it found) are safe for
-// the reason that a TLB is: they announce their hart in s2->harts, they answer no cross-hart request meanwhile
-// (so no lock, no log, no wait), and what leaves the tables is freed only after a flush that every
-// hart in s2->harts has answered.
+// Readers without the lock (walk_point between walk_reader and the last use of what it found) are
+// safe for the reason that a TLB is: they announce their hart in s2->harts, they answer no
+// cross-hart request meanwhile (so no lock, no log, no wait), and what leaves the tables is freed
+// only after a flush that every hart in s2->harts has answered.
 // Lock rank: LOCK_STAGE2 held by the caller of walk_range. Callers: stage2/ only.
 #pragma once
 #include <stdatomic.h>
@@ -32,19 +34,10 @@ static inline uint64_t pte_pa(uint64_t pte)
 {
     return (pte & PTE_PPN_MASK) >> PTE_PPN_SHIFT << PAGE_SHIFT;
 }
-static inline bool pte_is_leaf(uint64_t pte)
-{
-    return (pte & PTE_V) && (pte & PTE_RWX);
-}
-static inline bool pte_is_table(uint64_t pte)
-{
-    return (pte & PTE_V) && !(pte & PTE_RWX);
-}
+static inline bool pte_is_leaf(uint64_t pte) { return (pte & PTE_V) && (pte & PTE_RWX); }
+static inline bool pte_is_table(uint64_t pte) { return (pte & PTE_V) && !(pte & PTE_RWX); }
 /* Out of the tables, not freed yet. */
-static inline bool pte_is_gone(uint64_t pte)
-{
-    return !(pte & PTE_V) && (pte & PTE_SOFT_BUSY);
-}
+static inline bool pte_is_gone(uint64_t pte) { return !(pte & PTE_V) && (pte & PTE_SOFT_BUSY); }
 static inline uint64_t pte_load(const uint64_t *slot)
 {
     return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
@@ -56,17 +49,20 @@ static inline void pte_store(uint64_t *slot, uint64_t pte)
 
 static inline unsigned level_shift(unsigned level) { return PAGE_SHIFT + 9 * level; }
 static inline uint64_t level_size(unsigned level) { return 1ul << level_shift(level); }
-static inline unsigned walk_levels(const struct stage2 *s2) { return s2->mode - STAGE2_SV39X4 + 3u; }
+static inline unsigned walk_levels(const struct stage2 *s2)
+{
+    return s2->mode - STAGE2_SV39X4 + 3u;
+}
 static inline uint64_t walk_end(const struct stage2 *s2) { return 1ul << (5 + 9 * s2->mode - 36); }
 /* Whole pages, not empty, within the mode's range. */
 bool walk_range_ok(const struct stage2 *s2, uint64_t g, uint64_t size);
 
 struct walk_entry {
     uint64_t *slot;      /* NULL: in a table that is not there yet */
-    uint64_t pte;        /* as read; without a slot: what splitting the leaf above would put here, or 0 */
-    uint64_t gpa, size;  /* what the entry covers */
+    uint64_t pte; /* as read; without a slot: what splitting the leaf above would put here, or 0 */
+    uint64_t gpa, size; /* what the entry covers */
     uint64_t start, end; /* the part of the range within it */
-    unsigned level;      /* 0: 4 KiB */
+    unsigned level; /* 0: 4 KiB */
 };
 static inline bool entry_whole(const struct walk_entry *e) { return e->end - e->start == e->size; }
 
@@ -79,8 +75,8 @@ struct walk {
     /* What change.c does to an entry that is wholly in the range; like enter. */
     int (*apply)(struct walk *w, const struct walk_entry *e);
     struct stage2 *s2;
-    pa_t tables;      /* reserve: tables at hand, chained through their first word */
-    unsigned needed;  /* tables, counted by the first walk */
+    pa_t tables; /* reserve: tables at hand, chained through their first word */
+    unsigned needed; /* tables, counted by the first walk */
     uint64_t arg;
     void *ctx;
     struct stage2_flush *flush;
@@ -94,7 +90,11 @@ int walk_reserve(struct walk *w);
 uint64_t walk_take_table(struct walk *w);
 
 /* The last entry on the way to g: a leaf, or what is not valid. No lock needed for readers. */
-struct walk_point { uint64_t *slot; uint64_t pte; unsigned level; };
+struct walk_point {
+    uint64_t *slot;
+    uint64_t pte;
+    unsigned level;
+};
 static inline struct walk_point walk_point(const struct stage2 *s2, uint64_t g)
 {
     unsigned level = walk_levels(s2) - 1;

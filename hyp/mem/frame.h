@@ -36,8 +36,9 @@ struct frame_info {
 /* Boot: one call for each bank of RAM, then one for each reservation, then frame_init_done.
  * Banks may be unaligned, reservations may lie anywhere, overlap, or be outside RAM. The two-level
  * database itself is taken from the banks (reserved; the direct map must be there), 16 KiB for each
- * GiB and 4 KiB for each block that is split. add_bank: 0, -EINVAL (too late, wraps, beyond 2^56), -ENOSPC (too
- * many). init_done: 0, -ENOSPC (too many reservations), -ENOMEM (no room for the database). */
+ * GiB and 4 KiB for each block that is split. add_bank: 0, -EINVAL (too late, wraps, beyond 2^56),
+ * -ENOSPC (too many). init_done: 0, -ENOSPC (too many reservations), -ENOMEM (no room for the
+ * database). */
 int frame_add_bank(pa_t base, uint64_t size) MUST_CHECK;
 void frame_reserve(pa_t base, uint64_t size);
 int frame_init_done(void) MUST_CHECK;
@@ -51,9 +52,9 @@ int frame_alloc(unsigned order, enum frame_state state, uint16_t owner, pa_t *ou
 void frame_get(pa_t p);
 void frame_put(pa_t p);
 /* Turns a 2 MiB allocation into 512 single frames with the same state, owner and references
- * (when only a part of it is to be freed), or a larger one into 2 MiB ones. Pins taken before protect all of
- * the 512 until their unpin. 0 (also when it is split, reserved or not RAM), -ENOMEM, -EBUSY (larger than
- * 2 MiB and pinned). */
+ * (when only a part of it is to be freed), or a larger one into 2 MiB ones. Pins taken before
+ * protect all of the 512 until their unpin. 0 (also when it is split, reserved or not RAM),
+ * -ENOMEM, -EBUSY (larger than 2 MiB and pinned). */
 int frame_split(pa_t block) MUST_CHECK;
 /* Pins for devices that do DMA. 0, -EINVAL for a frame that is free or reserved, -ENOMEM when the
  * count is full. */
@@ -65,9 +66,11 @@ struct frame_info frame_query(pa_t p); /* outside RAM: FRAME_RESERVED */
 bool frame_is_ram(pa_t p);
 
 /* The same for all frames of [p, p+size), whole pages: one reference for each allocation in it (for
- * the whole of a 2 MiB or larger one, which must lie wholly in the range: see frame_split_for), each pin
- * counted page by page. Reserved frames and what is not RAM are passed over by get and put. */
-int frame_split_for(pa_t p, uint64_t size) MUST_CHECK; /* splits what reaches beyond; as frame_split */
+ * the whole of a 2 MiB or larger one, which must lie wholly in the range: see frame_split_for),
+ * each pin counted page by page. Reserved frames and what is not RAM are passed over by get and
+ * put. */
+int frame_split_for(pa_t p,
+                    uint64_t size) MUST_CHECK; /* splits what reaches beyond; as frame_split */
 void frame_get_range(pa_t p, uint64_t size);
 void frame_put_range(pa_t p, uint64_t size);
 int frame_pin_range(pa_t p, uint64_t size) MUST_CHECK; /* all or none */

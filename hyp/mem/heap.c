@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Small objects share a page (a slab) that begins with its header, so no object is page-aligned; what is
-// larger than half a page has whole frames, so it is page-aligned: heap_free tells them apart by that.
+// Small objects share a page (a slab) that begins with its header, so no object is page-aligned;
+// what is larger than half a page has whole frames, so it is page-aligned: heap_free tells them
+// apart by that.
 #include "mem/heap.h"
 
 #include <string.h>
@@ -173,7 +174,7 @@ void *heap_alloc(size_t size)
     if (size > SMALL_MAX)
         return large_alloc(size);
     while (class_size[class] < size)
-        class++;
+        class ++;
     return small_alloc(class);
 }
 
@@ -187,7 +188,4 @@ void heap_free(void *p)
         small_free(p);
 }
 
-size_t heap_bytes(void)
-{
-    return held;
-}
+size_t heap_bytes(void) { return held; }

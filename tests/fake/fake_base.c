@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The fake machine's base: locks that check their rank, a panic that cmocka can expect, the log, and
-// the functions of tests/fake/base/arch.h. All weak: a test that links the real file gets that.
+// The fake machine's base: locks that check their rank, a panic that cmocka can expect, the log,
+// and the functions of tests/fake/base/arch.h. All weak: a test that links the real file gets that.
 #include "base/arch.h"
 
 #include <sched.h>
@@ -117,10 +117,7 @@ WEAK bool spin_held(const struct spinlock *l)
 
 /* For fakes of what must not be called with locks held. */
 unsigned fake_highest_lock(void);
-unsigned fake_highest_lock(void)
-{
-    return held_count ? held[held_count - 1]->rank : 0;
-}
+unsigned fake_highest_lock(void) { return held_count ? held[held_count - 1]->rank : 0; }
 
 WEAK void log_write(enum log_level level, const char *fmt, ...)
 {
@@ -134,10 +131,7 @@ WEAK void log_write(enum log_level level, const char *fmt, ...)
     va_end(ap);
     fputc('\n', stderr);
 }
-WEAK void log_set_sink(void (*sink)(const char *line, size_t len))
-{
-    (void)sink;
-}
+WEAK void log_set_sink(void (*sink)(const char *line, size_t len)) { (void)sink; }
 WEAK void log_dump(void (*emit)(void *ctx, const char *line), void *ctx)
 {
     (void)emit;
@@ -159,14 +153,8 @@ WEAK int fmt_snprintf(char *to, size_t size, const char *fmt, ...)
     return n;
 }
 
-uint64_t fake_csr_get(unsigned number)
-{
-    return fake_csr[number & 4095];
-}
-void fake_csr_put(unsigned number, uint64_t value)
-{
-    fake_csr[number & 4095] = value;
-}
+uint64_t fake_csr_get(unsigned number) { return fake_csr[number & 4095]; }
+void fake_csr_put(unsigned number, uint64_t value) { fake_csr[number & 4095] = value; }
 
 void fake_fence_note(enum fake_fence_kind kind, uint64_t addr, uint16_t id)
 {
@@ -224,8 +212,8 @@ WEAK void mmio_write32(volatile void *p, uint32_t v)
 }
 
 WEAK struct sbi_ret arch_sbi(unsigned long ext, unsigned long fid, unsigned long a0,
-                             unsigned long a1, unsigned long a2, unsigned long a3,
-                             unsigned long a4, unsigned long a5)
+                             unsigned long a1, unsigned long a2, unsigned long a3, unsigned long a4,
+                             unsigned long a5)
 {
     unsigned long a[6] = {a0, a1, a2, a3, a4, a5};
 

@@ -36,11 +36,6 @@ void fake_mem_arena(uint64_t base, uint64_t bytes)
     direct_offset = start - base;
 }
 
-/* Weak: a test of fakes alone need not link frame.c. */
-__attribute__((weak)) int frame_add_bank(pa_t base, uint64_t size);
-__attribute__((weak)) int frame_init_done(void);
-__attribute__((weak)) void frame_reset(void);
-
 void fake_mem_start(uint64_t bytes)
 {
     fake_arch_reset();

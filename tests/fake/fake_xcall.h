@@ -5,4 +5,5 @@
 
 extern unsigned fake_xcalls;          /* calls so far */
 extern uint64_t fake_xcall_harts;     /* all masks so far, together */
-extern void (*fake_xcall_hook)(void); /* at the end of each call: what another hart does meanwhile */
+extern void (*fake_xcall_hook)(
+    void); /* at the end of each call: what another hart does meanwhile */

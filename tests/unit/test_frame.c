@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The frame database: banks and reservations of odd shapes, orders, splitting, merging, references,
 // pins, and running out.
-// units: hyp/mem/frame.c hyp/mem/heap.c tests/fake/fake_base.c tests/fake/fake_mem.c
+// units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c hyp/mem/heap.c tests/fake/fake_base.c tests/fake/fake_mem.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -298,7 +298,7 @@ static void test_pins_across_split(void **state)
     assert_int_equal(frame_pin_range(at, 0x3000), 0);
     assert_int_equal(frame_split(b), 0);
     assert_int_equal(frame_query(b).pins, 3); /* nobody knows which: all are protected */
-    assert_int_equal(frame_pin(at), 0);       /* and one taken after it */
+    assert_int_equal(frame_pin(at), 0); /* and one taken after it */
     frame_put_range(b, MIB(2));
     assert_int_equal(frame_query(b).state, FRAME_VM);
     frame_unpin(at);
@@ -331,7 +331,11 @@ static void test_set_state(void **state)
 static void test_random(void **state)
 {
     enum { SLOTS = 300 };
-    static struct { pa_t p; unsigned order; bool used; } slot[SLOTS];
+    static struct {
+        pa_t p;
+        unsigned order;
+        bool used;
+    } slot[SLOTS];
     static uint8_t map[MIB(48) / PAGE_SIZE];
 
     (void)state;
@@ -384,8 +388,9 @@ static void test_random(void **state)
 
 static void test_heap(void **state)
 {
-    static const size_t sizes[] = {0, 1, 32, 33, 100, 256, 500, 1008, 1009, 2032, 2033, 4096, 4097,
-                                   12288, 20000, MIB(1) + 1, MIB(2), MIB(3)};
+    static const size_t sizes[] = {0,    1,     32,    33,         100,    256,
+                                   500,  1008,  1009,  2032,       2033,   4096,
+                                   4097, 12288, 20000, MIB(1) + 1, MIB(2), MIB(3)};
     enum { N = 400 };
     static unsigned char *p[N];
     static size_t len[N];
@@ -446,13 +451,20 @@ static void test_heap_exhausted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_database_is_small), cmocka_unit_test(test_odd_banks),
-        cmocka_unit_test(test_init_refusals),     cmocka_unit_test(test_unreserve),
-        cmocka_unit_test(test_orders),            cmocka_unit_test(test_merge),
-        cmocka_unit_test(test_split),             cmocka_unit_test(test_split_without_memory),
-        cmocka_unit_test(test_split_gigabyte),    cmocka_unit_test(test_pins),
-        cmocka_unit_test(test_pins_across_split), cmocka_unit_test(test_set_state),
-        cmocka_unit_test(test_random),            cmocka_unit_test(test_heap_exhausted),
+        cmocka_unit_test(test_database_is_small),
+        cmocka_unit_test(test_odd_banks),
+        cmocka_unit_test(test_init_refusals),
+        cmocka_unit_test(test_unreserve),
+        cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_split_without_memory),
+        cmocka_unit_test(test_split_gigabyte),
+        cmocka_unit_test(test_pins),
+        cmocka_unit_test(test_pins_across_split),
+        cmocka_unit_test(test_set_state),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_heap_exhausted),
         cmocka_unit_test(test_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // guest_mem: bounds, wrapping, crossing pages and regions, hostile ranges, dirty marking, pins.
-// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c hyp/mem/frame.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
+// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,7 +84,9 @@ static void test_copies(void **state)
 
 static void test_hostile_ranges(void **state)
 {
-    static const struct { uint64_t g, len; } bad[] = {
+    static const struct {
+        uint64_t g, len;
+    } bad[] = {
         {0, 1},
         {RAM - 1, 1},
         {RAM - 1, 2},
@@ -115,7 +117,8 @@ static void test_hostile_ranges(void **state)
     assert_int_equal(s2.mapped_bytes, 0);
     assert_true(guest_mem_is_ram(&s2, gpa(RAM), SIZE + PAGE_SIZE));
     assert_int_equal(guest_mem_read(&s2, gpa(0), buffer, 0), 0);
-    /* A mapping that is no RAM (a device given to the guest) is not reached, though it translates. */
+    /* A mapping that is no RAM (a device given to the guest) is not reached, though it translates.
+     * */
     assert_int_equal(stage2_map(&s2, gpa(0x10000000), pa(GIB(900)), PAGE_SIZE, 7, 0), 0);
     assert_int_equal(guest_mem_read(&s2, gpa(0x10000000), buffer, 4), -EFAULT);
 }

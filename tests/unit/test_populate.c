@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// First touch in 2 MiB and 4 KiB pieces, copy-on-write, dirty pages, other harts meanwhile, running out.
-// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c hyp/mem/frame.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
+// First touch in 2 MiB and 4 KiB pieces, copy-on-write, dirty pages, other harts meanwhile, running
+// out.
+// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -148,7 +149,7 @@ static void test_small_when_short(void **state)
         g += leaf.page_size;
     }
     assert_int_equal(r, -ENOMEM);
-    assert_true(large >= 28);                   /* of 31; a sixteenth is kept for small pieces */
+    assert_true(large >= 28); /* of 31; a sixteenth is kept for small pieces */
     assert_true(small > 512 && frame_free_count() == 0);
     assert_int_equal(stage2_populate(&s2, gpa(RAM), true), 0); /* what is there goes on */
     assert_int_equal(s2.mapped_bytes, g - RAM);
@@ -334,7 +335,8 @@ static void during_cow_flush(void)
 
     fake_xcall_hook = NULL;
     cow_flushes++;
-    /* While others may still read the old page, nobody can write the new one, and the old one is there. */
+    /* While others may still read the old page, nobody can write the new one, and the old one is
+     * there. */
     assert_true(pte_is_leaf(pte) && !(pte & PTE_W));
     assert_int_not_equal(pte_pa(pte), old_page.v);
     assert_int_not_equal(frame_query(old_page).state, FRAME_FREE);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Stage-2 tables: modes, map, unmap, protect, split, merge, dirty harvest, trace; that nothing is half done
-// when memory runs out, and nothing is freed before all harts have flushed.
-// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c hyp/mem/frame.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
+// Stage-2 tables: modes, map, unmap, protect, split, merge, dirty harvest, trace; that nothing is
+// half done when memory runs out, and nothing is freed before all harts have flushed.
+// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -300,7 +300,8 @@ static void test_unmap_frees_after_flush(void **state)
     assert_int_equal(arch_hgatp_read(), 0);
 }
 
-/* A table that goes as a whole, with entries that went before it in another batch, committed in both orders. */
+/* A table that goes as a whole, with entries that went before it in another batch, committed in
+ * both orders. */
 static void test_batches_overlap(void **state)
 {
     (void)state;
@@ -332,7 +333,8 @@ static void unmap_meanwhile(void)
     assert_int_equal(stage2_unmap(&s2, gpa(0x3000), PAGE_SIZE, &second), 0);
 }
 
-/* What another hart takes out while this one waits for its flush has not been flushed, so it stays. */
+/* What another hart takes out while this one waits for its flush has not been flushed, so it stays.
+ * */
 static void test_unmap_during_flush(void **state)
 {
     struct stage2_flush f = STAGE2_FLUSH_INIT(&s2);
@@ -456,7 +458,10 @@ static void test_gigabyte(void **state)
     destroy_returns_all();
 }
 
-struct dirty { uint64_t bytes, first; unsigned calls; };
+struct dirty {
+    uint64_t bytes, first;
+    unsigned calls;
+};
 static void note_dirty(void *ctx, gpa_t g, uint64_t size)
 {
     struct dirty *d = ctx;
@@ -569,7 +574,8 @@ typedef int (*operation)(struct stage2_flush *f);
 static int op_map(struct stage2_flush *f)
 {
     (void)f;
-    return stage2_map(&s2, gpa(GIB(2) - MIB(3) - 0x1000), pa(GIB(64) + 0x1000), MIB(5) + 0x2000, RWX, 0);
+    return stage2_map(&s2, gpa(GIB(2) - MIB(3) - 0x1000), pa(GIB(64) + 0x1000), MIB(5) + 0x2000,
+                      RWX, 0);
 }
 static int op_map_part(struct stage2_flush *f)
 {
@@ -593,8 +599,11 @@ static int op_dirty(struct stage2_flush *f)
 
 static void test_out_of_memory(void **state)
 {
-    static const struct { operation op; unsigned least; } ops[] = {
-        {op_map, 3}, {op_map_part, 2}, {op_unmap, 2}, {op_protect, 2}, {op_split, 2}, {op_dirty, 2}};
+    static const struct {
+        operation op;
+        unsigned least;
+    } ops[] = {{op_map, 3},     {op_map_part, 2}, {op_unmap, 2},
+               {op_protect, 2}, {op_split, 2},    {op_dirty, 2}};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(ops); i++) {
@@ -644,7 +653,10 @@ static void test_out_of_memory(void **state)
 static void test_random(void **state)
 {
     enum { PAGES = MIB(8) / PAGE_SIZE };
-    static struct { uint64_t pa; uint8_t prot; } model[PAGES];
+    static struct {
+        uint64_t pa;
+        uint8_t prot;
+    } model[PAGES];
     struct stage2_flush f = STAGE2_FLUSH_INIT(&s2);
 
     (void)state;
@@ -837,14 +849,22 @@ static void test_ram_regions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_modes),           TEST(test_top_of_range),
-        TEST(test_map_sizes),       TEST(test_references),
-        TEST(test_unmap_frees_after_flush), TEST(test_batches_overlap),
-        TEST(test_unmap_during_flush), TEST(test_protect),
-        TEST(test_split_merge),     TEST(test_gigabyte),
-        TEST(test_dirty),           TEST(test_for_each),
-        TEST(test_out_of_memory),   TEST(test_random),
-        TEST(test_vmids),           TEST(test_no_vmids),
+        TEST(test_modes),
+        TEST(test_top_of_range),
+        TEST(test_map_sizes),
+        TEST(test_references),
+        TEST(test_unmap_frees_after_flush),
+        TEST(test_batches_overlap),
+        TEST(test_unmap_during_flush),
+        TEST(test_protect),
+        TEST(test_split_merge),
+        TEST(test_gigabyte),
+        TEST(test_dirty),
+        TEST(test_for_each),
+        TEST(test_out_of_memory),
+        TEST(test_random),
+        TEST(test_vmids),
+        TEST(test_no_vmids),
         TEST(test_ram_regions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The fake side of the seam hyp/base/arch.h: the same names, for unit tests on the host. Instructions
-// become counters, a small log of fences, an array of CSRs, and hooks that a test may set.
+// The fake side of the seam hyp/base/arch.h: the same names, for unit tests on the host.
+// Instructions become counters, a small log of fences, an array of CSRs, and hooks that a test may
+// set.
 // fake_arch_reset() puts everything back. Every function is weak: a test may bring its own.
 #pragma once
 #include <stdbool.h>
@@ -55,7 +56,10 @@ static inline void arch_fence_io(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST)
 static inline void arch_fence_i(void) { fake_fence_note(FENCE_I, 0, 0); }
 static inline void arch_sfence_all(void) {}
 static inline void arch_hfence_gvma_all(void) { fake_fence_note(FENCE_GVMA_ALL, 0, 0); }
-static inline void arch_hfence_gvma_vmid(uint16_t vmid) { fake_fence_note(FENCE_GVMA_VMID, 0, vmid); }
+static inline void arch_hfence_gvma_vmid(uint16_t vmid)
+{
+    fake_fence_note(FENCE_GVMA_VMID, 0, vmid);
+}
 static inline void arch_hfence_gvma_gpa(uint64_t gpa, uint16_t vmid)
 {
     fake_fence_note(FENCE_GVMA_GPA, gpa, vmid);
@@ -81,12 +85,17 @@ uint32_t mmio_read32(const volatile void *p);
 void mmio_write8(volatile void *p, uint8_t v);
 void mmio_write32(volatile void *p, uint32_t v);
 
-struct sbi_ret { long error; long value; };
+struct sbi_ret {
+    long error;
+    long value;
+};
 extern struct sbi_ret (*fake_sbi)(unsigned long ext, unsigned long fid, const unsigned long a[6]);
 struct sbi_ret arch_sbi(unsigned long ext, unsigned long fid, unsigned long a0, unsigned long a1,
                         unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5);
 
-struct arch_fault { uint64_t cause, tval, htval, htinst; };
+struct arch_fault {
+    uint64_t cause, tval, htval, htinst;
+};
 extern bool (*fake_guest_load)(uint64_t gva, void *to, unsigned width, struct arch_fault *fault);
 bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fault *fault);
 bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault);
