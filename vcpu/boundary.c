@@ -39,12 +39,20 @@ static void wait_for_interrupt(struct vcpu *v)
         timer_cancel(&v->timer);
 }
 
+/* parked is only written here, so that an unpark followed by a park at once finds it right. */
 static void park(struct vcpu *v)
 {
     load_unload(v);
-    atomic_store(&v->parked, true);
-    while (atomic_load(&v->requests) & VCPU_REQ_PARK)
+    for (;;) {
+        atomic_store(&v->parked, true);
+        if (!(atomic_load(&v->requests) & VCPU_REQ_PARK)) {
+            atomic_store(&v->parked, false);
+            if (!(atomic_load(&v->requests) & VCPU_REQ_PARK))
+                return;
+            continue;
+        }
         thread_block();
+    }
 }
 
 static void begin(struct vcpu *v)

@@ -109,7 +109,6 @@ void vcpu_park(struct vcpu *v)
 void vcpu_unpark(struct vcpu *v)
 {
     v->fp_hart = -1; /* registers may have been set meanwhile */
-    atomic_store(&v->parked, false);
     atomic_fetch_and(&v->requests, ~(uint64_t)VCPU_REQ_PARK);
     thread_wake(&v->thread);
 }
