@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The register table: names, places, and the state stream: round trip, every cut, every altered byte.
+// units: vcpu/regs.c hyp/base/state.c tests/fake/fake_base.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "vcpu/vcpu.h"
+
+struct stream { uint8_t data[8192]; size_t len, at; };
+static struct stream stream;
+static struct vcpu from, to;
+
+static int write_stream(void *ctx, const void *data, size_t len)
+{
+    struct stream *s = ctx;
+
+    if (s->len + len > sizeof(s->data))
+        return -ENOSPC;
+    memcpy(s->data + s->len, data, len);
+    s->len += len;
+    return 0;
+}
+
+static int read_stream(void *ctx, void *data, size_t len)
+{
+    struct stream *s = ctx;
+
+    if (len > s->len - s->at)
+        return -EIO;
+    memcpy(data, s->data + s->at, len);
+    s->at += len;
+    return 0;
+}
+
+static const struct vcpu_reg *reg(const char *name)
+{
+    for (unsigned i = 0; i < vcpu_reg_count; i++)
+        if (!strcmp(vcpu_regs[i].name, name))
+            return &vcpu_regs[i];
+    return NULL;
+}
+
+static void save(void)
+{
+    struct state_writer w = {write_stream, &stream, 0};
+
+    stream.len = stream.at = 0;
+    vcpu_save(&from, &w);
+    assert_int_equal(w.error, 0);
+}
+
+static int load(void)
+{
+    struct state_reader r = {read_stream, &stream, 0};
+
+    stream.at = 0;
+    return vcpu_load_state(&to, &r);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&from, 0, sizeof(from));
+    memset(&to, 0x77, sizeof(to));
+    for (unsigned i = 1; i < 32; i++) {
+        from.gpr[i] = 0x1111111100000000 * (i & 3) + i;
+        from.fpr[i] = ~from.gpr[i];
+    }
+    for (unsigned i = 0; i < sizeof(from.csr) / 8; i++)
+        ((uint64_t *)&from.csr)[i] = 0x5000 + i;
+    from.csr.hvip = HVIP_VSSIP;
+    from.pc = 0xffffffff80001236;
+    from.sstatus = SSTATUS_SPP | SSTATUS_FS_CLEAN;
+    from.hstatus = HSTATUS_SPVP | HSTATUS_SPV | HSTATUS_VSXL_64;
+    from.fcsr = 0xE5;
+    from.hsm = HSM_SUSPENDED;
+    from.in_wfi = true;
+    from.irq_level = HVIP_VSEIP;
+    from.irq_edge = HVIP_VSSIP;
+    from.wake_at = 12345;
+    from.start_pc = 0x80200000;
+    from.start_arg = 99;
+    return 0;
+}
+
+static void test_table(void **state)
+{
+    static const char *const must[] = {"ra", "sp", "t6", "s11", "a0", "pc", "priv", "vsatp", "vstval",
+                                       "vstimecmp", "ft0", "ft11", "fs11", "fcsr", "hsm"};
+
+    (void)state;
+    for (unsigned i = 0; i < vcpu_reg_count; i++) {
+        assert_true(strlen(vcpu_regs[i].name) <= 15);
+        assert_ptr_equal(reg(vcpu_regs[i].name), &vcpu_regs[i]); /* no name twice */
+        assert_true(vcpu_regs[i].offset + vcpu_regs[i].size <= sizeof(struct vcpu));
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(must); i++)
+        assert_non_null(reg(must[i]));
+    /* Every CSR of struct vcpu_csrs is in it. */
+    for (size_t at = 0; at < sizeof(struct vcpu_csrs); at += 8) {
+        bool found = false;
+        for (unsigned i = 0; i < vcpu_reg_count; i++)
+            found |= vcpu_regs[i].offset == offsetof(struct vcpu, csr) + at;
+        assert_true(found);
+    }
+    assert_int_equal(reg("vsatp")->csr, CSR_VSATP);
+}
+
+static void test_get_set(void **state)
+{
+    (void)state;
+    assert_int_equal(vcpu_reg_get(&from, reg("a0")), from.gpr[10]);
+    assert_int_equal(vcpu_reg_get(&from, reg("s2")), from.gpr[18]);
+    assert_int_equal(vcpu_reg_get(&from, reg("t3")), from.gpr[28]);
+    assert_int_equal(vcpu_reg_get(&from, reg("fs2")), from.fpr[18]);
+    assert_int_equal(vcpu_reg_get(&from, reg("ft8")), from.fpr[28]);
+    assert_int_equal(vcpu_reg_get(&from, reg("fcsr")), 0xE5);
+    assert_int_equal(vcpu_reg_get(&from, reg("priv")), 1);
+    vcpu_reg_set(&from, reg("priv"), 0);
+    assert_int_equal(vcpu_reg_get(&from, reg("priv")), 0);
+    assert_int_equal(from.sstatus, SSTATUS_FS_CLEAN);
+    assert_int_equal(from.hstatus, HSTATUS_SPV | HSTATUS_VSXL_64);
+    vcpu_reg_set(&from, reg("priv"), ~0ul);
+    assert_int_equal(from.hstatus, HSTATUS_SPVP | HSTATUS_SPV | HSTATUS_VSXL_64);
+    vcpu_reg_set(&from, reg("pc"), 0x1001);
+    assert_int_equal(from.pc, 0x1000);
+    vcpu_reg_set(&from, reg("fcsr"), ~0ul);
+    assert_int_equal(from.fcsr, 0xFF);
+    assert_int_equal(from.gpr[0], 0);
+    for (unsigned i = 0; i < vcpu_reg_count; i++) { /* any value into any register, then back */
+        vcpu_reg_set(&from, &vcpu_regs[i], ~0ul);
+        (void)vcpu_reg_get(&from, &vcpu_regs[i]);
+    }
+    assert_int_equal(from.gpr[0], 0);
+    assert_int_equal(from.index, 0);
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    memset(&to, 0, sizeof(to));
+    to.sstatus = SSTATUS_FS_CLEAN;
+    to.hstatus = HSTATUS_SPV;
+    save();
+    assert_int_equal(load(), 0);
+    assert_int_equal(stream.at, stream.len);
+    for (unsigned i = 0; i < vcpu_reg_count; i++)
+        assert_int_equal(vcpu_reg_get(&to, &vcpu_regs[i]), vcpu_reg_get(&from, &vcpu_regs[i]));
+    assert_memory_equal(to.gpr, from.gpr, sizeof(to.gpr));
+    assert_memory_equal(&to.csr, &from.csr, sizeof(to.csr));
+    assert_memory_equal(to.fpr, from.fpr, sizeof(to.fpr));
+    assert_int_equal(to.hstatus, HSTATUS_SPV | HSTATUS_SPVP); /* the rest is the host's */
+    assert_false(to.start_ready);
+    from.hsm = HSM_START_PENDING;
+    save();
+    assert_int_equal(load(), 0);
+    assert_true(to.start_ready);
+}
+
+static void test_cut(void **state)
+{
+    struct vcpu before;
+    size_t whole;
+
+    (void)state;
+    save();
+    whole = stream.len;
+    before = to;
+    for (size_t len = 0; len < whole; len++) {
+        stream.len = len;
+        assert_true(load() < 0);
+        assert_memory_equal(&to, &before, sizeof(to));
+    }
+}
+
+static void expect_refused(const char *name, uint64_t value)
+{
+    struct vcpu before = to;
+    const struct vcpu_reg *r = reg(name);
+    uint8_t *at = stream.data + 2;
+
+    save();
+    for (unsigned i = 0; &vcpu_regs[i] != r; i++)
+        at += 1 + strlen(vcpu_regs[i].name) + 8;
+    at += 1 + strlen(name);
+    for (unsigned i = 0; i < 8; i++)
+        at[i] = (uint8_t)(value >> 8 * i);
+    assert_int_equal(load(), -EINVAL);
+    assert_memory_equal(&to, &before, sizeof(to));
+}
+
+static void test_bad_values(void **state)
+{
+    (void)state;
+    expect_refused("hsm", 7);
+    expect_refused("hsm", 1ul << 32);
+    expect_refused("in_wfi", 2);
+    expect_refused("priv", 3);
+    expect_refused("fcsr", 0x100);
+    expect_refused("pc", 0x1001);
+    expect_refused("start_pc", 1);
+    expect_refused("hvip", 1);
+    expect_refused("irq_level", HVIP_VSEIP | 1);
+    expect_refused("irq_edge", ~0ul);
+}
+
+static void test_altered(void **state)
+{
+    (void)state;
+    save();
+    stream.data[3] ^= 1; /* "ra" becomes an unknown name */
+    assert_int_equal(load(), -ENOTSUP);
+    save();
+    memcpy(stream.data + 2 + 11, stream.data + 2, 11); /* ra twice, no sp */
+    assert_int_equal(load(), -EINVAL);
+    save();
+    stream.data[0]++;
+    assert_int_equal(load(), -ENOTSUP);
+    save();
+    stream.data[0]--;
+    assert_int_equal(load(), -EINVAL);
+    save();
+    stream.data[2] = 0;
+    assert_int_equal(load(), -EINVAL);
+    save();
+    stream.data[2] = 255;
+    assert_int_equal(load(), -EINVAL);
+    srand(3);
+    for (int i = 0; i < 20000; i++) { /* anything: an answer, and the host's bits stay ours */
+        save();
+        stream.data[rand() % 64] ^= (uint8_t)(1 << rand() % 8);
+        stream.data[(size_t)rand() % stream.len] = (uint8_t)rand();
+        memset(&to, 0, sizeof(to));
+        to.hstatus = HSTATUS_SPV;
+        (void)load();
+        assert_int_equal(to.hstatus & ~(uint64_t)HSTATUS_SPVP, HSTATUS_SPV);
+        assert_true(to.hsm <= 6);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_table, setup),
+        cmocka_unit_test_setup(test_get_set, setup),
+        cmocka_unit_test_setup(test_round_trip, setup),
+        cmocka_unit_test_setup(test_cut, setup),
+        cmocka_unit_test_setup(test_bad_values, setup),
+        cmocka_unit_test_setup(test_altered, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
