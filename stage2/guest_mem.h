@@ -32,6 +32,5 @@ struct guest_iov {
  * A caller that may not stay long bounds len: each page of it is populated here. */
 int guest_mem_pin(struct stage2 *s2, gpa_t g, uint64_t len, bool write, struct guest_iov *iov,
                   unsigned max) MUST_CHECK;
-/* written: the device may have written, so the pages are marked dirty. The pieces as pin made them.
- * */
+/* written: the device may have written, so the pages are marked dirty. The pieces as pin made them. */
 void guest_mem_unpin(struct stage2 *s2, const struct guest_iov *iov, unsigned n, bool written);

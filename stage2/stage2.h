@@ -47,6 +47,8 @@ struct stage2 {
     uint16_t owner; /* of frames and tables */
     uint64_t vmid; /* generation << 16 | VMID; owned by vmid.c */
     _Atomic uint64_t harts; /* bit n: hart n may hold translations of this VM, in its TLB or in C */
+    /* Bit n: hart n may hold VS-stage translations of an earlier user of the VMID; vmid.c. */
+    _Atomic uint64_t stale;
     uint16_t flush_tag; /* of the last flush that frees something; 1 .. 1023 */
     struct stage2_ram ram[STAGE2_MAX_RAM];
     unsigned ram_count;

@@ -46,7 +46,8 @@ static uint64_t assign(struct stage2 *s2)
             }
             vmid = generation << VMID_BITS | next_vmid++;
         }
-        __atomic_store_n(&s2->vmid, vmid, __ATOMIC_RELAXED);
+        atomic_store(&s2->stale, UINT64_MAX);
+        __atomic_store_n(&s2->vmid, vmid, __ATOMIC_RELEASE);
     }
     spin_unlock(&lock);
     return vmid;
@@ -55,13 +56,16 @@ static uint64_t assign(struct stage2 *s2)
 uint64_t vmid_load(struct stage2 *s2)
 {
     unsigned h = hart_index();
-    uint64_t vmid = __atomic_load_n(&s2->vmid, __ATOMIC_RELAXED), hgatp;
-    bool flush;
+    uint64_t vmid = __atomic_load_n(&s2->vmid, __ATOMIC_ACQUIRE), hgatp;
+    bool flush, flush_vs;
 
     if (vmid >> VMID_BITS != __atomic_load_n(&generation, __ATOMIC_RELAXED))
         vmid = assign(s2);
     flush =
         on_hart[h].generation != vmid >> VMID_BITS || (vmid_count == 1 && on_hart[h].loaded != s2);
+    flush_vs = atomic_load_explicit(&s2->stale, memory_order_relaxed) & BIT(h);
+    if (flush_vs)
+        atomic_fetch_and(&s2->stale, ~BIT(h));
     on_hart[h].loaded = s2;
     on_hart[h].vmid = (uint16_t)vmid;
     on_hart[h].generation = vmid >> VMID_BITS;
@@ -69,11 +73,14 @@ uint64_t vmid_load(struct stage2 *s2)
     walk_reader(s2);
     hgatp = (uint64_t)s2->mode << HGATP_MODE_SHIFT | (vmid & HGATP_VMID_MASK) << HGATP_VMID_SHIFT |
             s2->root.v >> PAGE_SHIFT;
-    if (flush) {
+    if (flush || flush_vs) {
         /* In this order: until hgatp is written, the hart may still fetch translations by the old
-         * one. */
+         * one, and hfence.vvma is for the VMID in it. hfence.gvma alone leaves what a hart with
+         * separate TLBs keeps of the VS-stage. */
         arch_hgatp_write_read(hgatp);
-        arch_hfence_gvma_all();
+        if (flush)
+            arch_hfence_gvma_all();
+        arch_hfence_vvma_all();
     }
     return hgatp;
 }

@@ -754,8 +754,9 @@ static void test_vmids(void **state)
         assert_int_equal(vm[i].harts, 1);
     }
     assert_int_equal(fake_fence_count(FENCE_GVMA_ALL, 0), 1); /* this hart's first */
+    assert_int_equal(fake_fence_count(FENCE_VVMA, 0), 3); /* VS-stage: each VMID's first */
     assert_int_equal(vmid_load(&vm[0]), hgatp[0]);
-    assert_int_equal(fake_fences, 1);
+    assert_int_equal(fake_fences, 4);
     fake_hart = 1;
     assert_int_equal(vmid_load(&vm[0]), hgatp[0]); /* one VMID for all harts */
     assert_int_equal(fake_fence_count(FENCE_GVMA_ALL, 1), 1);
@@ -768,6 +769,7 @@ static void test_vmids(void **state)
     hgatp[0] = vmid_load(&vm[0]);
     assert_int_equal(hgatp[0] >> 44 & 0x3fff, 2);
     assert_int_equal(fake_fence_count(FENCE_GVMA_ALL, 1), 2);
+    assert_int_equal(fake_fence_count(FENCE_VVMA, 1), 3); /* 2 was vm[1]'s */
     /* A flush of vm[0] uses on each hart the VMID that is loaded there. */
     struct stage2_flush f = STAGE2_FLUSH_INIT(&vm[0]);
     flush_add(&f, 0x5000, 0x1000);
