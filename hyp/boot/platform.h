@@ -45,7 +45,7 @@ struct platform {
         struct platform_range regs; /* size 0: none */
         uint32_t sources;
     } plic;
-    struct { struct platform_range regs; uint32_t irq; } virtio[PLATFORM_VIRTIO]; /* virtio-mmio windows, by address */
+    struct { struct platform_range regs; uint32_t irq; } virtio[PLATFORM_VIRTIO]; /* virtio-mmio windows, in the tree's order */
     unsigned virtio_count;
     struct platform_range initrd; /* size 0: none */
     const char *bootargs;         /* "" when none */

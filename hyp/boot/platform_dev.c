@@ -128,34 +128,25 @@ static void read_uart(struct platform_reader *r, int plic)
     p->uart.dw_apb = platform_compatible(r->fdt, node, dw);
 }
 
-static void add_virtio(struct platform_reader *r, struct platform_range regs, uint32_t irq)
-{
-    struct platform *p = r->out;
-    unsigned i = 0;
-    while (i < p->virtio_count && p->virtio[i].regs.base < regs.base)
-        i++;
-    if (p->virtio_count == PLATFORM_VIRTIO) {
-        platform_warn(r, "too many virtio-mmio windows: one is left out");
-        return;
-    }
-    memmove(&p->virtio[i + 1], &p->virtio[i], (p->virtio_count - i) * sizeof(p->virtio[0]));
-    p->virtio[i].regs = regs;
-    p->virtio[i].irq = irq;
-    p->virtio_count++;
-}
-
+/* In the tree's order, so that disks have the numbers that Linux would give them. */
 static void read_virtio(struct platform_reader *r, int plic)
 {
+    struct platform *p = r->out;
     for (int node = fdt_node_offset_by_compatible(r->fdt, -1, "virtio,mmio"); node >= 0;
          node = fdt_node_offset_by_compatible(r->fdt, node, "virtio,mmio")) {
         struct platform_range regs;
+        const char *name = fdt_get_name(r->fdt, node, NULL);
         if (!platform_enabled(r->fdt, node))
             continue;
-        if (platform_reg(r->fdt, node, 0, &regs) || regs.size < 0x100)
-            platform_warn(r, "%s: registers cannot be read from the tree",
-                          fdt_get_name(r->fdt, node, NULL));
-        else
-            add_virtio(r, regs, platform_irq(r->fdt, node, plic));
+        if (platform_reg(r->fdt, node, 0, &regs) || regs.size < 0x100) {
+            platform_warn(r, "%s: registers cannot be read from the tree", name);
+        } else if (p->virtio_count == PLATFORM_VIRTIO) {
+            platform_warn(r, "%s: too many virtio-mmio windows, left out", name);
+        } else {
+            p->virtio[p->virtio_count].regs = regs;
+            p->virtio[p->virtio_count].irq = platform_irq(r->fdt, node, plic);
+            p->virtio_count++;
+        }
     }
 }
 

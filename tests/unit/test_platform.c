@@ -102,8 +102,8 @@ static void test_qemu(void **state)
         assert_int_equal(p.plic.sources, 95);
         assert_int_equal(p.virtio_count, 8);
         for (unsigned i = 0; i < 8; i++) {
-            assert_int_equal(p.virtio[i].regs.base, 0x10001000 + 0x1000 * i);
-            assert_int_equal(p.virtio[i].irq, i + 1);
+            assert_int_equal(p.virtio[i].regs.base, 0x10008000 - 0x1000 * i); /* the tree's order */
+            assert_int_equal(p.virtio[i].irq, 8 - i);
         }
         assert_int_equal(p.rng_seed_len, 32);
         assert_string_equal(p.bootargs, "");
