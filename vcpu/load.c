@@ -34,6 +34,8 @@ static void load_translation(struct vcpu *v)
     /* Entries here may be of a sibling vCPU, or of this one before it fenced on another hart. */
     if (v->last_hart != (int)h->index || g->last_vcpu[h->index] != v->index + 1)
         arch_hfence_vvma_all();
+    if (v->last_hart != (int)h->index)
+        arch_fence_i(); /* its own fence.i was on another hart */
     v->last_hart = (int)h->index;
     g->last_vcpu[h->index] = (uint16_t)(v->index + 1);
     csr_write(CSR_VSATP, v->csr.vsatp);

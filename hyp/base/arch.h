@@ -36,7 +36,7 @@
 static inline unsigned hart_index(void)
 {
     unsigned index;
-    __asm__("lw %0, 0(tp)" : "=r"(index));
+    __asm__ volatile("lw %0, 0(tp)" : "=r"(index));
     return index;
 }
 

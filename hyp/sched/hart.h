@@ -58,7 +58,8 @@ extern atomic_bool hart_halt; /* the hypervisor is broken: every hart stops at i
 static inline struct hart *this_hart(void)
 {
     struct hart *h;
-    __asm__("mv %0, tp" : "=r"(h));
+    /* volatile: a thread that was switched away may go on on another hart. */
+    __asm__ volatile("mv %0, tp" : "=r"(h));
     return h;
 }
 
