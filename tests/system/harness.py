@@ -43,7 +43,7 @@ class Machine:
         os.makedirs(LOGS, exist_ok=True)
         self.log_path = os.path.join(LOGS, f"{name}.log")
         self.output = ""
-        self._bytes = bytearray()
+        self._rest = b""  # an escape sequence or character that has come in part
         self._at = 0  # expect() looks from here on
         self._changed = threading.Condition()
         self._ended = False
@@ -82,9 +82,16 @@ class Machine:
                     return
                 self._log.write(data)
                 self._log.flush()
-                self._bytes += data
-                self.output = self._bytes.decode(errors="replace").replace("\r", "")
+                self.output += self._text(data)
                 self._changed.notify_all()
+
+    def _text(self, data):
+        """What a person would read: without carriage returns and terminal control sequences."""
+        data = self._rest + data
+        part = re.search(rb"(\x1b(\[[0-9;?]*)?|[\xc0-\xff][\x80-\xbf]{0,2})$", data)
+        self._rest = part.group() if part else b""
+        whole = data[: len(data) - len(self._rest)].decode(errors="replace")
+        return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z])?|\r", "", whole)
 
     # --- what tests use ---
 
