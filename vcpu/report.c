@@ -9,7 +9,10 @@
 
 #define INTERRUPT (1ul << 63)
 
-struct text { char *to; size_t size, len; };
+struct text {
+    char *to;
+    size_t size, len;
+};
 
 static void put(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void put(struct text *t, const char *fmt, ...)
@@ -160,7 +163,8 @@ static const char *advice(struct vcpu *v, gpa_t g)
             return "it is a device: use plain loads and stores of 1, 2, 4 or 8 bytes there";
     for (unsigned i = 0; i < guest->s2.ram_count; i++)
         if (g.v - guest->s2.ram[i].base.v - guest->s2.ram[i].size < GIB(1))
-            return "it is past the end of RAM: does the guest expect more memory than its bundle gives?";
+            return "it is past the end of RAM: does the guest expect more memory than its bundle "
+                   "gives?";
     return "nothing is there: compare the driver's address with `devices` and `fdt` of this VM";
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The VS-stage walk in software (privileged architecture, "Virtual Address Translation Process").
-// The tables are the guest's, so anything may be in them: each entry is read once, through guest_mem,
-// and the walk goes down at most five levels. Permissions are not judged: nobody asks for an access
-// here; A and D neither.
+// The VS-stage walk in software (privileged architecture, "Virtual Address Translation
+// Process"). The tables are the guest's, so anything may be in them: each entry is read once,
+// through guest_mem, and the walk goes down at most five levels. Permissions are not judged:
+// nobody asks for an access here; A and D neither.
 #include <errno.h>
 
 #include "vcpu/vcpu.h"

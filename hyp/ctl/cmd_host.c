@@ -47,7 +47,8 @@ int cmd_harts(const struct command_out *out, int argc, char *const argv[])
     for (unsigned i = 0; i < platform.hart_count; i++)
         if (!platform.hart[i].usable)
             command_print(out, "%4s %8lu %-8s %6s  %s", "-", (unsigned long)platform.hart[i].hartid,
-                          "not used", "-", platform.hart[i].why_not ? platform.hart[i].why_not : "");
+                          "not used", "-",
+                          platform.hart[i].why_not ? platform.hart[i].why_not : "");
     return 0;
 }
 
@@ -84,8 +85,8 @@ static void print_queue(const struct command_out *out, struct hart *h)
         print_thread(out, h->current);
     spin_lock(&h->runq_lock);
     LIST_FOR_EACH(l, &h->runq)
-        if (n < QUEUE_SHOWN)
-            queued[n++] = CONTAINER_OF(l, struct thread, node);
+    if (n < QUEUE_SHOWN)
+        queued[n++] = CONTAINER_OF(l, struct thread, node);
     spin_unlock(&h->runq_lock);
     for (unsigned i = 0; i < n; i++)
         if (!is_vcpu_thread(queued[i]))
@@ -169,8 +170,9 @@ int cmd_poweroff(const struct command_out *out, int argc, char *const argv[])
     if (argc > 2 || (argc == 2 && !now))
         return COMMAND_USAGE;
     if (active_vms(out, now) && !now)
-        return command_fail(out, -EBUSY, "stop the VMs first (in the guest, or `stop VM`), or: "
-                                         "poweroff now");
+        return command_fail(out, -EBUSY,
+                            "stop the VMs first (in the guest, or `stop VM`), or: "
+                            "poweroff now");
     vm_machine_off(false);
     return command_fail(out, -EIO, "the firmware did not power off: see `log`");
 }

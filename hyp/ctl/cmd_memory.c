@@ -12,10 +12,7 @@
 #define PTE_N (1ul << 63)
 #define PTE_PBMT_SHIFT 61
 
-static unsigned long kib(uint64_t frames)
-{
-    return frames << (PAGE_SHIFT - 10);
-}
+static unsigned long kib(uint64_t frames) { return frames << (PAGE_SHIFT - 10); }
 
 static void print_counts(const struct command_out *out, const char *name, int owner)
 {
@@ -60,9 +57,12 @@ static const char *page_size(unsigned level)
 /* "rwxug ad": a dash for each bit that is clear. */
 static void flags(uint64_t pte, char to[10])
 {
-    static const struct { char name; uint16_t bit; } bits[] = {
-        {'r', PTE_R}, {'w', PTE_W}, {'x', PTE_X}, {'u', PTE_U}, {'g', PTE_G},
-        {' ', 0},     {'a', PTE_A}, {'d', PTE_D},
+    static const struct {
+        char name;
+        uint16_t bit;
+    } bits[] = {
+        {'r', PTE_R}, {'w', PTE_W}, {'x', PTE_X}, {'u', PTE_U},
+        {'g', PTE_G}, {' ', 0},     {'a', PTE_A}, {'d', PTE_D},
     };
     unsigned n = 0;
 

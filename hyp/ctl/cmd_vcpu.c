@@ -14,8 +14,9 @@ static bool costs_on;
 
 static const char *hsm_name(uint32_t hsm)
 {
-    static const char *const names[] = {"started", "stopped", "start pending", "stop pending",
-                                        "suspended", "suspend pending", "resume pending"};
+    static const char *const names[] = {"started",       "stopped",   "start pending",
+                                        "stop pending",  "suspended", "suspend pending",
+                                        "resume pending"};
 
     return hsm < ARRAY_LEN(names) ? names[hsm] : "?";
 }
@@ -43,8 +44,7 @@ static void print_regs(const struct command_out *out, const struct vcpu *v)
         }
         was_short = is_short;
         at += fmt_snprintf(row + at, sizeof(row) - (size_t)at, "%s%*s %016lx", in_row ? "  " : "",
-                           is_short ? SHORT_NAME : 10, r->name,
-                           (unsigned long)vcpu_reg_get(v, r));
+                           is_short ? SHORT_NAME : 10, r->name, (unsigned long)vcpu_reg_get(v, r));
         in_row++;
     }
     if (in_row)
@@ -159,7 +159,8 @@ int cmd_costs(const struct command_out *out, int argc, char *const argv[])
         exit_set_costs(on);
         costs_on = on;
     }
-    command_print(out, costs_on ? "costs are counted, in host instructions; counts of exits began anew"
-                                : "costs are not counted");
+    command_print(out, costs_on
+                           ? "costs are counted, in host instructions; counts of exits began anew"
+                           : "costs are not counted");
     return 0;
 }

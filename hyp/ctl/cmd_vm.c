@@ -32,8 +32,8 @@ static void list_one(const struct command_out *out, struct vm *vm)
         fmt_snprintf(mapped, sizeof(mapped), "%lu KiB", vm->guest.s2.mapped_bytes >> 10);
     command_print(out, "%-16s %-8s %5u %6lu MiB %12s %11s %5lu  %s%s", vm->config.name,
                   vm_state_name(state), vm->config.vcpus, vm->config.memory >> 20, mapped, uptime,
-                  vm->boots, vm->console && console_has_focus(vm->console) ? "(has the terminal) " : "",
-                  note);
+                  vm->boots,
+                  vm->console && console_has_focus(vm->console) ? "(has the terminal) " : "", note);
 }
 
 int cmd_list(const struct command_out *out, int argc, char *const argv[])
@@ -112,8 +112,9 @@ static int hex_digit(char c)
 /* In place; the length, or -EINVAL. */
 static int unescape(char *text)
 {
-    static const struct { char name, means; } escapes[] = {
-        {'r', '\r'}, {'n', '\n'}, {'t', '\t'}, {'e', 0x1B}, {'\\', '\\'}};
+    static const struct {
+        char name, means;
+    } escapes[] = {{'r', '\r'}, {'n', '\n'}, {'t', '\t'}, {'e', 0x1B}, {'\\', '\\'}};
     int n = 0;
 
     for (const char *from = text; *from; from++) {
@@ -166,8 +167,9 @@ int cmd_send(const struct command_out *out, int argc, char *const argv[])
         return command_fail(out, len, "an escape is one of \\r \\n \\t \\e \\\\ \\xHH");
     taken = console_type(vm->console, text, (size_t)len);
     if (taken < (size_t)len)
-        return command_fail(out, -ENOSPC, "%s does not read its console: %lu of %d bytes are waiting",
-                            argv[1], (unsigned long)taken, len);
+        return command_fail(out, -ENOSPC,
+                            "%s does not read its console: %lu of %d bytes are waiting", argv[1],
+                            (unsigned long)taken, len);
     return 0;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Commands: one const table, used by the shell and (later) the machine protocol. A command gets words and
-// writes lines through a callback; it knows nothing of terminals.
-// Invariants: every command works on every object in every state, or says why not; bad words give the usage.
-// Lock rank: none held on entry or while out->emit runs. Callers: the shell's thread (commands may sleep).
+// Commands: one const table, used by the shell and (later) the machine protocol. A command gets
+// words and writes lines through a callback; it knows nothing of terminals.
+// Invariants: every command works on every object in every state, or says why not; bad words
+// give the usage.
+// Lock rank: none held on entry or while out->emit runs. Callers: the shell's thread (commands
+// may sleep).
 #pragma once
 #include "base/util.h"
 
@@ -30,7 +32,8 @@ extern const struct command commands[];
 extern const unsigned command_count;
 
 const struct command *command_find(const char *name);
-/* Splits line in place (blanks; "double quotes" keep them) and runs the command. 0, negative errno. */
+/* Splits line in place (blanks; "double quotes" keep them) and runs the command. 0, negative errno.
+ * */
 int command_run(const struct command_out *out, char *line);
 /* lineedit_complete_fn. */
 bool command_complete(void *ctx, const char *line, size_t word, unsigned n, char *to, size_t size);
@@ -46,8 +49,7 @@ struct vm *command_vm(const struct command_out *out, const char *name);
 /* 0x…, or decimal; the whole word. */
 bool command_number(const char *word, uint64_t *value);
 
-#define COMMAND_FN(name) \
-    int cmd_##name(const struct command_out *out, int argc, char *const argv[])
+#define COMMAND_FN(name) int cmd_##name(const struct command_out *out, int argc, char *const argv[])
 COMMAND_FN(help);
 COMMAND_FN(list);
 COMMAND_FN(start);

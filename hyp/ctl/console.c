@@ -49,10 +49,7 @@ static void ring_append(struct console *c, const char *data, size_t len)
         c->ring[c->written++ % SCROLLBACK] = data[i];
 }
 
-static bool is_shown(const struct console *c)
-{
-    return c == (focus ? focus : shell);
-}
+static bool is_shown(const struct console *c) { return c == (focus ? focus : shell); }
 
 static void emit(struct console *c, const char *data, size_t len)
 {
@@ -64,7 +61,8 @@ static void emit(struct console *c, const char *data, size_t len)
     terminal_write(&terminal, data, len);
 }
 
-/* Whole lines, as many as are wanted and there. A start in the middle of an escape sequence would show rubbish. */
+/* Whole lines, as many as are wanted and there. A start in the middle of an escape sequence would
+ * show rubbish. */
 static void replay(struct console *c)
 {
     uint64_t oldest = c->written > SCROLLBACK ? c->written - SCROLLBACK : 0, from = c->written;
@@ -88,10 +86,7 @@ static void replay(struct console *c)
     }
 }
 
-static void notice(const char *text)
-{
-    terminal_line(&terminal, "", text, strlen(text));
-}
+static void notice(const char *text) { terminal_line(&terminal, "", text, strlen(text)); }
 
 static void give_focus(struct console *c)
 {
@@ -149,7 +144,8 @@ static size_t take(struct console *c, char *to, size_t max)
     return n;
 }
 
-/* Tells the device that input waits. The lock is given up meanwhile; calls keeps console and device. */
+/* Tells the device that input waits. The lock is given up meanwhile; calls keeps console and
+ * device. */
 static void notify_locked(struct console *c)
 {
     struct chr_backend *chr;
@@ -222,7 +218,8 @@ void console_deliver(void)
     do {
         again = false;
         spin_lock(&lock);
-        LIST_FOR_EACH(l, &consoles) {
+        LIST_FOR_EACH(l, &consoles)
+        {
             struct console *c = list_console(l);
 
             if (!c->deliver)
@@ -476,10 +473,7 @@ int console_shell_start(void (*wake)(void))
     return 0;
 }
 
-struct console *console_shell(void)
-{
-    return shell;
-}
+struct console *console_shell(void) { return shell; }
 
 static void scroll_edit(void)
 {

@@ -13,10 +13,7 @@ static struct thread *thread;
 
 void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
 
-static void wake(void)
-{
-    thread_wake(thread);
-}
+static void wake(void) { thread_wake(thread); }
 
 static void shell_main(void *arg)
 {

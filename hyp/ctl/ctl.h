@@ -7,7 +7,7 @@
 extern void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line),
                           void *ctx);
 
-/* The shell's thread, the log on the multiplexed terminal, and the focus: the console of the first VM that
- * starts by itself, else the shell. Call it when the VMs are created, before they are started.
- * 0 or -ENOMEM. From a thread or at boot, no lock held. */
+/* The shell's thread, the log on the multiplexed terminal, and the focus: the console of the first
+ * VM that starts by itself, else the shell. Call it when the VMs are created, before they are
+ * started. 0 or -ENOMEM. From a thread or at boot, no lock held. */
 int ctl_start(void) MUST_CHECK;

@@ -50,7 +50,8 @@ static void put_item(struct printer *p, const char *text)
     put(p, text);
 }
 
-/* Strings as libfdt's users write them: printable, none empty, terminated, and each fits into a line. */
+/* Strings as libfdt's users write them: printable, none empty, terminated, and each fits into a
+ * line. */
 static bool is_strings(const char *data, int len)
 {
     int run = 0;
@@ -146,7 +147,8 @@ static int open_node(struct printer *p, const void *fdt, int node)
     put(p, " {");
     flush(p);
     p->depth++;
-    fdt_for_each_property_offset(property, fdt, node) {
+    fdt_for_each_property_offset(property, fdt, node)
+    {
         int error = print_property(p, fdt, property);
 
         if (error)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Looking into a VM: while one does, its state does not change (other operations on it are refused),
-// and the registers of one vCPU are in memory.
+// Looking into a VM: while one does, its state does not change (other operations on it are
+// refused), and the registers of one vCPU are in memory.
 // Lock rank: none; takes LOCK_VM for a moment. Callers: commands, on a thread, no lock held.
 #pragma once
 #include "vm/vm.h"

@@ -183,14 +183,18 @@ static enum lineedit_event complete(struct lineedit *e)
 
 /* ---- keys ---- */
 
-/* A complete sequence, without its ESC: as terminals of the xterm, VT and rxvt families send them. */
+/* A complete sequence, without its ESC: as terminals of the xterm, VT and rxvt families send them.
+ * */
 static enum lineedit_event sequence_key(struct lineedit *e, const char *s)
 {
-    static const struct { const char *sequence; char key; } keys[] = {
-        {"[A", CTRL('P')}, {"[B", CTRL('N')}, {"[C", CTRL('F')},  {"[D", CTRL('B')},
-        {"[H", CTRL('A')}, {"[F", CTRL('E')}, {"[1~", CTRL('A')}, {"[4~", CTRL('E')},
-        {"[7~", CTRL('A')}, {"[8~", CTRL('E')}, {"OA", CTRL('P')}, {"OB", CTRL('N')},
-        {"OC", CTRL('F')}, {"OD", CTRL('B')}, {"OH", CTRL('A')}, {"OF", CTRL('E')},
+    static const struct {
+        const char *sequence;
+        char key;
+    } keys[] = {
+        {"[A", CTRL('P')},  {"[B", CTRL('N')},  {"[C", CTRL('F')},  {"[D", CTRL('B')},
+        {"[H", CTRL('A')},  {"[F", CTRL('E')},  {"[1~", CTRL('A')}, {"[4~", CTRL('E')},
+        {"[7~", CTRL('A')}, {"[8~", CTRL('E')}, {"OA", CTRL('P')},  {"OB", CTRL('N')},
+        {"OC", CTRL('F')},  {"OD", CTRL('B')},  {"OH", CTRL('A')},  {"OF", CTRL('E')},
     };
 
     if (!strcmp(s, "[3~")) /* Ctrl-D would end an empty line */
@@ -201,7 +205,8 @@ static enum lineedit_event sequence_key(struct lineedit *e, const char *s)
     return LINEEDIT_BELL;
 }
 
-/* ECMA-48: a control sequence ends with a byte from @ to ~; one that is too long is dropped whole. */
+/* ECMA-48: a control sequence ends with a byte from @ to ~; one that is too long is dropped whole.
+ * */
 static enum lineedit_event sequence_byte(struct lineedit *e, char key)
 {
     bool begins = e->sequence_len == 1, ends;

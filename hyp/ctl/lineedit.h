@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One line of text, edited by keys: pure, it draws nothing and waits for nothing. Keys: printable ASCII; arrows,
-// Home, End, Delete; Ctrl-A E B F (move), H K U W D (delete), P N (history), L (clear), C (give up); Tab.
-// Invariants: len <= LINEEDIT_MAX - 1, cursor <= len, text is printable ASCII and always terminated.
+// One line of text, edited by keys: pure, it draws nothing and waits for nothing. Keys:
+// printable ASCII; arrows, Home, End, Delete; Ctrl-A E B F (move), H K U W D (delete), P N
+// (history), L (clear), C (give up); Tab.
+// Invariants: len <= LINEEDIT_MAX - 1, cursor <= len, text is printable ASCII and always
+// terminated.
 // Lock rank: none. Callers: shell.c, host tests.
 #pragma once
 #include <stdbool.h>
@@ -21,8 +23,8 @@ enum lineedit_event {
     LINEEDIT_LIST,    /* Tab: several completions, show them */
 };
 
-/* The nth completion of what stands before the cursor: the whole word, and true; false: no more. word
- * is where the word to complete begins in line, which ends at the cursor. */
+/* The nth completion of what stands before the cursor: the whole word, and true; false: no more.
+ * word is where the word to complete begins in line, which ends at the cursor. */
 typedef bool (*lineedit_complete_fn)(void *ctx, const char *line, size_t word, unsigned n, char *to,
                                      size_t size);
 

@@ -13,7 +13,8 @@ enum { LIST_COLUMN = 12 };
 
 static struct lineedit editor;
 
-/* What comes from bundles and guests must not drive the terminal. One write, so no log line gets between. */
+/* What comes from bundles and guests must not drive the terminal. One write, so no log line gets
+ * between. */
 static void shell_emit(void *ctx, const char *line)
 {
     char text[COMMAND_LINE + 2];
@@ -29,10 +30,7 @@ static void shell_emit(void *ctx, const char *line)
 
 static const struct command_out out = {shell_emit, NULL};
 
-static void show(void)
-{
-    console_edit(PROMPT, editor.text, editor.len, editor.cursor);
-}
+static void show(void) { console_edit(PROMPT, editor.text, editor.len, editor.cursor); }
 
 static void list_completions(void)
 {
@@ -76,7 +74,8 @@ static void handle(enum lineedit_event event)
         break;
     case LINEEDIT_END:
         console_edit(NULL, NULL, 0, 0);
-        shell_emit(NULL, "Ctrl-] leaves this shell for the next console; `poweroff` ends everything");
+        shell_emit(NULL,
+                   "Ctrl-] leaves this shell for the next console; `poweroff` ends everything");
         break;
     case LINEEDIT_LIST:
         list_completions();

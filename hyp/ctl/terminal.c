@@ -52,8 +52,8 @@ void terminal_set_edit(struct terminal *t, const char *prompt, const char *text,
     memcpy(t->text, text, t->len);
 }
 
-/* The part of the line that fits into one row of the terminal, with the cursor in it: a row that wraps
- * cannot be drawn again without knowing the terminal better than we do. */
+/* The part of the line that fits into one row of the terminal, with the cursor in it: a row that
+ * wraps cannot be drawn again without knowing the terminal better than we do. */
 static size_t window(const struct terminal *t, char *to, size_t *cursor)
 {
     size_t prompt = strlen(t->prompt), from = 0;
@@ -69,7 +69,8 @@ static size_t window(const struct terminal *t, char *to, size_t *cursor)
     return prompt + shown;
 }
 
-/* Without knowing escape sequences, only at the end of what is there: typed and rubbed out characters. */
+/* Without knowing escape sequences, only at the end of what is there: typed and rubbed out
+ * characters. */
 static bool draw_at_end(struct terminal *t, const char *now, size_t len, size_t cursor)
 {
     if (!t->is_drawn || cursor != len || t->drawn_cursor != t->drawn_len)

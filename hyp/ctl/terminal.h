@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The host's terminal as the console multiplexer sees it: where the cursor is, the line being edited.
-// Lock rank: none of its own: console.c calls everything here with its lock held. Callers: console.c only.
+// The host's terminal as the console multiplexer sees it: where the cursor is, the line being
+// edited.
+// Lock rank: none of its own: console.c calls everything here with its lock held. Callers:
+// console.c only.
 #pragma once
 #include "base/util.h"
 
@@ -21,12 +23,14 @@ struct terminal {
 };
 
 void terminal_write(struct terminal *t, const char *data, size_t len);
-/* A line of ours, on a line of its own; the edited line, if it is drawn, is drawn again below. prefix may be "". */
+/* A line of ours, on a line of its own; the edited line, if it is drawn, is drawn again below.
+ * prefix may be "". */
 void terminal_line(struct terminal *t, const char *prefix, const char *line, size_t len);
 /* Keeps a copy of the line being edited; text NULL: none. Draws nothing. */
 void terminal_set_edit(struct terminal *t, const char *prompt, const char *text, size_t len,
                        size_t cursor);
 void terminal_draw_edit(struct terminal *t);
-/* Takes it off the terminal (somebody else writes now) or leaves it there as it is and goes below. */
+/* Takes it off the terminal (somebody else writes now) or leaves it there as it is and goes below.
+ * */
 void terminal_erase_edit(struct terminal *t);
 void terminal_commit_edit(struct terminal *t);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Consoles: scroll-back and replay, input queues, which device gets the input, focus and the escape key, log
-// lines beside guests' output and beside a line being edited, devices that go while told.
+// Consoles: scroll-back and replay, input queues, which device gets the input, focus and the
+// escape key, log lines beside guests' output and beside a line being edited, devices that go
+// while told.
 // units: hyp/ctl/console.c hyp/ctl/terminal.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -123,7 +124,8 @@ static void test_plain_when_nobody_types(void **state)
     console_edit("trapline> ", "", 0, 0);
     log_line("[   2.000000] info\n");
     assert_null(strchr(screen, '\x1b'));
-    assert_non_null(strstr(screen, "half a line\r\n[trapline] [   1.000000] warning: disk full\r\n"));
+    assert_non_null(
+        strstr(screen, "half a line\r\n[trapline] [   1.000000] warning: disk full\r\n"));
     assert_null(strstr(screen, "not serious"));
     assert_non_null(strstr(screen, "info\r\ntrapline> "));
     console_edit(NULL, NULL, 0, 0);
@@ -268,7 +270,10 @@ static void test_escape_within_input(void **state)
 
     (void)state;
     console_set_focus(NULL);
-    type("sh\x1d" "aa\x1d" "bb\x1d" "ell");
+    type("sh\x1d"
+         "aa\x1d"
+         "bb\x1d"
+         "ell");
     assert_true(console_has_focus(NULL));
     assert_int_equal(console_read(a, in, sizeof(in)), 2);
     assert_memory_equal(in, "aa", 2);

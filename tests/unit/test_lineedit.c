@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The line editor: every key, history and its bounds, completion, escape sequences whole, broken, endless.
+// The line editor: every key, history and its bounds, completion, escape sequences whole,
+// broken, endless.
 // units: hyp/ctl/lineedit.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -63,13 +64,15 @@ static void test_insert_and_move(void **state)
     expect("XabcdY", 0);
     keys("\x06\x06\x02");
     expect("XabcdY", 1);
-    for (const char *const *s = (const char *const[]){"\x1b[F", "\x1bOF", "\x1b[4~", "\x1b[8~", NULL};
+    for (const char *const *s =
+             (const char *const[]){"\x1b[F", "\x1bOF", "\x1b[4~", "\x1b[8~", NULL};
          *s; s++) {
         keys("\x01");
         keys(*s);
         expect("XabcdY", 6);
     }
-    for (const char *const *s = (const char *const[]){"\x1b[H", "\x1bOH", "\x1b[1~", "\x1b[7~", NULL};
+    for (const char *const *s =
+             (const char *const[]){"\x1b[H", "\x1bOH", "\x1b[1~", "\x1b[7~", NULL};
          *s; s++) {
         keys("\x05");
         keys(*s);
@@ -244,7 +247,8 @@ static void test_hostile_keys(void **state)
     srand(42);
     e.complete = colours;
     for (int i = 0; i < 300000; i++) {
-        enum lineedit_event event = lineedit_key(&e, (char)(rand() % 3 ? rand() % 256 : "\x1b[AB\x10\x0e\t"[rand() % 7]));
+        enum lineedit_event event =
+            lineedit_key(&e, (char)(rand() % 3 ? rand() % 256 : "\x1b[AB\x10\x0e\t"[rand() % 7]));
 
         if (event == LINEEDIT_ENTER || event == LINEEDIT_CANCEL)
             lineedit_clear(&e, true);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The register table: names, places, and the state stream: round trip, every cut, every altered byte.
+// The register table: names, places, and the state stream: round trip, every cut, every altered
+// byte.
 // units: vcpu/regs.c hyp/base/state.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +14,10 @@
 
 #include "vcpu/vcpu.h"
 
-struct stream { uint8_t data[8192]; size_t len, at; };
+struct stream {
+    uint8_t data[8192];
+    size_t len, at;
+};
 static struct stream stream;
 static struct vcpu from, to;
 
@@ -92,8 +96,9 @@ static int setup(void **state)
 
 static void test_table(void **state)
 {
-    static const char *const must[] = {"ra", "sp", "t6", "s11", "a0", "pc", "priv", "vsatp", "vstval",
-                                       "vstimecmp", "ft0", "ft11", "fs11", "fcsr", "hsm"};
+    static const char *const must[] = {"ra",  "sp",   "t6",    "s11",    "a0",
+                                       "pc",  "priv", "vsatp", "vstval", "vstimecmp",
+                                       "ft0", "ft11", "fs11",  "fcsr",   "hsm"};
 
     (void)state;
     for (unsigned i = 0; i < vcpu_reg_count; i++) {
@@ -248,12 +253,9 @@ static void test_altered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_table, setup),
-        cmocka_unit_test_setup(test_get_set, setup),
-        cmocka_unit_test_setup(test_round_trip, setup),
-        cmocka_unit_test_setup(test_cut, setup),
-        cmocka_unit_test_setup(test_bad_values, setup),
-        cmocka_unit_test_setup(test_altered, setup),
+        cmocka_unit_test_setup(test_table, setup),      cmocka_unit_test_setup(test_get_set, setup),
+        cmocka_unit_test_setup(test_round_trip, setup), cmocka_unit_test_setup(test_cut, setup),
+        cmocka_unit_test_setup(test_bad_values, setup), cmocka_unit_test_setup(test_altered, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

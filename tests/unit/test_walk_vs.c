@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The VS-stage walk over hand-made tables: every mode and page size, then everything that a hostile
 // guest may put into them.
-// units: vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
+// units: vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c
+// units: stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c hyp/mem/frame.c
+// units: hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_base.c tests/fake/fake_mem.c
+// units: tests/fake/fake_xcall.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -150,11 +153,21 @@ static void test_napot(void **state)
 static void test_bad_entries(void **state)
 {
     static const uint64_t bad[] = {
-        0, ~1ul, PTE_R | PTE_W | PTE_X,
-        POINTER(TABLE(2)) | PTE_W, POINTER(TABLE(2)) | PTE_A, POINTER(TABLE(2)) | PTE_D,
-        POINTER(TABLE(2)) | PTE_U, POINTER(TABLE(2)) | 1ul << 61, POINTER(TABLE(2)) | 1ul << 62,
-        POINTER(TABLE(2)) | 1ul << 63, POINTER(TABLE(2)) | 1ul << 54, POINTER(TABLE(2)) | 1ul << 60,
-        LEAF(RAM) | 1ul << 54, LEAF(RAM) | 1ul << 60, PPN(RAM) | PTE_V | PTE_W | PTE_X,
+        0,
+        ~1ul,
+        PTE_R | PTE_W | PTE_X,
+        POINTER(TABLE(2)) | PTE_W,
+        POINTER(TABLE(2)) | PTE_A,
+        POINTER(TABLE(2)) | PTE_D,
+        POINTER(TABLE(2)) | PTE_U,
+        POINTER(TABLE(2)) | 1ul << 61,
+        POINTER(TABLE(2)) | 1ul << 62,
+        POINTER(TABLE(2)) | 1ul << 63,
+        POINTER(TABLE(2)) | 1ul << 54,
+        POINTER(TABLE(2)) | 1ul << 60,
+        LEAF(RAM) | 1ul << 54,
+        LEAF(RAM) | 1ul << 60,
+        PPN(RAM) | PTE_V | PTE_W | PTE_X,
     };
     uint64_t va = build(3);
 
@@ -176,8 +189,8 @@ static void test_bad_entries(void **state)
 
 static void test_tables_elsewhere(void **state)
 {
-    static const uint64_t where[] = {0, 0x10000000, RAM - 0x1000, RAM + MIB(16),
-                                     ((1ul << 44) - 1) << 12, 1ul << 55};
+    static const uint64_t where[] = {
+        0, 0x10000000, RAM - 0x1000, RAM + MIB(16), ((1ul << 44) - 1) << 12, 1ul << 55};
     uint64_t va = build(3);
 
     (void)state;

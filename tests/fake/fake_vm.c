@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "fake_vm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/panic.h"
+#include "boot/platform.h"
+#include "ctl/console.h"
+#include "fake_mem.h"
+#include "mem/frame.h"
+#include "mem/heap.h"
+#include "vcpu/exit.h"
+#include "vm/vm_ops.h"
+
+enum { LIST = 8 };
+static struct vm *list[LIST];
+bool fake_vm_busy, fake_vcpu_stuck, fake_costs;
+const char *fake_vm_why;
+unsigned fake_vm_claims, fake_parks, fake_machine_off, fake_destroyed;
+uint64_t timer_hz = 1000;
+struct platform platform;
+struct hart *harts[HART_MAX];
+unsigned hart_count;
+
+void fake_vms_start(void)
+{
+    fake_mem_start(MIB(64));
+    vmid_init(14);
+    stage2_modes = 1 << STAGE2_SV39X4;
+    fake_vm_busy = fake_vcpu_stuck = fake_costs = false;
+    fake_vm_why = NULL;
+    fake_vm_claims = fake_parks = fake_machine_off = fake_destroyed = 0;
+}
+
+static void drop(unsigned i)
+{
+    struct vm *vm = list[i];
+
+    list[i] = NULL;
+    if (atomic_load(&vm->state) != VM_OFF)
+        stage2_destroy(&vm->guest.s2);
+    for (unsigned n = 0; n < vm->guest.vcpu_count; n++)
+        free(vm->guest.vcpu[n]);
+    console_destroy(vm->console);
+    free(vm->fdt);
+    free(vm);
+}
+
+void fake_vms_end(void)
+{
+    for (unsigned i = 0; i < LIST; i++)
+        if (list[i])
+            drop(i);
+    if (fake_vm_claims)
+        panic("%u VMs are still claimed", fake_vm_claims);
+}
+
+struct vm *fake_vm_add(const char *name, unsigned vcpus, enum vm_state state)
+{
+    struct vm *vm = calloc(1, sizeof(*vm));
+    unsigned i = 0;
+
+    while (list[i])
+        i++;
+    list[i] = vm;
+    snprintf(vm->config.name, sizeof(vm->config.name), "%s", name);
+    vm->config.vcpus = vm->guest.vcpu_count = vcpus;
+    vm->config.memory = MIB(16);
+    vm->guest.name = vm->config.name;
+    vm->guest.id = (uint16_t)(i + 1);
+    vm->console = console_create(name);
+    atomic_store(&vm->state, state);
+    for (unsigned n = 0; n < vcpus; n++) {
+        struct vcpu *v = vm->guest.vcpu[n] = calloc(1, sizeof(*v));
+
+        v->index = (uint16_t)n;
+        v->hartid = n;
+        v->guest = &vm->guest;
+        snprintf(v->thread.name, sizeof(v->thread.name), "%.12s/%u", name, n);
+        atomic_store(&v->thread.state, THREAD_BLOCKED);
+        atomic_store(&v->loaded_hart, -1);
+        atomic_store(&v->parked, state != VM_RUNNING);
+    }
+    if (state != VM_OFF && (stage2_create(&vm->guest.s2, vm->guest.id, GIB(4)) ||
+                            stage2_add_ram(&vm->guest.s2, gpa(GIB(2)), MIB(16))))
+        panic("no memory for a fake VM");
+    return vm;
+}
+
+struct vm *vm_at(unsigned index) { return index < LIST ? list[index] : NULL; }
+
+struct vm *vm_find(const char *name)
+{
+    for (unsigned i = 0; i < LIST; i++)
+        if (list[i] && !strcmp(list[i]->config.name, name))
+            return list[i];
+    return NULL;
+}
+
+const char *vm_state_name(enum vm_state s)
+{
+    static const char *const names[] = {"off", "running", "paused", "crashed"};
+
+    return names[s];
+}
+
+int vm_claim(struct vm *vm, unsigned states, const char **why)
+{
+    *why = "another operation on it is under way";
+    if (fake_vm_busy || vm->busy || !(states & 1u << atomic_load(&vm->state)))
+        return -EBUSY;
+    vm->busy = true;
+    fake_vm_claims++;
+    return 0;
+}
+
+void vm_release(struct vm *vm)
+{
+    if (!vm->busy)
+        panic("released a VM that nobody claimed");
+    vm->busy = false;
+    fake_vm_claims--;
+}
+
+static int operate(struct vm *vm, unsigned from, enum vm_state to, const char **why)
+{
+    *why = fake_vm_why ? fake_vm_why : "it is in another state";
+    if (fake_vm_why || !(from & 1u << atomic_load(&vm->state)))
+        return -EBUSY;
+    atomic_store(&vm->state, to);
+    return 0;
+}
+
+#define UP (1u << VM_RUNNING | 1u << VM_PAUSED | 1u << VM_CRASHED)
+int vm_start(struct vm *vm, const char **why)
+{
+    int error = operate(vm, 1u << VM_OFF, VM_RUNNING, why);
+
+    return error ? error : stage2_create(&vm->guest.s2, vm->guest.id, GIB(4));
+}
+int vm_stop(struct vm *vm, const char **why)
+{
+    int error = operate(vm, UP, VM_OFF, why);
+
+    if (!error)
+        stage2_destroy(&vm->guest.s2);
+    return error;
+}
+int vm_pause(struct vm *vm, const char **why)
+{
+    return operate(vm, 1u << VM_RUNNING, VM_PAUSED, why);
+}
+int vm_resume(struct vm *vm, const char **why)
+{
+    return operate(vm, 1u << VM_PAUSED, VM_RUNNING, why);
+}
+int vm_reset(struct vm *vm, const char **why) { return operate(vm, UP, VM_RUNNING, why); }
+int vm_destroy(struct vm *vm, const char **why)
+{
+    int error = operate(vm, 1u << VM_OFF, VM_OFF, why);
+
+    if (!error) {
+        drop(vm->guest.id - 1u);
+        fake_destroyed++;
+    }
+    return error;
+}
+
+void vm_machine_off(bool failure)
+{
+    if (failure)
+        panic("power off by a person is no failure");
+    fake_machine_off++;
+}
+
+void vcpu_park(struct vcpu *v)
+{
+    fake_parks++;
+    atomic_fetch_or(&v->requests, VCPU_REQ_PARK);
+}
+
+void vcpu_unpark(struct vcpu *v)
+{
+    atomic_store(&v->parked, false);
+    atomic_fetch_and(&v->requests, ~(uint64_t)VCPU_REQ_PARK);
+}
+
+/* Time goes on; vCPUs that were asked to park do. */
+void thread_yield(void)
+{
+    fake_time += 1;
+    for (unsigned i = 0; i < LIST && !fake_vcpu_stuck; i++)
+        for (unsigned n = 0; list[i] && n < list[i]->guest.vcpu_count; n++)
+            if (atomic_load(&list[i]->guest.vcpu[n]->requests) & VCPU_REQ_PARK)
+                atomic_store(&list[i]->guest.vcpu[n]->parked, true);
+}
+
+void exit_set_costs(bool on) { fake_costs = on; }
+const char *exit_cause_name(unsigned index)
+{
+    return index == 10 ? "sbi" : index == 21 ? "load-guest-page" : "other";
+}
+
+__attribute__((weak)) void *heap_alloc(size_t size) { return calloc(1, size); }
+__attribute__((weak)) void heap_free(void *p) { free(p); }

@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Every command on VMs in every state, through the shell: keys in, terminal out.
+// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
+// units: hyp/ctl/cmd_host.c
+// units: hyp/ctl/shell.c hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/lineedit.c hyp/ctl/inspect.c
+// units: hyp/ctl/dts.c
+// units: vcpu/regs.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
+// units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c
+// units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c
+// units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c
+// units: hyp/base/state.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libfdt.h>
+
+#include "base/log.h"
+#include "boot/platform.h"
+#include "ctl/command.h"
+#include "ctl/console.h"
+#include "ctl/ctl.h"
+#include "ctl/shell.h"
+#include "fake_vm.h"
+
+#define RAM 0x80000000ul
+#define CSI "\x1b["
+
+void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
+
+static char screen[262144];
+static size_t screen_len;
+static struct vm *on, *off, *held, *dead;
+static bool started;
+
+static void host_write(const char *data, size_t len)
+{
+    assert_true(screen_len + len < sizeof(screen));
+    memcpy(screen + screen_len, data, len);
+    screen_len += len;
+    screen[screen_len] = '\0';
+}
+
+static void wake(void) {}
+
+/* Types a line into the shell; screen then holds what the command wrote. */
+static const char *run(const char *line)
+{
+    console_set_focus(NULL);
+    console_host_input(line, strlen(line));
+    shell_step();
+    screen_len = 0;
+    screen[0] = '\0';
+    console_host_input("\r", 1);
+    shell_step();
+    return screen;
+}
+
+static void expect(const char *line, const char *what)
+{
+    if (!strstr(run(line), what))
+        fail_msg("`%s`: no \"%s\" in:\n%s", line, what, screen);
+}
+
+static void expect_not(const char *line, const char *what)
+{
+    if (strstr(run(line), what))
+        fail_msg("`%s`: \"%s\" in:\n%s", line, what, screen);
+}
+
+static const struct vdev_ops ops = {.type = "ns16550a"};
+static struct vdev uart = {.ops = &ops, .name = "uart0", .size = 0x100, .reads = 3, .writes = 4};
+static struct hart hart0, hart1;
+static struct thread idle0, boot1, queued;
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_vms_start();
+    on = fake_vm_add("on", 2, VM_RUNNING);
+    off = fake_vm_add("off", 1, VM_OFF);
+    held = fake_vm_add("held", 1, VM_PAUSED);
+    dead = fake_vm_add("dead", 3, VM_CRASHED);
+    uart.base = gpa(0x10000000);
+    uart.irq =
+        (struct irq_line){.set = (void (*)(void *, uint32_t, bool))(void *)wake, .source = 10};
+    assert_int_equal(bus_add(&on->guest.bus, &uart), 0);
+    snprintf(dead->crash_report, sizeof(dead->crash_report), "dead: oops\n  pc 0x1234");
+    snprintf(dead->end_reason, sizeof(dead->end_reason), "it went wrong");
+    console_set_host(host_write);
+    if (!started)
+        assert_int_equal(shell_init(wake), 0);
+    started = true;
+    spin_init(&hart0.runq_lock, LOCK_RUNQUEUE);
+    spin_init(&hart1.runq_lock, LOCK_RUNQUEUE);
+    list_init(&hart0.runq);
+    list_init(&hart1.runq);
+    strcpy(idle0.name, "shell");
+    strcpy(boot1.name, "idle/1");
+    strcpy(queued.name, "waits");
+    list_push_back(&hart0.runq, &queued.node);
+    hart0.current = &idle0;
+    hart1.current = &boot1;
+    hart1.hartid = 17;
+    atomic_store(&hart0.online, true);
+    harts[0] = &hart0;
+    harts[1] = &hart1;
+    hart_count = 2;
+    platform.hart_count = 2;
+    platform.hart[0].usable = true;
+    platform.hart[1] = (struct platform_hart){.hartid = 33, .why_not = "no H extension"};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    console_set_focus(NULL);
+    fake_vms_end();
+    return 0;
+}
+
+static void test_usage_everywhere(void **state)
+{
+    static const char *const one_vm[] = {"start", "stop",    "pause",   "resume",
+                                         "reset", "destroy", "console", "devices",
+                                         "fdt",   "report",  "regs",    "exits"};
+    static const char *const none[] = {"list", "frames", "harts", "threads",
+                                       "log",  "info",   "clear"};
+    char line[64];
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(one_vm); i++) {
+        snprintf(line, sizeof(line), "%s", one_vm[i]);
+        expect(line, "usage: ");
+        snprintf(line, sizeof(line), "%s a b c d", one_vm[i]);
+        expect(line, "usage: ");
+        snprintf(line, sizeof(line), "%s nobody", one_vm[i]);
+        expect(line, "no VM is called nobody");
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(none); i++) {
+        snprintf(line, sizeof(line), "%s x", none[i]);
+        expect(line, "usage: ");
+    }
+    for (const char *const *l =
+             (const char *const[]){
+                 "regs on x",   "regs on 0x",    "regs on 99999999999999999999999",
+                 "regs on -1",  "walk on",       "walk on q",
+                 "walk on 0 q", "walk on 0 0 0", "gpa on",
+                 "gpa on 12z",  "gpa on 0 0",    "exits on rest",
+                 "costs maybe", "costs on on",   "size 1",
+                 "size 0 5",    "size 5 1000",   "poweroff never",
+                 "help a b",    "send on",       NULL};
+         *l; l++)
+        expect(*l, "usage: ");
+    for (const char *const *l = (const char *const[]){"walk no 0", "gpa no 0", "send no x", NULL};
+         *l; l++)
+        expect(*l, "no VM is called no");
+    expect("unknown", "no command unknown");
+    expect("help unknown", "no command unknown");
+    expect("a b c d e f g h i", "more than 8 words");
+    run("");
+    run("   \t ");
+    assert_null(strstr(screen, "usage"));
+}
+
+static void test_help_covers_all(void **state)
+{
+    char line[64];
+
+    (void)state;
+    for (unsigned i = 0; i < command_count; i++) {
+        snprintf(line, sizeof(line), "  %s ", commands[i].name);
+        expect("help", line);
+        snprintf(line, sizeof(line), "help %s", commands[i].name);
+        expect(line, commands[i].help);
+        assert_ptr_equal(command_find(commands[i].name), &commands[i]);
+    }
+}
+
+/* All that look, on VMs in all states, several vCPUs, and while busy: an answer, and nothing stays
+ * held. */
+static void test_every_state(void **state)
+{
+    static const char *const look[] = {"list",
+                                       "regs %s",
+                                       "exits %s",
+                                       "exits %s reset",
+                                       "walk %s 0x1000",
+                                       "walk %s 0xffffffffffffffff",
+                                       "gpa %s 0x80000000",
+                                       "gpa %s 0xffffffffffffffff",
+                                       "devices %s",
+                                       "fdt %s",
+                                       "report %s",
+                                       "console %s",
+                                       "send %s x"};
+    static const char *const vms[] = {"on", "off", "held", "dead"};
+    char line[64];
+
+    (void)state;
+    for (int busy = 0; busy < 2; busy++) {
+        fake_vm_busy = busy;
+        for (unsigned i = 0; i < ARRAY_LEN(look); i++)
+            for (unsigned n = 0; n < ARRAY_LEN(vms); n++) {
+                snprintf(line, sizeof(line), look[i], vms[n]);
+                assert_true(strlen(run(line)) > 10);
+                assert_int_equal(fake_vm_claims, 0);
+                assert_null(strstr(screen, "usage"));
+            }
+    }
+    fake_vm_busy = true;
+    for (const char *const *l =
+             (const char *const[]){"regs on", "walk on 0", "gpa on 0", "fdt on", NULL};
+         *l; l++)
+        expect(*l, "on: another operation on it is under way");
+}
+
+static void test_list(void **state)
+{
+    (void)state;
+    on->started_at = 1000;
+    on->guest.s2.mapped_bytes = MIB(4);
+    held->started_at = 1000;
+    held->paused_at = 63000;
+    fake_time = 1000 + 3723000;
+    run("list");
+    assert_non_null(
+        strstr(screen, "on               running      2     16 MiB     4096 KiB     1:02:03"));
+    assert_non_null(strstr(screen, "0:01:02"));
+    assert_non_null(strstr(screen, "it went wrong"));
+    console_set_focus(dead->console);
+    assert_non_null(strstr(run("list"), "dead"));
+    fake_vms_end();
+    expect("list", "there are no VMs");
+    expect("frames", "all");
+    expect("threads", "THREAD");
+}
+
+static void test_lifecycle(void **state)
+{
+    (void)state;
+    expect_not("pause on", "cannot");
+    assert_int_equal(on->state, VM_PAUSED);
+    run("resume on");
+    assert_int_equal(on->state, VM_RUNNING);
+    expect("resume on", "cannot resume on: it is in another state");
+    run("stop on");
+    assert_int_equal(on->state, VM_OFF);
+    run("start on");
+    assert_int_equal(on->state, VM_RUNNING);
+    run("reset dead");
+    assert_int_equal(dead->state, VM_RUNNING);
+    expect("destroy on", "cannot destroy on");
+    run("destroy off");
+    assert_int_equal(fake_destroyed, 1);
+    expect("list", "held");
+    assert_null(strstr(screen, "\noff"));
+    fake_vm_why = "out of luck";
+    expect("stop held", "cannot stop held: out of luck");
+}
+
+static void test_regs(void **state)
+{
+    struct vcpu *v = on->guest.vcpu[1];
+
+    (void)state;
+    v->gpr[10] = 0x1122334455667788;
+    v->csr.vsatp = 0x8000000000080200;
+    v->in_wfi = true;
+    expect("regs on 1", "on vCPU 1 of 2: VM running, hart started, in WFI");
+    assert_non_null(strstr(screen, "  a0 1122334455667788"));
+    assert_non_null(strstr(screen, "     vsatp 8000000000080200"));
+    for (unsigned i = 0; i < vcpu_reg_count; i++)
+        assert_non_null(strstr(screen, vcpu_regs[i].name));
+    assert_int_equal(fake_parks, 1);
+    assert_int_equal(v->requests, 0); /* goes on */
+    assert_false(v->parked);
+    expect("regs on 2", "it has no such vCPU");
+    expect("regs on 0xffffffffffffffff", "it has no such vCPU");
+    run("regs held");
+    run("regs dead 2");
+    run("regs off");
+    assert_int_equal(fake_parks, 1); /* those are parked anyway, and stay so */
+    assert_true(held->guest.vcpu[0]->parked);
+    fake_vcpu_stuck = true;
+    expect("regs on 0", "does not leave its guest");
+    assert_int_equal(on->guest.vcpu[0]->requests, 0);
+    assert_int_equal(fake_vm_claims, 0);
+    dead->guest.vcpu[0]->stop_reason = "a reason";
+    expect("regs dead", "crashed, hart started: a reason");
+}
+
+static void test_exits_and_costs(void **state)
+{
+    struct vcpu **v = on->guest.vcpu;
+
+    (void)state;
+    v[0]->exits[10] = 100;
+    v[1]->exits[10] = 20;
+    v[1]->exits[21] = 5;
+    expect("exits on", "sbi                           120          -  0:100 1:20\r\n");
+    assert_non_null(strstr(screen, "total                         125"));
+    assert_non_null(strstr(screen, "`costs on`"));
+    expect("costs", "costs are not counted");
+    expect("costs on", "began anew");
+    assert_true(fake_costs);
+    assert_int_equal(v[0]->exits[10], 0);
+    v[0]->exits[10] = 4;
+    v[0]->exits_cost[10] = 600;
+    expect("exits on", "sbi                             4        150  0:4");
+    expect("costs on", "began anew"); /* on already: nothing is lost */
+    assert_int_equal(v[0]->exits[10], 4);
+    run("exits on reset");
+    assert_int_equal(v[0]->exits[10] + v[0]->exits_cost[10], 0);
+    expect("exits on", "total                           0");
+    run("costs off");
+    assert_false(fake_costs);
+    for (unsigned i = 0; i < EXIT_CAUSES; i++)
+        v[0]->exits[i] = v[1]->exits[i] = ~0ul / 2;
+    run("exits on"); /* wide numbers stay within their lines */
+}
+
+static void poke(struct vm *vm, uint64_t g, uint64_t v)
+{
+    assert_int_equal(guest_mem_write(&vm->guest.s2, gpa(g), &v, 8), 0);
+}
+
+static void test_walk(void **state)
+{
+    struct vcpu *v = on->guest.vcpu[1];
+
+    (void)state;
+    expect("walk on 0x80000000", "vsatp 0 (Bare, ASID 0)");
+    assert_non_null(strstr(screen, "gpa 0x80000000\r\n"));
+    assert_non_null(strstr(screen, "RAM that was not touched yet"));
+    v->csr.vsatp = 8ul << 60 | 5ul << 44 | (RAM + 0x1000) >> 12;
+    poke(on, RAM + 0x1000 + 8 * 510, (RAM + 0x2000) >> 2 | PTE_V);
+    poke(on, RAM + 0x2000, (RAM + 0x200000) >> 2 | 0xCF);
+    poke(on, RAM + 0x200000, 1);
+    poke(on, RAM + 0x2000 + 8, (0x10000000 >> 2) | 0x40000000000000C7);
+    poke(on, RAM + 0x2000 + 16, (RAM + 0x1000) >> 2 | PTE_V | PTE_W);
+    poke(on, RAM + 0x2000 + 24, 0x7000000 >> 2 | PTE_V);
+    expect("walk on 0xffffffff80000123 1", "(Sv39, ASID 5)");
+    assert_non_null(strstr(screen, "VS level 2  table gpa 0x000080001000 [ 510]  0000000020000801  "
+                                   "----- --  table at gpa 0x80002000"));
+    assert_non_null(strstr(screen, "VS level 1  table gpa 0x000080002000 [   0]  00000000200800cf  "
+                                   "rwx-- ad  2 MiB page at gpa 0x80200000"));
+    assert_non_null(strstr(screen, "    G  level 2  table hpa 0x"));
+    assert_non_null(strstr(screen, "rwxu- ad  "));
+    assert_non_null(strstr(screen, "gpa 0x80200123\r\n"));
+    assert_non_null(strstr(strstr(screen, "gpa 0x80200123"), "    = hpa 0x"));
+    expect("walk on 0xffffffff80200004 1", "device uart0, offset 0x4");
+    assert_non_null(strstr(screen, "rw--- ad  2 MiB page at gpa 0x10000000, io"));
+    expect("walk on 0xffffffff80400000 1", "reserved: w without r");
+    assert_non_null(strstr(screen, "no translation: the guest gets a page fault"));
+    expect("walk on 0xffffffff80600000 1", "cannot be read: the table is not in RAM");
+    expect("walk on 0xffffffff90000000 1", "not valid");
+    expect("walk on 0xff00000000000000 1", "not canonical");
+    v->csr.vsatp = 3ul << 60;
+    expect("walk on 0 1", "an unknown mode");
+    expect("walk off 0", "off is off: it has no memory");
+    expect("walk on 0 7", "no such vCPU");
+    assert_int_equal(on->guest.vcpu[1]->requests, 0);
+}
+
+static void test_gpa(void **state)
+{
+    (void)state;
+    poke(held, RAM, 7);
+    expect("gpa held 0x80000008", "    = hpa 0x8");
+    expect("gpa held 0x80900000", "not touched yet");
+    expect("gpa on 0x100000ff", "device uart0, offset 0xff");
+    expect("gpa held 0x20000000", "nothing: an access here stops");
+    expect("gpa held 0x20000000000", "beyond the 41 bits of Sv39x4");
+    expect("gpa held 2147483648", "    = hpa 0x8");
+    expect("gpa off 0", "it has no memory");
+}
+
+static void make_tree(struct vm *vm)
+{
+    static const uint8_t bytes[] = {1, 2, 3};
+    void *fdt = calloc(1, 8192);
+    char list[200];
+    int node;
+
+    assert_int_equal(fdt_create_empty_tree(fdt, 8192), 0);
+    assert_int_equal(fdt_setprop_string(fdt, 0, "compatible", "riscv-virtio"), 0);
+    assert_int_equal(fdt_setprop_u32(fdt, 0, "#address-cells", 2), 0);
+    node = fdt_add_subnode(fdt, 0, "soc");
+    assert_int_equal(fdt_setprop(fdt, node, "ranges", NULL, 0), 0);
+    assert_int_equal(fdt_setprop(fdt, node, "bytes", bytes, 3), 0);
+    assert_int_equal(fdt_setprop_u64(fdt, node, "reg", 0x80000000), 0);
+    assert_int_equal(fdt_setprop(fdt, node, "quote", "a\"b\0c\\d", 8), 0);
+    memset(list, 'w', sizeof(list));
+    for (unsigned i = 9; i < sizeof(list); i += 10)
+        list[i] = '\0';
+    assert_int_equal(fdt_setprop(fdt, node, "many", list, sizeof(list)), 0);
+    node = fdt_add_subnode(fdt, node, "uart@10000000");
+    assert_int_equal(fdt_setprop_string(fdt, node, "status", "okay"), 0);
+    assert_int_equal(fdt_setprop_string(fdt, fdt_add_subnode(fdt, 0, "chosen"), "bootargs", "a=b"),
+                     0);
+    vm->fdt = fdt;
+}
+
+static void test_fdt(void **state)
+{
+    (void)state;
+    expect("fdt on", "has not been started yet");
+    make_tree(on);
+    run("fdt on");
+    assert_non_null(strstr(screen, "/dts-v1/;\r\n/ {\r\n    #address-cells = <0x2>;\r\n"));
+    assert_non_null(strstr(screen, "    compatible = \"riscv-virtio\";\r\n"));
+    assert_non_null(strstr(screen, "        ranges;\r\n"));
+    assert_non_null(strstr(screen, "        bytes = [01 02 03];\r\n"));
+    assert_non_null(strstr(screen, "        reg = <0x0 0x80000000>;\r\n"));
+    assert_non_null(strstr(screen, "        quote = <0x61226200 0x635c6400>;\r\n"));
+    assert_non_null(strstr(
+        screen,
+        "        uart@10000000 {\r\n            status = \"okay\";\r\n        };\r\n    };\r\n"));
+    assert_non_null(strstr(screen, "        many = \"wwwwwwwww\", "));
+    assert_non_null(strstr(screen, "};\r\n")); /* all closed */
+    unsigned open = 0, close = 0;
+    for (const char *s = screen; *s; s++) {
+        open += *s == '{';
+        close += *s == '}';
+    }
+    assert_int_equal(open, close);
+    for (char *line = strtok(screen, "\r\n"); line; line = strtok(NULL, "\r\n"))
+        assert_true(strlen(line) <= 110);
+    memset((char *)on->fdt + 64, 0xFF, 40); /* damaged: said, and nothing worse */
+    expect("fdt on", "damaged");
+}
+
+static void test_devices_report_frames(void **state)
+{
+    (void)state;
+    expect("devices on",
+           "uart0      ns16550a       0x10000000      0x100    10            3            4");
+    expect("report dead", "dead: oops\r\n  pc 0x1234\r\n");
+    expect("report on", "no crash since its last start");
+    expect("frames", "no VM");
+    assert_non_null(strstr(screen, "\ndead "));
+    expect("harts", "   1       17 offline       0  idle/1");
+    assert_non_null(strstr(screen, "33 not used      -  no H extension"));
+    expect("threads", "on/1");
+    assert_non_null(strstr(screen, "waits"));
+    expect("info", "no banner");
+}
+
+static void test_console_and_send(void **state)
+{
+    char in[64];
+
+    (void)state;
+    run("console on");
+    assert_true(console_has_focus(on->console));
+    run("send on ls -l\\r\\x1d\\\\");
+    assert_int_equal(console_read(on->console, in, sizeof(in)), 8);
+    assert_memory_equal(in, "ls -l\r\x1d\\", 8);
+    run("send on \"a  b\" c");
+    assert_int_equal(console_read(on->console, in, sizeof(in)), 6);
+    assert_memory_equal(in, "a  b c", 6);
+    expect("send on \\q", "an escape is one of");
+    expect("send on \\x1", "an escape is one of");
+    expect("send on \\", "an escape is one of");
+    for (int i = 0; i < 8; i++)
+        run("send on "
+            "0123456789012345678901234567890123456789012345678901234567890123456789012345678"
+            "901234567890123456789012345678901234567890123456789");
+    expect("send on xx", "xx" + 2);
+    expect("size 100 40", "100 columns, 40 rows");
+    expect("size", "100 columns, 40 rows");
+    run("size 80 24");
+    run("clear");
+    assert_non_null(strstr(screen, CSI "2J"));
+}
+
+static void test_poweroff(void **state)
+{
+    (void)state;
+    expect("poweroff", "on is running");
+    assert_non_null(strstr(screen, "held is paused"));
+    assert_non_null(strstr(screen, "poweroff now"));
+    assert_int_equal(fake_machine_off, 0);
+    expect("poweroff now", "the firmware did not power off");
+    assert_int_equal(fake_machine_off, 1);
+    assert_int_equal(on->state, VM_OFF);
+    assert_int_equal(held->state, VM_OFF);
+    run("poweroff");
+    assert_int_equal(fake_machine_off, 2);
+}
+
+static void test_completion(void **state)
+{
+    (void)state;
+    run("pau\tdea\t");
+    assert_non_null(strstr(screen, "cannot pause dead"));
+    run("pause o\tn"); /* off, on: nothing unique */
+    assert_int_equal(on->state, VM_PAUSED);
+    assert_non_null(strstr(run("he\tpow\t"), "power off the machine"));
+    run("exits on re\t");
+    assert_null(strstr(screen, "usage"));
+    console_host_input("re\t", 3);
+    screen_len = 0;
+    console_host_input("\t", 1);
+    shell_step();
+    assert_non_null(strstr(screen, "resume"));
+    assert_non_null(strstr(screen, "regs"));
+    assert_non_null(strstr(screen, "trapline> re"));
+    console_host_input("\x03", 1);
+    shell_step();
+    screen_len = 0;
+    console_host_input("\x04", 1);
+    shell_step();
+    assert_non_null(strstr(screen, "Ctrl-] leaves this shell"));
+}
+
+/* What a guest or bundle can name must not drive the terminal. */
+static void test_output_is_printable(void **state)
+{
+    (void)state;
+    snprintf(dead->end_reason, sizeof(dead->end_reason), "evil " CSI "2J\a\r\n\xff");
+    run("list");
+    assert_null(strstr(screen, CSI "2J"));
+    assert_null(strchr(screen, '\a'));
+    assert_null(strchr(screen, '\xff'));
+    srand(9);
+    for (int i = 0; i < 3000; i++) { /* lines of noise and of true words */
+        static const char *const words[] = {"walk", "on",    "off", "0x80000000", "1",    "regs",
+                                            "\"",   "exits", "gpa", "dead",       "help", "held",
+                                            "\t",   "send",  "\\",  "fdt"};
+        char line[150] = "";
+        for (int n = rand() % 9; n > 0; n--) {
+            strcat(line, words[rand() % 16]);
+            strcat(line, rand() % 4 ? " " : "");
+        }
+        run(line);
+        assert_int_equal(fake_vm_claims, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_usage_everywhere, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_help_covers_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_every_state, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lifecycle, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_regs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exits_and_costs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_walk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gpa, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fdt, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_devices_report_frames, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_console_and_send, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_poweroff, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_completion, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_output_is_printable, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
