@@ -5,7 +5,10 @@
 
 #include "base/log.h"
 
-struct out { char *to; size_t size, len; };
+struct out {
+    char *to;
+    size_t size, len;
+};
 
 struct spec {
     bool left, zero, alternate, plus, space;
@@ -109,7 +112,9 @@ static const char *read_size(struct spec *s, const char *p)
 }
 
 /* By pointer: va_list may be an array type, which cannot be passed on and come back changed. */
-struct args { va_list ap; };
+struct args {
+    va_list ap;
+};
 
 static uint64_t next_unsigned(const struct spec *s, struct args *a)
 {
@@ -130,7 +135,10 @@ static void put_signed(struct out *o, struct spec *s, struct args *a)
     }
     s->conversion = 'd';
     put_number(o, s, v < 0 ? -(uint64_t)v : (uint64_t)v,
-               v < 0 ? "-" : s->plus ? "+" : s->space ? " " : "");
+               v < 0      ? "-"
+               : s->plus  ? "+"
+               : s->space ? " "
+                          : "");
 }
 
 static void put_hex(struct out *o, struct spec *s, struct args *a)

@@ -28,7 +28,10 @@ void log_set_timebase(uint64_t hz);
 /* Lines that a guest can provoke at will ask first: true for a burst of LOG_BURST within
  * LOG_WINDOW_SECONDS, then false; the next window begins by saying how many lines were left out.
  * Zero-initialised; one for each place and VM. Without a time base nothing is held back. */
-struct log_limit { uint64_t started; uint32_t count; };
+struct log_limit {
+    uint64_t started;
+    uint32_t count;
+};
 enum { LOG_BURST = 10, LOG_WINDOW_SECONDS = 5 };
 bool log_ratelimit(struct log_limit *l);
 

@@ -49,7 +49,8 @@ static bool is_memory(const void *fdt, int node)
 static void read_memory(struct platform_reader *r)
 {
     int node;
-    fdt_for_each_subnode(node, r->fdt, 0) {
+    fdt_for_each_subnode(node, r->fdt, 0)
+    {
         struct platform_range b;
         if (!is_memory(r->fdt, node) || !platform_enabled(r->fdt, node))
             continue;
@@ -69,8 +70,7 @@ static void read_memory(struct platform_reader *r)
 static void remove_reserved(struct platform *p, unsigned i)
 {
     p->reserved_count--;
-    memmove(&p->reserved[i], &p->reserved[i + 1],
-            (p->reserved_count - i) * sizeof(p->reserved[0]));
+    memmove(&p->reserved[i], &p->reserved[i + 1], (p->reserved_count - i) * sizeof(p->reserved[0]));
 }
 
 /* Makes room by joining the two neighbours with the least between them: losing some memory is
@@ -130,7 +130,8 @@ static void read_reservations(struct platform_reader *r)
     int node, parent = fdt_path_offset(r->fdt, "/reserved-memory");
     if (parent < 0)
         return;
-    fdt_for_each_subnode(node, r->fdt, parent) {
+    fdt_for_each_subnode(node, r->fdt, parent)
+    {
         struct platform_range m;
         if (!platform_enabled(r->fdt, node))
             continue;
@@ -165,8 +166,8 @@ static void read_chosen(struct platform_reader *r)
     if (end > start)
         p->initrd = (struct platform_range){start, end - start};
     else if (start || end)
-        platform_warn(r, "/chosen: initrd from 0x%lx to 0x%lx makes no sense",
-                      (unsigned long)start, (unsigned long)end);
+        platform_warn(r, "/chosen: initrd from 0x%lx to 0x%lx makes no sense", (unsigned long)start,
+                      (unsigned long)end);
 
     const void *seed = fdt_getprop(r->fdt, node, "rng-seed", &len);
     if (seed && len > 0) {

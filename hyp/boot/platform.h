@@ -12,13 +12,15 @@
 #define PLATFORM_ISA 2048
 #define PLATFORM_HARTS 64
 
-struct platform_range { uint64_t base, size; };
+struct platform_range {
+    uint64_t base, size;
+};
 
 struct platform_hart {
     uint64_t hartid;
-    bool usable;               /* status okay, RV64, has H */
-    const char *why_not;       /* "no H extension", "disabled", or NULL */
-    uint32_t plic_context;     /* its S-mode context of the PLIC, or UINT32_MAX */
+    bool usable; /* status okay, RV64, has H */
+    const char *why_not; /* "no H extension", "disabled", or NULL */
+    uint32_t plic_context; /* its S-mode context of the PLIC, or UINT32_MAX */
 };
 
 struct platform {
@@ -26,29 +28,33 @@ struct platform {
     char model[64];
     struct platform_range bank[PLATFORM_BANKS];
     unsigned bank_count;
-    struct platform_range reserved[PLATFORM_RESERVED]; /* /memreserve/, /reserved-memory: by address, disjoint */
+    struct platform_range
+        reserved[PLATFORM_RESERVED]; /* /memreserve/, /reserved-memory: by address, disjoint */
     unsigned reserved_count;
     struct platform_hart hart[PLATFORM_HARTS];
     unsigned hart_count, harts_left_out; /* left_out: more than fit */
     uint64_t timebase_hz;
-    char isa[PLATFORM_ISA];    /* extensions common to all usable harts, space separated, lower case */
+    char isa[PLATFORM_ISA]; /* extensions common to all usable harts, space separated, lower case */
     uint32_t cbom_block, cboz_block; /* bytes; 0: some usable hart lacks it, or they differ */
-    char mmu_type[16];         /* the least of the harts: "sv39", "sv48", "sv57" */
+    char mmu_type[16]; /* the least of the harts: "sv39", "sv48", "sv57" */
     struct {
         enum { UART_NONE, UART_NS16550 } kind; /* NONE: the SBI debug console */
         struct platform_range regs;
         uint32_t reg_shift, reg_io_width, irq, clock_hz, baud; /* irq: of the PLIC; 0: none */
-        bool dw_apb;           /* Synopsys: its busy-detect interrupt wants a quirk */
+        bool dw_apb; /* Synopsys: its busy-detect interrupt wants a quirk */
         char path[64];
     } uart;
     struct {
         struct platform_range regs; /* size 0: none */
         uint32_t sources;
     } plic;
-    struct { struct platform_range regs; uint32_t irq; } virtio[PLATFORM_VIRTIO]; /* virtio-mmio windows, in the tree's order */
+    struct {
+        struct platform_range regs;
+        uint32_t irq;
+    } virtio[PLATFORM_VIRTIO]; /* virtio-mmio windows, in the tree's order */
     unsigned virtio_count;
     struct platform_range initrd; /* size 0: none */
-    const char *bootargs;         /* "" when none */
+    const char *bootargs; /* "" when none */
     uint8_t rng_seed[64];
     unsigned rng_seed_len;
 };

@@ -12,15 +12,9 @@ enum { NAME = 32 };
 /* Called for each extension of a hart, lower case; returns whether to go on. */
 typedef bool (*isa_visit)(void *ctx, const char *name);
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static bool visit_name(isa_visit visit, void *ctx, const char *s, size_t len)
 {
@@ -48,8 +42,7 @@ static bool visit_letter(isa_visit visit, void *ctx, char letter)
     static const char *const bits[] = {"zba", "zbb", "zbs", NULL};
     if (letter == 'g')
         return visit_words(visit, ctx, general);
-    return visit_name(visit, ctx, &letter, 1) &&
-           (letter != 'b' || visit_words(visit, ctx, bits));
+    return visit_name(visit, ctx, &letter, 1) && (letter != 'b' || visit_words(visit, ctx, bits));
 }
 
 /* The length of a name without a version such as 2p0 at its end; no name ends in a digit. */
@@ -130,7 +123,11 @@ static void isa_each(const void *fdt, int node, isa_visit visit, void *ctx)
         each_in_string(s, visit, ctx);
 }
 
-struct search { const char *name; size_t len; bool found; };
+struct search {
+    const char *name;
+    size_t len;
+    bool found;
+};
 
 static bool visit_search(void *ctx, const char *name)
 {
@@ -205,8 +202,8 @@ static const char *why_unusable(const void *fdt, int node)
 /* A block size that two harts do not share is of no use to either. */
 static uint32_t common_block(bool first, uint32_t have, uint32_t block)
 {
-    bool sane = block >= 8 && block <= PAGE_SIZE && is_aligned(block, 8) &&
-                (block & (block - 1)) == 0;
+    bool sane =
+        block >= 8 && block <= PAGE_SIZE && is_aligned(block, 8) && (block & (block - 1)) == 0;
     return sane && (first || have == block) ? block : 0;
 }
 
@@ -220,10 +217,10 @@ static void add_capabilities(struct platform_reader *r, int node, bool first)
         isa_intersect(r, node);
     if (first || strcmp(mmu, p->mmu_type) < 0) /* sv39 < sv48 < sv57 */
         fmt_snprintf(p->mmu_type, sizeof(p->mmu_type), "%s", mmu);
-    p->cbom_block = common_block(first, p->cbom_block,
-                                 platform_u32(r->fdt, node, "riscv,cbom-block-size", 0));
-    p->cboz_block = common_block(first, p->cboz_block,
-                                 platform_u32(r->fdt, node, "riscv,cboz-block-size", 0));
+    p->cbom_block =
+        common_block(first, p->cbom_block, platform_u32(r->fdt, node, "riscv,cbom-block-size", 0));
+    p->cboz_block =
+        common_block(first, p->cboz_block, platform_u32(r->fdt, node, "riscv,cboz-block-size", 0));
 }
 
 static bool is_cpu(const void *fdt, int node)
@@ -284,7 +281,8 @@ int platform_read_cpus(struct platform_reader *r, const char **problem)
     }
 
     p->timebase_hz = platform_number(r->fdt, cpus, "timebase-frequency", 0);
-    fdt_for_each_subnode(node, r->fdt, cpus) {
+    fdt_for_each_subnode(node, r->fdt, cpus)
+    {
         if (!is_cpu(r->fdt, node))
             continue;
         if (p->timebase_hz == 0) /* some boards have it here */

@@ -44,7 +44,8 @@ static void read_contexts(struct platform_reader *r, int plic)
 
 static int read_plic(struct platform_reader *r)
 {
-    static const char *const names[] = {"riscv,plic0", "sifive,plic-1.0.0", "thead,c900-plic", NULL};
+    static const char *const names[] = {"riscv,plic0", "sifive,plic-1.0.0", "thead,c900-plic",
+                                        NULL};
     struct platform *p = r->out;
     for (int node = fdt_next_node(r->fdt, -1, NULL); node >= 0;
          node = fdt_next_node(r->fdt, node, NULL)) {
@@ -90,7 +91,7 @@ static int console_node(const void *fdt, const char **options)
 
 static void read_uart(struct platform_reader *r, int plic)
 {
-    static const char *const names[] = {"ns16550a", "ns16550", "snps,dw-apb-uart",
+    static const char *const names[] = {"ns16550a",          "ns16550",          "snps,dw-apb-uart",
                                         "intel,xscale-uart", "spacemit,k1-uart", NULL};
     static const char *const dw[] = {"snps,dw-apb-uart", NULL};
     struct platform *p = r->out;

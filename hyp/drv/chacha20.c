@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-static uint32_t rotate(uint32_t v, unsigned n)
-{
-    return v << n | v >> (32 - n);
-}
+static uint32_t rotate(uint32_t v, unsigned n) { return v << n | v >> (32 - n); }
 
 static void quarter_round(uint32_t s[16], unsigned a, unsigned b, unsigned c, unsigned d)
 {

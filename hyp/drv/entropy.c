@@ -142,12 +142,10 @@ void entropy_init(const struct platform *p)
     reseed_at = arch_time() + RESEED_SECONDS * timer_hz;
     if (!source[0]) {
         fmt_snprintf(source, sizeof(source), "none");
-        log_warn("no source of entropy: what guests get as random can be guessed. Give the machine a "
-                 "virtio-rng device, or firmware that sets /chosen/rng-seed");
+        log_warn(
+            "no source of entropy: what guests get as random can be guessed. Give the machine a "
+            "virtio-rng device, or firmware that sets /chosen/rng-seed");
     }
 }
 
-const char *entropy_source(void)
-{
-    return source;
-}
+const char *entropy_source(void) { return source; }

@@ -71,7 +71,4 @@ void host_console_start(void (*rx)(const char *data, size_t len))
     }
 }
 
-bool host_console_needs_poll(void)
-{
-    return polled;
-}
+bool host_console_needs_poll(void) { return polled; }

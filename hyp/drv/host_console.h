@@ -7,8 +7,9 @@
 
 struct host_console_ops {
     const char *name;
-    void (*write)(const char *data, size_t len); /* all of it; gives up on a device that stands still */
-    size_t (*read)(char *to, size_t max);        /* what waits, without waiting */
+    void (*write)(const char *data,
+                  size_t len); /* all of it; gives up on a device that stands still */
+    size_t (*read)(char *to, size_t max); /* what waits, without waiting */
     /* Interrupts for input from now on; returns whether there are any. NULL: never. */
     bool (*start)(void (*input)(void *arg));
 };

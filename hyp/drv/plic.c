@@ -23,7 +23,11 @@ enum {
 
 static volatile char *priority, *enable, *context; /* of the boot hart's S-mode */
 static struct spinlock lock = SPINLOCK_INIT(LOCK_BACKEND);
-static struct { uint32_t irq; void (*fn)(void *arg); void *arg; } handler[HANDLERS];
+static struct {
+    uint32_t irq;
+    void (*fn)(void *arg);
+    void *arg;
+} handler[HANDLERS];
 static unsigned handlers;
 static uint32_t sources;
 

@@ -64,8 +64,8 @@ static size_t sbi_read(char *to, size_t max)
 {
     size_t n = 0;
     if (page) {
-        struct sbi_ret r = arch_sbi(EXT_DBCN, DBCN_READ, min_u64(max, HALF),
-                                    hva_to_pa(page + HALF).v, 0, 0, 0, 0);
+        struct sbi_ret r =
+            arch_sbi(EXT_DBCN, DBCN_READ, min_u64(max, HALF), hva_to_pa(page + HALF).v, 0, 0, 0, 0);
         if (r.error || r.value <= 0 || (size_t)r.value > min_u64(max, HALF))
             return 0;
         memcpy(to, page + HALF, (size_t)r.value);

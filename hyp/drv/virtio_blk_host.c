@@ -24,12 +24,12 @@
 #define F_WRITE_ZEROES (1ull << 14)
 
 enum { /* configuration space, 5.2.4 */
-    CFG_CAPACITY = 0,
-    CFG_SEG_MAX = 12,
-    CFG_BLK_SIZE = 20,
-    CFG_MAX_DISCARD = 36,
-    CFG_MAX_WRITE_ZEROES = 48,
-    CFG_ZEROES_MAY_UNMAP = 56,
+       CFG_CAPACITY = 0,
+       CFG_SEG_MAX = 12,
+       CFG_BLK_SIZE = 20,
+       CFG_MAX_DISCARD = 36,
+       CFG_MAX_WRITE_ZEROES = 48,
+       CFG_ZEROES_MAY_UNMAP = 56,
 };
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2, S_NONE = 0xFF };
@@ -37,8 +37,14 @@ enum { SECTOR = 512, DISKS = 8, ID_LENGTH = 20, RANGE_UNMAP = 1, ID_WAIT = 10000
 
 /* What the device reads and writes besides data. */
 struct slot_dma {
-    struct { uint32_t type, reserved; uint64_t sector; } header;
-    struct { uint64_t sector; uint32_t sectors, flags; } range;
+    struct {
+        uint32_t type, reserved;
+        uint64_t sector;
+    } header;
+    struct {
+        uint64_t sector;
+        uint32_t sectors, flags;
+    } range;
     char id[ID_LENGTH];
     uint8_t status;
     uint8_t pad[11];
@@ -52,20 +58,20 @@ struct slot {
     struct opener *opener;
     uint64_t sectors_done, part_sectors;
     unsigned segs_done, part_segs;
-    bool stalled;              /* the part waits for descriptors */
+    bool stalled; /* the part waits for descriptors */
     uint8_t next_free;
 };
 
 struct disk {
     struct virtio_host *d;
-    struct spinlock lock;      /* LOCK_BACKEND; what follows but the facts */
+    struct spinlock lock; /* LOCK_BACKEND; what follows but the facts */
     struct slot_dma *dma;
     struct slot slot[SLOTS];
     uint8_t slot_of_head[VIRTIO_HOST_QUEUE];
     uint8_t free_slot;
-    unsigned stalled;          /* slots that are */
+    unsigned stalled; /* slots that are */
     struct list openers;
-    bool writer;               /* an opener may write */
+    bool writer; /* an opener may write */
     /* Facts: */
     uint64_t sectors;
     uint32_t block_size, seg_max, max_discard, max_zeroes;
@@ -77,8 +83,8 @@ struct opener {
     struct blk_backend backend;
     struct disk *disk;
     struct list node;
-    unsigned calls_out;        /* callbacks being made, requests in flight */
-    bool waiting;              /* was told -EAGAIN */
+    unsigned calls_out; /* callbacks being made, requests in flight */
+    bool waiting; /* was told -EAGAIN */
 };
 
 static struct disk *disk[DISKS];
@@ -337,7 +343,8 @@ static struct blk_request *next_done(struct disk *k, struct opener **o)
 
 static struct opener *next_waiting(struct disk *k)
 {
-    LIST_FOR_EACH(it, &k->openers) {
+    LIST_FOR_EACH(it, &k->openers)
+    {
         struct opener *o = CONTAINER_OF(it, struct opener, node);
         if (o->waiting) {
             o->waiting = false;
@@ -392,10 +399,7 @@ static void on_interrupt(void *arg)
 
 /* --- opening and closing --- */
 
-unsigned host_disk_count(void)
-{
-    return disk_count;
-}
+unsigned host_disk_count(void) { return disk_count; }
 
 /* The requester has none in flight that it waits for; what is left is let finish here. */
 static void disk_close(void *ctx)
@@ -468,7 +472,8 @@ static void read_facts(struct disk *k)
     k->read_only = d->features & F_RO;
     k->can_flush = d->features & F_FLUSH;
     k->block_size = d->features & F_BLK_SIZE ? virtio_host_config32(d, CFG_BLK_SIZE) : SECTOR;
-    if (k->block_size < SECTOR || k->block_size > PAGE_SIZE || (k->block_size & (k->block_size - 1)))
+    if (k->block_size < SECTOR || k->block_size > PAGE_SIZE ||
+        (k->block_size & (k->block_size - 1)))
         k->block_size = SECTOR;
     k->seg_max = d->features & F_SEG_MAX ? virtio_host_config32(d, CFG_SEG_MAX) : BLK_SEGMENTS;
     if (d->features & F_DISCARD)

@@ -12,29 +12,29 @@
 #include "mem/hostmap.h"
 
 enum { /* registers, 4.2.2 and 4.2.4 */
-    MAGIC = 0x000,
-    VERSION = 0x004,
-    DEVICE_ID = 0x008,
-    DEVICE_FEATURES = 0x010,
-    DEVICE_FEATURES_SEL = 0x014,
-    DRIVER_FEATURES = 0x020,
-    DRIVER_FEATURES_SEL = 0x024,
-    GUEST_PAGE_SIZE = 0x028, /* legacy */
-    QUEUE_SEL = 0x030,
-    QUEUE_NUM_MAX = 0x034,
-    QUEUE_NUM = 0x038,
-    QUEUE_ALIGN = 0x03C, /* legacy */
-    QUEUE_PFN = 0x040,   /* legacy */
-    QUEUE_READY = 0x044,
-    QUEUE_NOTIFY = 0x050,
-    INTERRUPT_STATUS = 0x060,
-    INTERRUPT_ACK = 0x064,
-    STATUS = 0x070,
-    QUEUE_DESC = 0x080,
-    QUEUE_DRIVER = 0x090,
-    QUEUE_DEVICE = 0x0A0,
-    CONFIG_GENERATION = 0x0FC,
-    CONFIG = 0x100,
+       MAGIC = 0x000,
+       VERSION = 0x004,
+       DEVICE_ID = 0x008,
+       DEVICE_FEATURES = 0x010,
+       DEVICE_FEATURES_SEL = 0x014,
+       DRIVER_FEATURES = 0x020,
+       DRIVER_FEATURES_SEL = 0x024,
+       GUEST_PAGE_SIZE = 0x028, /* legacy */
+       QUEUE_SEL = 0x030,
+       QUEUE_NUM_MAX = 0x034,
+       QUEUE_NUM = 0x038,
+       QUEUE_ALIGN = 0x03C, /* legacy */
+       QUEUE_PFN = 0x040,   /* legacy */
+       QUEUE_READY = 0x044,
+       QUEUE_NOTIFY = 0x050,
+       INTERRUPT_STATUS = 0x060,
+       INTERRUPT_ACK = 0x064,
+       STATUS = 0x070,
+       QUEUE_DESC = 0x080,
+       QUEUE_DRIVER = 0x090,
+       QUEUE_DEVICE = 0x0A0,
+       CONFIG_GENERATION = 0x0FC,
+       CONFIG = 0x100,
 };
 enum { ST_ACKNOWLEDGE = 1, ST_DRIVER = 2, ST_DRIVER_OK = 4, ST_FEATURES_OK = 8, ST_FAILED = 128 };
 enum { DESC_NEXT = 1, DESC_WRITE = 2, USED_NO_NOTIFY = 1 };
@@ -42,15 +42,9 @@ enum { MAGIC_VALUE = 0x74726976, LEGACY = 1, MODERN = 2 };
 #define F_VERSION_1 (1ull << 32)
 #define F_ACCESS_PLATFORM (1ull << 33) /* bus addresses: no IOMMU is in use, so they are physical */
 
-static uint32_t get(struct virtio_host *d, unsigned reg)
-{
-    return mmio_read32(d->regs + reg);
-}
+static uint32_t get(struct virtio_host *d, unsigned reg) { return mmio_read32(d->regs + reg); }
 
-static void put(struct virtio_host *d, unsigned reg, uint32_t v)
-{
-    mmio_write32(d->regs + reg, v);
-}
+static void put(struct virtio_host *d, unsigned reg, uint32_t v) { mmio_write32(d->regs + reg, v); }
 
 static void put64(struct virtio_host *d, unsigned reg, uint64_t v)
 {
@@ -137,7 +131,8 @@ int virtio_host_ready(struct virtio_host *d, unsigned queue_size)
 {
     uint32_t status = ST_ACKNOWLEDGE | ST_DRIVER | ST_DRIVER_OK;
     put(d, QUEUE_SEL, 0);
-    unsigned most = (unsigned)min_u64(get(d, QUEUE_NUM_MAX), min_u64(queue_size, VIRTIO_HOST_QUEUE));
+    unsigned most =
+        (unsigned)min_u64(get(d, QUEUE_NUM_MAX), min_u64(queue_size, VIRTIO_HOST_QUEUE));
     unsigned size = 1;
     while (size * 2 <= most)
         size *= 2; /* the ring's indices wrap at 2^16 */
@@ -263,11 +258,12 @@ void virtio_host_ack(struct virtio_host *d)
 
 static void attach(struct virtio_host *d)
 {
-    int error = d->device_id == VIRTIO_ID_BLOCK ? virtio_blk_host_attach(d)
-                                                : virtio_rng_host_attach(d);
+    int error =
+        d->device_id == VIRTIO_ID_BLOCK ? virtio_blk_host_attach(d) : virtio_rng_host_attach(d);
     if (!error)
         return;
-    log_warn("virtio device %u (interrupt %u) cannot be used: error %d", d->device_id, d->irq, -error);
+    log_warn("virtio device %u (interrupt %u) cannot be used: error %d", d->device_id, d->irq,
+             -error);
     virtio_host_reset(d); /* it must not write to the queue any more */
     for (unsigned i = 0; i < d->pages; i++)
         frame_put(pa_add(hva_to_pa(d->desc), i * PAGE_SIZE));

@@ -13,23 +13,31 @@
 enum { VIRTIO_HOST_QUEUE = 256 }; /* descriptors at most; fewer when the device has fewer */
 enum { VIRTIO_ID_BLOCK = 2, VIRTIO_ID_RNG = 4 };
 
-struct virtio_host_desc { uint64_t addr; uint32_t len; uint16_t flags, next; };
+struct virtio_host_desc {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t flags, next;
+};
 
 struct virtio_host {
     volatile char *regs;
     uint32_t version, device_id, irq;
-    uint64_t features;          /* agreed */
+    uint64_t features; /* agreed */
     struct virtio_host_desc *desc;
-    volatile uint16_t *avail;   /* flags, idx, ring[] */
-    volatile uint16_t *used;    /* flags, idx, then {u32 id, u32 len}[] */
-    unsigned pages;             /* of the queue, at desc */
+    volatile uint16_t *avail; /* flags, idx, ring[] */
+    volatile uint16_t *used; /* flags, idx, then {u32 id, u32 len}[] */
+    unsigned pages; /* of the queue, at desc */
     uint16_t size, free_head, free_count, avail_idx, used_idx;
-    uint16_t tail;                      /* of the chain being built */
-    uint16_t link[VIRTIO_HOST_QUEUE];   /* the next of a chain or of the free list */
+    uint16_t tail; /* of the chain being built */
+    uint16_t link[VIRTIO_HOST_QUEUE]; /* the next of a chain or of the free list */
     uint16_t length[VIRTIO_HOST_QUEUE]; /* of the chain in flight with this head, else 0 */
 };
 
-struct virtio_host_buf { pa_t addr; uint32_t len; bool device_writes; };
+struct virtio_host_buf {
+    pa_t addr;
+    uint32_t len;
+    bool device_writes;
+};
 
 /* Resets the device and agrees on wanted & offered features (VIRTIO_F_VERSION_1 by itself). 0, -ENODEV
  * when the device refuses. */

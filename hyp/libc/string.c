@@ -14,10 +14,7 @@ enum { WORD = sizeof(word), UNROLL = 8 };
 /* An aligned word never crosses a page, so the bytes beside the string that it brings are harmless. */
 #define READS_WHOLE_WORDS __attribute__((no_sanitize("address")))
 
-static int aligned(const void *p)
-{
-    return ((uintptr_t)p & (WORD - 1)) == 0;
-}
+static int aligned(const void *p) { return ((uintptr_t)p & (WORD - 1)) == 0; }
 
 static size_t copy_aligned(word *to, const word *from, size_t words)
 {

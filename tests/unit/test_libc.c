@@ -52,7 +52,8 @@ static void pattern(unsigned char *p, size_t n, unsigned seed)
 static void test_memcpy(void **state)
 {
     (void)state;
-    static const size_t lengths[] = {0, 1, 7, 8, 15, 16, 17, 31, 63, 64, 65, 71, 127, 128, 129, 200};
+    static const size_t lengths[] = {0,  1,  7,  8,  15,  16,  17,  31,
+                                     63, 64, 65, 71, 127, 128, 129, 200};
     for (size_t from_off = 0; from_off < 8; from_off++) {
         for (size_t to_off = 0; to_off < 8; to_off++) {
             for (size_t l = 0; l < sizeof(lengths) / sizeof(lengths[0]); l++) {
@@ -102,10 +103,7 @@ static void test_memset(void **state)
     }
 }
 
-static int sign(int v)
-{
-    return (v > 0) - (v < 0);
-}
+static int sign(int v) { return (v > 0) - (v < 0); }
 
 static void test_compare(void **state)
 {
@@ -117,7 +115,8 @@ static void test_compare(void **state)
             pattern(b, 64, 1);
             assert_int_equal(tl_memcmp(a + off, b + off, 40), 0);
             b[off + at] ^= 0x80;
-            assert_int_equal(sign(tl_memcmp(a + off, b + off, 40)), sign(memcmp(a + off, b + off, 40)));
+            assert_int_equal(sign(tl_memcmp(a + off, b + off, 40)),
+                             sign(memcmp(a + off, b + off, 40)));
             assert_int_equal(tl_memcmp(a + off, b + off, at), 0);
         }
     }
@@ -154,11 +153,29 @@ static void test_search(void **state)
 static void test_strtoul(void **state)
 {
     (void)state;
-    static const struct { const char *s; int base; } in[] = {
-        {"0", 0},     {"10", 0},     {"0x10", 0}, {"0x10", 16}, {"010", 0},  {"  42z", 10},
-        {"-1", 10},   {"+7", 0},     {"0x", 0},   {"0xg", 16},  {"", 10},    {"x", 16},
-        {"ffFF", 16}, {"18446744073709551615", 10}, {"18446744073709551616", 10},
-        {"99999999999999999999999", 10},            {"\t\n 5", 0}, {"08", 0}, {"z", 36},
+    static const struct {
+        const char *s;
+        int base;
+    } in[] = {
+        {"0", 0},
+        {"10", 0},
+        {"0x10", 0},
+        {"0x10", 16},
+        {"010", 0},
+        {"  42z", 10},
+        {"-1", 10},
+        {"+7", 0},
+        {"0x", 0},
+        {"0xg", 16},
+        {"", 10},
+        {"x", 16},
+        {"ffFF", 16},
+        {"18446744073709551615", 10},
+        {"18446744073709551616", 10},
+        {"99999999999999999999999", 10},
+        {"\t\n 5", 0},
+        {"08", 0},
+        {"z", 36},
     };
     for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
         char *got_end, *want_end;
@@ -172,9 +189,9 @@ static void test_strtoul(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memcpy),  cmocka_unit_test(test_memmove_overlap),
-        cmocka_unit_test(test_memset),  cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_search),  cmocka_unit_test(test_strtoul),
+        cmocka_unit_test(test_memcpy), cmocka_unit_test(test_memmove_overlap),
+        cmocka_unit_test(test_memset), cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_search), cmocka_unit_test(test_strtoul),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

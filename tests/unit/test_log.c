@@ -92,10 +92,7 @@ static void on_emit(void *ctx, const char *line)
     assert_null(strchr(line, '\n'));
 }
 
-static const char *last_seen(void)
-{
-    return seen[(seen_count - 1) % 64];
-}
+static const char *last_seen(void) { return seen[(seen_count - 1) % 64]; }
 
 static void test_lines(void **state)
 {
@@ -137,8 +134,9 @@ static void test_ring_overflow(void **state)
     (void)state;
     log_set_sink(NULL);
     for (int i = 0; i < 3000; i++)
-        log_info("line %d %.*s", i, i % 90, "..................................................."
-                                            "......................................................");
+        log_info("line %d %.*s", i, i % 90,
+                 "..................................................."
+                 "......................................................");
     emitted = 0;
     log_dump(on_emit, NULL);
     assert_true(emitted > 100 && emitted < 1000);
@@ -180,9 +178,12 @@ static void test_ratelimit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),   cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_unknown_conversion), cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_ring_overflow), cmocka_unit_test(test_ratelimit),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_unknown_conversion),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_ring_overflow),
+        cmocka_unit_test(test_ratelimit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

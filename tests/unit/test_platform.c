@@ -69,8 +69,10 @@ static void *load_and_read(const char *name)
 static void test_qemu(void **state)
 {
     (void)state;
-    static const struct { const char *name; unsigned harts; } in[] = {
-        {"virt1", 1}, {"virt4", 4}, {"virt8", 8}};
+    static const struct {
+        const char *name;
+        unsigned harts;
+    } in[] = {{"virt1", 1}, {"virt4", 4}, {"virt8", 8}};
     for (unsigned m = 0; m < 3; m++) {
         void *fdt = load_and_read(in[m].name);
         assert_int_equal(warning_count, 0);
@@ -88,7 +90,8 @@ static void test_qemu(void **state)
         assert_string_equal(p.mmu_type, "sv57");
         assert_int_equal(p.cboz_block, 64);
         assert_int_equal(p.cbom_block, 64);
-        assert_true(platform_has(&p, "h") && platform_has(&p, "sstc") && platform_has(&p, "zicbom"));
+        assert_true(platform_has(&p, "h") && platform_has(&p, "sstc") &&
+                    platform_has(&p, "zicbom"));
         assert_false(platform_has(&p, "sst") || platform_has(&p, "v") || platform_has(&p, ""));
         assert_int_equal(p.uart.kind, UART_NS16550);
         assert_int_equal(p.uart.regs.base, 0x10000000);
@@ -167,7 +170,7 @@ static void test_k3(void **state)
     assert_int_equal(p.hart[0].plic_context, UINT32_MAX);
     assert_int_equal(p.uart.kind, UART_NS16550);
     assert_int_equal(p.uart.regs.base, 0xd4017000); /* through the bus's ranges */
-    assert_int_equal(p.uart.irq, 0);                 /* of an APLIC: not ours to use */
+    assert_int_equal(p.uart.irq, 0); /* of an APLIC: not ours to use */
     free(fdt);
 }
 
@@ -190,7 +193,7 @@ static void test_titan(void **state)
     assert_string_equal(p.isa, "i m a f d zicsr zifencei c h zba zbb svinval");
     assert_string_equal(p.mmu_type, "sv48");
     assert_int_equal(p.bank[0].size, 0x380000000); /* a node without a unit address */
-    assert_int_equal(p.uart.irq, 17);              /* interrupts-extended; found by the alias */
+    assert_int_equal(p.uart.irq, 17); /* interrupts-extended; found by the alias */
     assert_int_equal(p.uart.baud, 57600);
     assert_string_equal(p.bootargs, "");
     free(fdt);
@@ -327,7 +330,8 @@ static void test_initrd(void **state)
     assert_int_equal(read_tree(fdt), 0);
     assert_int_equal(p.initrd.size, 0);
     assert_true(warned("no sense"));
-    fdt_setprop_u32(fdt, at(fdt, "/chosen"), "linux,initrd-end", 0x84201000); /* one cell is fine too */
+    fdt_setprop_u32(fdt, at(fdt, "/chosen"), "linux,initrd-end",
+                    0x84201000); /* one cell is fine too */
     assert_int_equal(read_tree(fdt), 0);
     assert_int_equal(p.initrd.size, 0x1000);
     assert_int_equal(warning_count, 0);
@@ -373,7 +377,8 @@ static void test_banks(void **state)
 static bool covered(uint64_t base, uint64_t size)
 {
     for (unsigned i = 0; i < p.reserved_count; i++)
-        if (base >= p.reserved[i].base && range_ok(base - p.reserved[i].base, size, p.reserved[i].size))
+        if (base >= p.reserved[i].base &&
+            range_ok(base - p.reserved[i].base, size, p.reserved[i].size))
             return true;
     return false;
 }
@@ -392,8 +397,8 @@ static void test_reservations(void **state)
         char name[32];
         unsigned k = i * 67 % N;
         snprintf(name, sizeof(name), "r@%x", k);
-        add_memory(fdt, at(fdt, "/reserved-memory"), name, 0x80000000 + k * 0x100000ul * (1 + k % 3),
-                   0x1000 * (1 + k % 5));
+        add_memory(fdt, at(fdt, "/reserved-memory"), name,
+                   0x80000000 + k * 0x100000ul * (1 + k % 3), 0x1000 * (1 + k % 5));
     }
     add_memory(fdt, at(fdt, "/reserved-memory"), "top", UINT64_MAX - 0xFFF, 0x1000);
     fdt_add_mem_rsv(fdt, 0x90000000, 0x1234);
@@ -437,7 +442,9 @@ static void test_many_harts(void **state)
 static void test_isa_strings(void **state)
 {
     (void)state;
-    static const struct { const char *in, *want; } s[] = {
+    static const struct {
+        const char *in, *want;
+    } s[] = {
         {"rv64imafdch", "i m a f d c h"},
         {"rv64imafdchsu", "i m a f d c h"},
         {"rv64i2p1m2p0a2h1p0_zicsr2p0_sstc1_zvl128b", "i m a h zicsr sstc zvl128b"},
@@ -482,7 +489,8 @@ static void test_interrupt_parent_loop(void **state)
     (void)state;
     void *fdt = base_tree();
     /* A controller of three cells for the contexts, and a property that ends in mid-entry. */
-    fdt_setprop_u32(fdt, at(fdt, "/cpus/cpu@0/interrupt-controller"), "#interrupt-cells", 0x40000001);
+    fdt_setprop_u32(fdt, at(fdt, "/cpus/cpu@0/interrupt-controller"), "#interrupt-cells",
+                    0x40000001);
     fdt_setprop(fdt, at(fdt, "/soc/serial@10000000"), "interrupts", "\0\0", 2);
     assert_int_equal(read_tree(fdt), 0);
     assert_int_equal(p.hart[0].plic_context, UINT32_MAX);

@@ -26,7 +26,11 @@ unsigned fake_highest_lock(void);
 /* --- the device --- */
 
 enum { WINDOWS = 16, DISK_SECTORS = 256, PENDING = 256 };
-struct desc { uint64_t addr; uint32_t len; uint16_t flags, next; };
+struct desc {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t flags, next;
+};
 
 struct device {
     uint32_t version, id, queue_max, status, isr, generation;
@@ -37,9 +41,9 @@ struct device {
     uint16_t avail_seen, used_idx;
     uint16_t pending[PENDING];
     unsigned pending_count, kicks, most_segments;
-    bool held;             /* requests wait for the test */
+    bool held; /* requests wait for the test */
     bool refuse_features;
-    uint8_t answer;        /* status of requests; 0xFE: leave it as it is */
+    uint8_t answer; /* status of requests; 0xFE: leave it as it is */
     void (*handler)(void *arg);
     void *arg;
     uint8_t disk[DISK_SECTORS * 512];
@@ -63,7 +67,10 @@ static void put_used(struct device *d, uint32_t head, uint32_t len)
     d->isr |= 1;
 }
 
-struct request { uint32_t type, reserved; uint64_t sector; };
+struct request {
+    uint32_t type, reserved;
+    uint64_t sector;
+};
 
 static void serve_block(struct device *d, uint16_t head)
 {
@@ -92,7 +99,10 @@ static void serve_block(struct device *d, uint16_t head)
         } else if (r.type == 8) {
             memcpy(at_pa(p->addr), "serial-number-12345678", p->len);
         } else {
-            struct { uint64_t sector; uint32_t sectors, flags; } range;
+            struct {
+                uint64_t sector;
+                uint32_t sectors, flags;
+            } range;
             assert_int_equal(p->len, 16);
             memcpy(&range, at_pa(p->addr), 16);
             last_flags = range.flags;
@@ -172,15 +182,25 @@ static uint64_t on_read(const volatile void *p, unsigned width)
         return v;
     }
     switch (reg) {
-    case 0x000: return 0x74726976;
-    case 0x004: return d->version;
-    case 0x008: return d->id;
-    case 0x010: return (uint32_t)(d->offered >> (d->device_sel ? 32 : 0));
-    case 0x034: return d->queue_max;
-    case 0x060: return d->isr;
-    case 0x070: return d->status;
-    case 0x0FC: return d->generation;
-    default: fail_msg("read of register %x", reg); return 0;
+    case 0x000:
+        return 0x74726976;
+    case 0x004:
+        return d->version;
+    case 0x008:
+        return d->id;
+    case 0x010:
+        return (uint32_t)(d->offered >> (d->device_sel ? 32 : 0));
+    case 0x034:
+        return d->queue_max;
+    case 0x060:
+        return d->isr;
+    case 0x070:
+        return d->status;
+    case 0x0FC:
+        return d->generation;
+    default:
+        fail_msg("read of register %x", reg);
+        return 0;
     }
 }
 
@@ -196,27 +216,45 @@ static void on_write(volatile void *p, uint64_t v, unsigned width)
         return;
     }
     switch (reg) {
-    case 0x014: d->device_sel = (uint32_t)v; break;
-    case 0x020: d->accepted |= v << (d->driver_sel ? 32 : 0); break;
-    case 0x024: d->driver_sel = (uint32_t)v; break;
-    case 0x028: assert_int_equal(v, 4096); break;
-    case 0x030: assert_int_equal(v, 0); break;
-    case 0x038: d->queue_num = (uint32_t)v; break;
-    case 0x03C: d->align = (uint32_t)v; break;
+    case 0x014:
+        d->device_sel = (uint32_t)v;
+        break;
+    case 0x020:
+        d->accepted |= v << (d->driver_sel ? 32 : 0);
+        break;
+    case 0x024:
+        d->driver_sel = (uint32_t)v;
+        break;
+    case 0x028:
+        assert_int_equal(v, 4096);
+        break;
+    case 0x030:
+        assert_int_equal(v, 0);
+        break;
+    case 0x038:
+        d->queue_num = (uint32_t)v;
+        break;
+    case 0x03C:
+        d->align = (uint32_t)v;
+        break;
     case 0x040:
         assert_int_equal(d->version, 1);
         d->ring[0] = v << 12;
         d->ring[1] = d->ring[0] + 16 * d->queue_num;
         d->ring[2] = align_up(d->ring[1] + 2 * (3 + d->queue_num), d->align);
         break;
-    case 0x044: d->ready = (uint32_t)v; break;
+    case 0x044:
+        d->ready = (uint32_t)v;
+        break;
     case 0x050:
         d->kicks++;
         take_offers(d);
         while (!d->held && d->pending_count)
             complete_nth(d, 0);
         break;
-    case 0x064: d->isr &= ~(uint32_t)v; break;
+    case 0x064:
+        d->isr &= ~(uint32_t)v;
+        break;
     case 0x070:
         d->status = (uint32_t)v;
         if (v == 0)
@@ -224,7 +262,8 @@ static void on_write(volatile void *p, uint64_t v, unsigned width)
         if (d->refuse_features)
             d->status &= ~8u;
         break;
-    default: fail_msg("write of register %x", reg);
+    default:
+        fail_msg("write of register %x", reg);
     }
 }
 
@@ -247,10 +286,7 @@ int plic_register(uint32_t irq, void (*fn)(void *arg), void *arg)
 
 /* --- helpers --- */
 
-static void config32(struct device *d, unsigned at, uint32_t v)
-{
-    memcpy(d->config + at, &v, 4);
-}
+static void config32(struct device *d, unsigned at, uint32_t v) { memcpy(d->config + at, &v, 4); }
 
 enum { F_ALL = 1 << 2 | 1 << 6 | 1 << 9 | 1 << 13 | 1 << 14 };
 #define F_V1 (1ull << 32)
@@ -300,8 +336,13 @@ static void on_ready(void *dev)
 static struct blk_request request(enum blk_op op, uint64_t sector, uint64_t sectors,
                                   struct blk_segment *seg, unsigned count)
 {
-    return (struct blk_request){.op = op, .sector = sector, .sectors = sectors, .seg = seg,
-                                .seg_count = count, .done = on_done, .result = 77};
+    return (struct blk_request){.op = op,
+                                .sector = sector,
+                                .sectors = sectors,
+                                .seg = seg,
+                                .seg_count = count,
+                                .done = on_done,
+                                .result = 77};
 }
 
 static int run(struct device *d, struct blk_backend *b, struct blk_request *r)
@@ -428,8 +469,10 @@ static void test_bad_requests(void **state)
 static void test_device_errors(void **state)
 {
     (void)state;
-    static const struct { uint8_t status; int result; } in[] = {
-        {1, -EIO}, {2, -ENOTSUP}, {3, -EIO}, {0xFF, -EIO}, {0xFE, -EIO}, {0, 0}};
+    static const struct {
+        uint8_t status;
+        int result;
+    } in[] = {{1, -EIO}, {2, -ENOTSUP}, {3, -EIO}, {0xFF, -EIO}, {0xFE, -EIO}, {0, 0}};
     struct blk_segment seg = {page, 512};
     for (unsigned i = 0; i < 6; i++) {
         struct blk_request r = request(BLK_READ, 0, 1, &seg, 1);
@@ -751,13 +794,20 @@ static void test_many_disks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_facts),        cmocka_unit_test(test_read_write),
-        cmocka_unit_test(test_zeroes_and_discard), cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_device_errors), cmocka_unit_test(test_out_of_order),
-        cmocka_unit_test(test_full),         cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_bad_device),   cmocka_unit_test(test_open_exclusive),
-        cmocka_unit_test(test_close_with_requests), cmocka_unit_test(test_legacy),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_rng),
+        cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_read_write),
+        cmocka_unit_test(test_zeroes_and_discard),
+        cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_device_errors),
+        cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_bad_device),
+        cmocka_unit_test(test_open_exclusive),
+        cmocka_unit_test(test_close_with_requests),
+        cmocka_unit_test(test_legacy),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_rng),
         cmocka_unit_test(test_many_disks),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
