@@ -62,8 +62,8 @@ void features_probe(const struct platform *p)
     uint64_t value;
 
     timer_sstc = platform_has(p, "sstc") && arch_csr_probe(CSR_STIMECMP, &value);
-    f->sstc = timer_sstc && !boot_option("nosstc") && henvcfg_takes(HENVCFG_STCE) &&
-              arch_csr_probe(CSR_VSTIMECMP, &value);
+    f->vstimecmp = timer_sstc && henvcfg_takes(HENVCFG_STCE) && arch_csr_probe(CSR_VSTIMECMP, &value);
+    f->sstc = f->vstimecmp && !boot_option("nosstc");
     f->stateen = arch_csr_probe(CSR_HSTATEEN0, &value);
     f->zicbom = platform_has(p, "zicbom") && henvcfg_takes(HENVCFG_CBIE_FLUSH | HENVCFG_CBCFE);
     f->zicboz = platform_has(p, "zicboz") && henvcfg_takes(HENVCFG_CBZE);

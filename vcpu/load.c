@@ -20,6 +20,12 @@ void load_hart_init(void)
     csr_write(CSR_HVIP, 0);
     csr_write(CSR_HGATP, 0);
     csr_write(CSR_HGEIE, 0);
+    if (vcpu_features.vstimecmp) {
+        /* Its reset value is unspecified; QEMU keeps a pending VSTIP of it even while STCE is clear. */
+        csr_write(CSR_HENVCFG, HENVCFG_STCE);
+        csr_write(CSR_VSTIMECMP, UINT64_MAX);
+        csr_write(CSR_HENVCFG, 0);
+    }
     arch_hfence_gvma_all();
 }
 

@@ -29,6 +29,8 @@ void vcpu_reset(struct vcpu *v)
     v->pc = 0;
     v->csr.vsstatus = VSSTATUS_UXL_64;
     v->csr.vstimecmp = UINT64_MAX;
+    /* As firmware leaves it: user mode may read cycle, time and instret until a kernel says otherwise. */
+    v->csr.scounteren = COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR;
     v->sstatus = SSTATUS_SPP | SSTATUS_FS_CLEAN;
     v->hstatus = HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP;
     v->wake_at = UINT64_MAX;

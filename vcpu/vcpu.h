@@ -106,6 +106,7 @@ struct guest {
 
 /* Hosts' features that decide what guests get; probed at boot (vcpu/features.c). */
 struct vcpu_features {
+    bool vstimecmp; /* the host has it, whether guests get it (sstc) or not */
     bool sstc, stateen, zicboz, zicbom, svpbmt, svadu, htinst;
     uint16_t cbom_block, cboz_block;
 };
