@@ -52,8 +52,10 @@ exit_entry:
         sd t0, VCPU_EXITS + 8 * CAUSE_ECALL_VS(a0)
         call sbi_dispatch
         mv a1, a0
+        lbu t0, HART_RESCHED(tp)       /* the call may have woken another thread of this hart */
         ld a0, HART_VCPU(tp)
-        bnez a1, exit_save_again
+        or t0, t0, a1
+        bnez t0, exit_save_again
         csrw sscratch, a0
 exit_restore_caller:
         ld ra, GPR(1)(a0)
@@ -101,7 +103,7 @@ exit_entry_costs:
         SAVE_CALLER
         j exit_save_rest
 
-/* The fast call wants the slow path: a1 is its verdict. */
+/* The fast call wants the slow path: a1 is its verdict, EXIT_RESUME when it is done. */
 exit_save_again:
         SAVE_REST
         call exit_slow_call

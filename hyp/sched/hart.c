@@ -3,6 +3,7 @@
 
 #include "sched/hart_offsets.h"
 
+_Static_assert(offsetof(struct hart, resched) == HART_RESCHED, "assembly");
 _Static_assert(offsetof(struct hart, vcpu) == HART_VCPU, "assembly");
 _Static_assert(offsetof(struct hart, fault_frame) == HART_FAULT_FRAME, "assembly");
 _Static_assert(offsetof(struct hart, fault_stack) == HART_FAULT_STACK, "assembly");

@@ -18,7 +18,7 @@ struct timer;
 struct hart {
     /* The first fields are known to assembly: sched/hart_offsets.h checks them. */
     uint32_t index;             /* offset 0: hart_index() */
-    uint32_t pad;
+    bool resched;               /* offset 4: look at the run queue before going on */
     struct vcpu *vcpu;          /* offset 8: whose CSR state is loaded and may run, or NULL */
     uint64_t *fault_frame;      /* offset 16: registers of a trap in the hypervisor */
     uint64_t fault_stack;       /* offset 24: top of its emergency stack */
@@ -39,7 +39,6 @@ struct hart {
     struct list timers;         /* set on this hart, by time */
     uint64_t slice_end;         /* host time, UINT64_MAX: none */
     uint64_t timer_armed;       /* host time programmed, UINT64_MAX: none */
-    bool resched;               /* look at the run queue before going on */
 
     atomic_ulong requests;      /* HART_REQ_*, set by others, then an IPI */
     _Atomic(struct xcall *) xcall[HART_MAX]; /* one slot for each calling hart */
