@@ -61,6 +61,51 @@ static void emit(struct console *c, const char *data, size_t len)
     terminal_write(&terminal, data, len);
 }
 
+enum { ESC = 0x1B, ENQ = 0x05 };
+
+/* The byte that is n after from, or 0 at the end. */
+static char ring_at(const struct console *c, uint64_t from, uint64_t n)
+{
+    return from + n < c->written ? c->ring[(from + n) % SCROLLBACK] : '\0';
+}
+
+/* Bytes of a control sequence at from that asks the terminal for an answer (cursor position, what it
+ * is), else 0: asked again, the answers would be typed into whatever has the focus. */
+static uint64_t question_length(const struct console *c, uint64_t from)
+{
+    uint64_t n = 2;
+    char last;
+
+    if (ring_at(c, from, 0) == ENQ)
+        return 1;
+    if (ring_at(c, from, 0) != ESC)
+        return 0;
+    if (ring_at(c, from, 1) == 'Z')
+        return 2;
+    if (ring_at(c, from, 1) != '[')
+        return 0;
+    while ((last = ring_at(c, from, n)) >= ' ' && last < '@')
+        n++;
+    return last == 'n' || last == 'c' || last == 't' ? n + 1 : 0;
+}
+
+static void replay_bytes(struct console *c, uint64_t from)
+{
+    while (from < c->written) {
+        uint64_t question = question_length(c, from), at = from % SCROLLBACK, n = 0;
+        uint64_t room = min_u64(c->written - from, SCROLLBACK - at);
+
+        if (question) {
+            from += question;
+            continue;
+        }
+        while (n < room && !question_length(c, from + n))
+            n++;
+        terminal_write(&terminal, c->ring + at, n);
+        from += n;
+    }
+}
+
 /* Whole lines, as many as are wanted and there. A start in the middle of an escape sequence would
  * show rubbish. */
 static void replay(struct console *c)
@@ -77,13 +122,7 @@ static void replay(struct console *c)
     if (from == oldest && oldest > 0) /* the first line is not whole */
         while (from < c->written && c->ring[from++ % SCROLLBACK] != '\n')
             ;
-    while (from < c->written) {
-        uint64_t at = from % SCROLLBACK;
-        uint64_t n = min_u64(c->written - from, SCROLLBACK - at);
-
-        terminal_write(&terminal, c->ring + at, n);
-        from += n;
-    }
+    replay_bytes(c, from);
 }
 
 static void notice(const char *text) { terminal_line(&terminal, "", text, strlen(text)); }

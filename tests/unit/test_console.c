@@ -199,6 +199,24 @@ static void test_replay(void **state)
     assert_non_null(strstr(screen, "\r\nend"));
 }
 
+/* Questions to the terminal are not asked again: the answers would be typed into a guest. */
+static void test_replay_asks_nothing(void **state)
+{
+    (void)state;
+    console_set_focus(a);
+    for (int i = 0; i < 400; i++) /* they lie across the ring's end too */
+        out(a, "a\x1b[6nb\x1b[cd\x05"
+               "e\x1b[>0cf\x1bZg\x1b[1mh\x1b[18ti\r\n");
+    out(a, "$ \x1b[6n\x1b["); /* cut short: as it is */
+    assert_non_null(strstr(screen, "\x1b[6n"));
+    console_set_focus(b);
+    clear();
+    console_set_focus(a);
+    assert_non_null(strstr(screen, "abdefg\x1b[1mhi\r\n$ \x1b["));
+    assert_null(strstr(screen, "\x1b[6n"));
+    assert_null(strchr(screen, '\x05'));
+}
+
 static void test_input_goes_to_the_last_writer(void **state)
 {
     struct chr_backend *virtio = console_backend(a, 0), *uart = console_backend(a, 1);
@@ -441,6 +459,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_plain_when_nobody_types, setup, teardown),
         cmocka_unit_test_setup_teardown(test_focus_shows_one, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replay, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replay_asks_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_input_goes_to_the_last_writer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_input_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(test_escape_within_input, setup, teardown),
