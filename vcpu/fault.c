@@ -83,6 +83,38 @@ static enum exit_result access_device(struct vcpu *v, gpa_t g)
     return EXIT_ADVANCE;
 }
 
+/* Registers that switch.S saves on the way to a fast handler: all but gp and s0..s11. */
+#define SAVED_REGISTERS (~(BIT(3) | BIT(8) | BIT(9) | 0x3ffUL << 18))
+
+/* The frequent access: a plain load or store of a device, described by htinst, that needs none of the
+ * registers that are not saved yet. EXIT_RESUME when done, sepc advanced; EXIT_SLOW before anything was. */
+enum exit_result fault_fast_access(struct vcpu *v)
+{
+    uint64_t cause = csr_read(CSR_SCAUSE);
+    bool write = cause == CAUSE_STORE_GUEST_PAGE_FAULT;
+    struct guest *g = v->guest;
+    struct mmio_access a;
+    struct insn in;
+    gpa_t at = gpa(csr_read(CSR_HTVAL) << 2 | (csr_read(CSR_STVAL) & 3));
+
+    if (at.v >= g->ram_base || insn_decode_htinst(csr_read(CSR_HTINST), &in) || g->force_decode ||
+        in.kind != (write ? INSN_STORE : INSN_LOAD) ||
+        !(SAVED_REGISTERS >> (write ? in.rs2 : in.rd) & 1))
+        return EXIT_SLOW;
+    a.gpa = gpa(at.v - in.offset);
+    a.width = in.width;
+    a.write = write;
+    a.vcpu = v->index;
+    a.value = write ? insn_store_value(&in, v->gpr[in.rs2]) : 0;
+    if (bus_access(&g->bus, &a) != MMIO_OK)
+        return EXIT_SLOW; /* nothing was done: the slow path reports, or tries again */
+    if (!write && in.rd)
+        v->gpr[in.rd] = insn_load_value(&in, a.value);
+    v->exits[cause]++;
+    csr_write(CSR_SEPC, csr_read(CSR_SEPC) + in.length);
+    return EXIT_RESUME;
+}
+
 /* The faulting guest physical address; htval may be 0 on harts without Shtvala. */
 static bool fault_gpa(struct vcpu *v, gpa_t *out)
 {

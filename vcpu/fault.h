@@ -5,6 +5,7 @@
 #include "vcpu/exit.h"
 
 enum exit_result exit_guest_page_fault(struct vcpu *v);
+enum exit_result fault_fast_access(struct vcpu *v); /* called by switch.S */
 enum exit_result exit_access_fault(struct vcpu *v); /* host's view of a bad access: given to the guest */
 enum exit_result exit_reflect(struct vcpu *v);      /* the guest's own exception, seen by us */
 /* The instruction at pc, 16 or 32 bits, by HLVX. false: it could not be read (retry: stale

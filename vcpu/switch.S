@@ -46,7 +46,7 @@ exit_entry:
         SAVE_CALLER
         csrr t0, scause
         li t1, CAUSE_ECALL_VS
-        bne t0, t1, exit_save_rest
+        bne t0, t1, exit_no_call
         ld t0, VCPU_EXITS + 8 * CAUSE_ECALL_VS(a0)
         addi t0, t0, 1
         sd t0, VCPU_EXITS + 8 * CAUSE_ECALL_VS(a0)
@@ -95,6 +95,20 @@ exit_restore_caller:
         csrr t0, sepc
         sd t0, VCPU_PC(a0)
         .endm
+
+/* A load or store guest page fault, most likely of a device. */
+exit_no_call:
+        andi t0, t0, ~2
+        li t1, CAUSE_LOAD_GUEST_PAGE_FAULT
+        bne t0, t1, exit_save_rest
+        call fault_fast_access
+        mv a1, a0
+        lbu t0, HART_RESCHED(tp)
+        ld a0, HART_VCPU(tp)
+        bnez a1, exit_save_rest
+        bnez t0, exit_save_again
+        csrw sscratch, a0
+        j exit_restore_caller
 
 /* The vector while the costs of exits are measured: all of them through exit_slow. */
         .globl exit_entry_costs

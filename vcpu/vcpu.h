@@ -97,6 +97,7 @@ struct guest {
     uint16_t id;            /* 1..: also the owner of its frames */
     uint64_t time_delta;    /* guest time = host time + this */
     uint64_t henvcfg, hstateen0;
+    uint64_t ram_base;      /* lowest address of RAM: devices lie below */
     bool sstc;              /* the guest has Sstc (host has it, and it is not switched off) */
     bool force_decode;      /* test: treat htinst as 0 */
     uint16_t last_vcpu[HART_MAX]; /* hart n ran vCPU last_vcpu[n] - 1 of this guest last; 0: none */

@@ -8,6 +8,8 @@
 #define INSN_WFI_WORD 0x10500073u
 #define INSN_WRS_NTO_WORD 0x00d00073u /* traps like WFI while others want the hart (Zawrs) */
 
+#define COUNTERS 0x60 /* top seven bits of a CSR instruction on 0xc00..0xc1f: all of csr_rows */
+
 /* A CSR that the guest may use and the hart does not give it: one row each. */
 struct csr_row {
     uint16_t number;
@@ -92,7 +94,7 @@ enum exit_result exit_virtual_instruction(struct vcpu *v)
         v->pc += 4;
         return EXIT_BLOCK;
     }
-    if ((raw & 0x7f) == 0x73 && insn_decode(raw, &in) == 0 && in.kind == INSN_CSR &&
+    if (raw >> 25 == COUNTERS && insn_decode(raw, &in) == 0 && in.kind == INSN_CSR &&
         access_csr(v, &in))
         return EXIT_ADVANCE;
     vcpu_inject(v, CAUSE_ILLEGAL, raw);

@@ -8,6 +8,7 @@
 #include "ctl/console.h"
 #include "mem/heap.h"
 #include "vcpu/features.h"
+#include "vm/layout.h"
 #include "vm/vm_ops.h"
 
 static struct spinlock list_lock = SPINLOCK_INIT(LOCK_VM);
@@ -182,6 +183,7 @@ static int make_parts(struct vm *vm, const char **why)
     g->name = vm->config.name;
     g->ops = &guest_ops;
     g->vcpu_count = vm->config.vcpus;
+    g->ram_base = GUEST_RAM_BASE;
     features_apply(g);
     vm->console = console_create(vm->config.name);
     if (!vm->console)
