@@ -5,7 +5,7 @@
 CROSS ?= riscv64-linux-gnu-
 GUEST_NAMES := $(filter-out rt linux linux-tools,$(sort $(patsubst guests/%/,%,$(dir $(wildcard guests/*/*.c)))))
 GUEST_BINS := $(GUEST_NAMES:%=build/guests/%.bin)
-GUEST_TOOLS := $(patsubst guests/linux-tools/%.S,build/guests/linux-tools/%,$(wildcard guests/linux-tools/*.S))
+GUEST_TOOLS := $(patsubst guests/linux-tools/%.c,build/guests/linux-tools/%,$(wildcard guests/linux-tools/*.c))
 GUEST_CFLAGS := -march=rv64gc -mabi=lp64d -mcmodel=medany -std=gnu11 -O2 -g -ffreestanding -fpie \
   -fvisibility=hidden -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables \
   -fno-tree-loop-distribute-patterns -fno-strict-aliasing -nostdinc \
@@ -36,10 +36,11 @@ build/guests/obj/%.o: guests/%
 	@echo "CC  $<"
 	@$(CROSS)gcc $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
 
-build/guests/linux-tools/%: guests/linux-tools/%.S
+build/guests/linux-tools/%: guests/linux-tools/%.c
 	@mkdir -p $(@D)
 	@echo "LD  $@"
-	@$(CROSS)gcc -nostdlib -static -Wl,--build-id=none -s -o $@ $<
+	@$(CROSS)gcc -std=gnu11 -O2 -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -nostdlib \
+	  -static -Wl,--build-id=none -s -o $@ $<
 
 .SECONDARY: $(GUEST_BINS:.bin=.elf)
 -include $(shell find build/guests/obj -name '*.d' 2>/dev/null)

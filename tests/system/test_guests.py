@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The project's own bare-metal guests (guests/): what the unit guest checks, natively and in VMs of several
+shapes; and that the benchmark runs to its end. docs/guests.md says how to add a case."""
+import os
+import re
+
+import pytest
+
+import harness
+
+UNIT = os.path.join(harness.BUILD, "guests", "unit.bin")
+BENCH = os.path.join(harness.BUILD, "guests", "bench.bin")
+MIN_CASES = 45  # far fewer lines than the one-hart set has cases would mean that the guest lost them
+
+
+def check_unit(m, timeout=60):
+    """Waits for the end of the unit guest; every FAIL line is in the failure's text."""
+    end = m.expect(r"unit guest: (\d+) passed, (\d+) failed, (\d+) skipped|FAIL unexpected trap.*", timeout)
+    failures = re.findall(r"FAIL .*", m.output)
+    assert not failures, "\n".join(failures)
+    passed, failed, skipped = map(int, end.groups())
+    assert failed == 0
+    assert passed >= MIN_CASES, f"only {passed} cases ran"
+    return passed, skipped
+
+
+@pytest.mark.parametrize("harts", [1, 2, 4])
+@pytest.mark.parametrize("cpu", ["rv64", "rv64,sstc=off"])
+def test_unit_native(machine, harts, cpu):
+    m = machine(kernel=UNIT, harts=harts, mem="256M", cpu=cpu)
+    check_unit(m)
+    m.expect_off()
+
+
+SHAPES = [  # vcpus, harts, cpu, Trapline's options
+    (1, 1, "rv64", ""),
+    (2, 2, "rv64", ""),
+    (4, 4, "rv64", ""),
+    (1, 2, "rv64", ""),
+    (4, 2, "rv64", ""),
+    (3, 1, "rv64", ""),
+    (2, 2, "rv64,sstc=off", ""),
+    (4, 1, "rv64,sstc=off", ""),
+    (2, 2, "rv64", "nosstc"),
+    (2, 2, "rv64", "nohtinst"),
+    (4, 2, "rv64", "vmid0"),
+    (2, 2, "max", ""),
+]
+
+
+@pytest.mark.parametrize("vcpus,harts,cpu,append", SHAPES)
+def test_unit_guest(machine, bundle, vcpus, harts, cpu, append):
+    path = bundle(harness.vm("unit", UNIT, None, None, vcpus=vcpus, ram="128M"))
+    m = machine(bundle=path, harts=harts, cpu=cpu, append=append)
+    check_unit(m, 120)
+    skipped = set(re.findall(r"^skip (\w+): (.*)", m.output, re.M))
+    allowed = {"one hart"} if vcpus == 1 else set()
+    allowed |= {"no Sstc"} if "sstc" in cpu + append else set()
+    assert {why for _, why in skipped} <= allowed, skipped
+    m.expect_off()
+
+
+def test_two_unit_guests_at_once(machine, bundle):
+    path = bundle(*[harness.vm(n, UNIT, None, None, vcpus=2, ram="128M") for n in ("one", "two")])
+    m = machine(bundle=path, harts=2)
+    m.expect_off(240)  # powers off when both have
+    assert not re.findall(r"FAIL .*", m.output)
+
+
+def test_bench_guest(machine, bundle):
+    path = bundle(harness.vm("bench", BENCH, None, None))
+    m = machine(bundle=path, icount=True)
+    m.expect("bench guest: end", 120)
+    rows = dict(re.findall(r"^bench (?!guest)(.*) (\d+)$", m.output, re.M))
+    assert len(rows) == 12, rows
+    # Not the targets (tools and machines differ), but what would mean that something has gone wrong.
+    assert 14 <= int(rows["SBI base get_spec_version"]) < 700, rows
+    assert int(rows["WFI, interrupt pending"]) < 100, rows
+    m.expect_off()
