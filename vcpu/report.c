@@ -35,6 +35,14 @@ static uint64_t current_vsatp(const struct vcpu *v)
     return atomic_load(&v->loaded_hart) >= 0 ? csr_read(CSR_VSATP) : v->csr.vsatp;
 }
 
+/* The same goes for the mode; SPVP, unlike SPP, outlives a trap of our own (hlv under a guard). */
+static bool was_supervisor(const struct vcpu *v)
+{
+    uint64_t hstatus = atomic_load(&v->loaded_hart) >= 0 ? csr_read(CSR_HSTATUS) : v->hstatus;
+
+    return hstatus & HSTATUS_SPVP;
+}
+
 static bool translate(struct vcpu *v, uint64_t va, gpa_t *out)
 {
     struct vs_step steps[5];
@@ -180,7 +188,7 @@ void report_guest_fault(struct vcpu *v, const char *what, char *buf, size_t size
     buf[0] = '\0';
     put(&t, "%s: %s\n", v->guest->name, what);
     put(&t, "  vCPU %u (hart id %lu), %s-mode, pc %#lx, ra %#lx, sp %#lx\n", v->index,
-        (unsigned long)v->hartid, v->sstatus & SSTATUS_SPP ? "VS" : "VU", (unsigned long)v->pc,
+        (unsigned long)v->hartid, was_supervisor(v) ? "VS" : "VU", (unsigned long)v->pc,
         (unsigned long)v->gpr[1], (unsigned long)v->gpr[2]);
     put_instruction(&t, v);
     put(&t, "  exit: %s (cause %lu), stval %#lx, htval %#lx, htinst %#lx\n", exit_cause_name(row),

@@ -58,7 +58,7 @@ static int setup(void **state)
     assert_int_equal(bus_add(&vm->guest.bus, &uart), 0);
     poke(RAM + 0x1000, &load, 4);
     v->pc = RAM + 0x1000;
-    v->sstatus = SSTATUS_SPP;
+    v->hstatus = HSTATUS_SPVP;
     v->exit.cause = CAUSE_LOAD_GUEST_PAGE_FAULT;
     v->exit.tval = 0x10005003;
     v->exit.htval = 0x10005003 >> 2;
@@ -135,7 +135,7 @@ static void test_paging(void **state)
     poke(RAM + 0x3000 + 8 * 511, &pte, 8);
     poke(RAM + 0x2000, &half, 2);
     v->pc = 0xffffffffc0002000;
-    v->sstatus = 0;
+    v->hstatus = 0;
     v->exit.tval = 0xffffffffc0000000 + MIB(20);
     v->exit.htval = 0; /* no Shtvala */
     report();
@@ -155,9 +155,11 @@ static void test_paging(void **state)
     /* Loaded: vsatp is the hart's. */
     atomic_store(&v->loaded_hart, 0);
     fake_csr[CSR_VSATP] = 0;
+    fake_csr[CSR_HSTATUS] = HSTATUS_SPVP;
     v->exit.tval = 0x10005003;
     report();
     has("VS-stage (Bare): gpa 0x10005003\n");
+    has("VS-mode");
 }
 
 static void test_bounds(void **state)
