@@ -19,28 +19,33 @@ static enum exit_result populate(struct vcpu *v, gpa_t g, bool write)
     }
 }
 
-bool fault_fetch(struct vcpu *v, uint32_t *raw)
+bool fault_fetch(uint64_t pc, uint32_t *raw)
 {
     struct arch_fault fault;
     uint16_t low, high = 0;
 
-    if (!arch_guest_fetch16(v->pc, &low, &fault))
+    /* Aligned, it lies in one page; the half that may be no part of it does no harm. */
+    if (!(pc & 3))
+        return arch_guest_fetch32(pc, raw, &fault);
+    if (!arch_guest_fetch16(pc, &low, &fault))
         return false;
-    if ((low & 3) == 3 && !arch_guest_fetch16(v->pc + 2, &high, &fault))
+    if ((low & 3) == 3 && !arch_guest_fetch16(pc + 2, &high, &fault))
         return false;
     *raw = low | (uint32_t)high << 16;
     return true;
 }
 
-/* What the guest tried: from htinst, or by reading the instruction. -EAGAIN: run it again (its page
- * went away between the fault and our look). */
-static int decode(struct vcpu *v, struct insn *in)
+/* What the guest tried: from htinst, or by reading the instruction. -EAGAIN: it cannot be read now (its
+ * page went away between the fault and our look). */
+static inline int decode(struct guest *g, uint64_t htinst, uint64_t pc, struct insn *in)
 {
     uint32_t raw;
 
-    if (v->exit.htinst && !v->guest->force_decode)
-        return insn_decode_htinst(v->exit.htinst, in);
-    if (!fault_fetch(v, &raw))
+    if (htinst & g->htinst_mask)
+        return insn_decode_htinst(htinst, in);
+    if (htinst && !(htinst & 1))
+        return -EILSEQ; /* no instruction's own access: its page tables' */
+    if (!fault_fetch(pc, &raw))
         return -EAGAIN;
     return insn_decode(raw, in);
 }
@@ -50,7 +55,7 @@ static enum exit_result access_device(struct vcpu *v, gpa_t g)
     bool write = v->exit.cause == CAUSE_STORE_GUEST_PAGE_FAULT;
     struct mmio_access a;
     struct insn in;
-    int error = decode(v, &in);
+    int error = decode(v->guest, v->exit.htinst, v->pc, &in);
 
     if (error == -EAGAIN)
         return EXIT_RESUME;
@@ -86,8 +91,7 @@ static enum exit_result access_device(struct vcpu *v, gpa_t g)
 /* Registers that switch.S saves on the way to a fast handler: all but gp and s0..s11. */
 #define SAVED_REGISTERS (~(BIT(3) | BIT(8) | BIT(9) | 0x3ffUL << 18))
 
-/* The frequent access: a plain load or store of a device, described by htinst, that needs none of the
- * registers that are not saved yet. EXIT_RESUME when done, sepc advanced; EXIT_SLOW before anything was. */
+/* The frequent access: a plain load or store of a device that needs none of the registers that are not saved yet. EXIT_RESUME when done, sepc advanced; EXIT_SLOW before anything was. */
 enum exit_result fault_fast_access(struct vcpu *v)
 {
     uint64_t cause = csr_read(CSR_SCAUSE);
@@ -97,7 +101,7 @@ enum exit_result fault_fast_access(struct vcpu *v)
     struct insn in;
     gpa_t at = gpa(csr_read(CSR_HTVAL) << 2 | (csr_read(CSR_STVAL) & 3));
 
-    if (at.v >= g->ram_base || insn_decode_htinst(csr_read(CSR_HTINST), &in) || g->force_decode ||
+    if (at.v >= g->ram_base || decode(g, csr_read(CSR_HTINST), csr_read(CSR_SEPC), &in) ||
         in.kind != (write ? INSN_STORE : INSN_LOAD) ||
         !(SAVED_REGISTERS >> (write ? in.rs2 : in.rd) & 1))
         return EXIT_SLOW;

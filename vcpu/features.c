@@ -97,7 +97,7 @@ void features_apply(struct guest *g)
     const struct vcpu_features *f = &vcpu_features;
 
     g->sstc = f->sstc;
-    g->force_decode = !f->htinst;
+    g->htinst_mask = f->htinst ? UINT64_MAX : 0;
     g->henvcfg = (f->sstc ? HENVCFG_STCE : 0) | (f->svpbmt ? HENVCFG_PBMTE : 0) |
                  (f->zicbom ? HENVCFG_CBIE_FLUSH | HENVCFG_CBCFE : 0) |
                  (f->zicboz ? HENVCFG_CBZE : 0);

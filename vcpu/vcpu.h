@@ -99,7 +99,7 @@ struct guest {
     uint64_t henvcfg, hstateen0;
     uint64_t ram_base;      /* lowest address of RAM: devices lie below */
     bool sstc;              /* the guest has Sstc (host has it, and it is not switched off) */
-    bool force_decode;      /* test: treat htinst as 0 */
+    uint64_t htinst_mask;   /* all ones; 0 (a test): every faulting instruction is fetched and decoded */
     uint16_t last_vcpu[HART_MAX]; /* hart n ran vCPU last_vcpu[n] - 1 of this guest last; 0: none */
     const char *name;
     const struct guest_ops *ops;

@@ -80,7 +80,7 @@ enum exit_result exit_virtual_instruction(struct vcpu *v)
     struct insn in;
 
     /* stval holds the instruction, or 0 where the hart does not give it. */
-    if (!raw && !fault_fetch(v, &raw))
+    if (!raw && !fault_fetch(v->pc, &raw))
         return EXIT_RESUME;
     v->exit_length = 4;
     if (raw == INSN_WFI_WORD && csr_read(CSR_SSTATUS) & SSTATUS_SPP) {

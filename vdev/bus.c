@@ -60,28 +60,33 @@ static inline struct vdev *find(struct bus *bus, gpa_t g)
 
 struct vdev *bus_find(struct bus *bus, gpa_t g) { return find(bus, g); }
 
+enum mmio_result bus_access_locked(struct vdev *dev, struct mmio_access *a)
+{
+    enum mmio_result result;
+
+    spin_lock(&dev->lock);
+    result = dev->ops->access(dev, a);
+    spin_unlock(&dev->lock);
+    return result;
+}
+
+/* Counts that race with another hart's may lose one: they are for people. */
+static inline void count(uint64_t *n)
+{
+    __atomic_store_n(n, __atomic_load_n(n, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+}
+
 enum mmio_result bus_access(struct bus *bus, struct mmio_access *a)
 {
     struct vdev *dev = find(bus, a->gpa);
-    enum mmio_result result;
 
     if (!dev)
         return MMIO_UNHANDLED;
     a->offset = a->gpa.v - dev->base.v;
     if (a->width > dev->size - a->offset)
         return MMIO_UNHANDLED;
-    if (!a->write && dev->ops->peek && dev->ops->peek(dev, a)) {
-        /* A count that races with another hart's may lose one: it is for people. */
-        __atomic_store_n(&dev->reads, __atomic_load_n(&dev->reads, __ATOMIC_RELAXED) + 1,
-                         __ATOMIC_RELAXED);
-        return MMIO_OK;
-    }
-    spin_lock(&dev->lock);
-    if (a->write)
-        dev->writes++;
-    else
-        dev->reads++;
-    result = dev->ops->access(dev, a);
-    spin_unlock(&dev->lock);
-    return result;
+    count(a->write ? &dev->writes : &dev->reads);
+    if (!a->write && dev->ops->read)
+        return dev->ops->read(dev, a);
+    return bus_access_locked(dev, a);
 }

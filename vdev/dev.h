@@ -49,9 +49,10 @@ struct vdev_ops {
     void (*save)(struct vdev *dev, struct state_writer *w);
     int (*load)(struct vdev *dev, struct state_reader *r);
     void (*destroy)(struct vdev *dev); /* frees the device; in flight requests are done */
-    /* Optional. Answers a read that changes nothing and needs one load only, called WITHOUT the lock (which
-     * costs as much as the rest of the way from bus to device); false: use access. */
-    bool (*peek)(struct vdev *dev, struct mmio_access *a);
+    /* Optional. Reads, called WITHOUT the lock, which costs as much as the rest of the way from bus to
+     * device: answers those that change nothing and need one load only; the others it hands on, as
+     * its last act, to bus_access_locked. */
+    enum mmio_result (*read)(struct vdev *dev, struct mmio_access *a);
     /* Optional. Whether a backend still has requests that reach guest memory. Before a reset, an
      * unload of guest memory, or a destroy, the VM code stops the vCPUs and waits for false. */
     bool (*busy)(struct vdev *dev);
@@ -82,6 +83,8 @@ struct bus {
 int bus_add(struct bus *bus, struct vdev *dev) MUST_CHECK; /* -ENOSPC, -EEXIST, -EINVAL */
 /* Devices whose range does not hold the whole access: MMIO_UNHANDLED. */
 enum mmio_result bus_access(struct bus *bus, struct mmio_access *a);
+/* The device's access operation under its lock; offset is set. For read operations of devices. */
+enum mmio_result bus_access_locked(struct vdev *dev, struct mmio_access *a);
 struct vdev *bus_find(struct bus *bus, gpa_t g);
 
 static inline bool vdev_busy(struct vdev *dev) { return dev->ops->busy && dev->ops->busy(dev); }

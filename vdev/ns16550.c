@@ -290,16 +290,16 @@ static enum mmio_result uart_access(struct vdev *dev, struct mmio_access *a)
 }
 
 /* LSR, which drivers poll for each character, when reading it clears nothing. */
-static bool uart_peek(struct vdev *dev, struct mmio_access *a)
+static enum mmio_result uart_read_unlocked(struct vdev *dev, struct mmio_access *a)
 {
     struct ns16550 *u = (struct ns16550 *)dev;
 
     if (a->offset != REG_LSR || __atomic_load_n(&u->lsr_errors, __ATOMIC_RELAXED))
-        return false;
+        return bus_access_locked(dev, a);
     a->value = LSR_THRE | LSR_TEMT;
     if (__atomic_load_n(&u->rx_count, __ATOMIC_RELAXED))
         a->value |= LSR_DATA;
-    return true;
+    return MMIO_OK;
 }
 
 /* ---- the device ---- */
@@ -394,7 +394,7 @@ static void uart_destroy(struct vdev *dev)
 static const struct vdev_ops ns16550_ops = {
     .type = "ns16550a",
     .access = uart_access,
-    .peek = uart_peek,
+    .read = uart_read_unlocked,
     .reset = uart_reset,
     .save = uart_save,
     .load = uart_load,

@@ -133,13 +133,13 @@ struct sbi_ret { long error; long value; };
 struct sbi_ret arch_sbi(unsigned long ext, unsigned long fid, unsigned long a0, unsigned long a1,
                         unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5);
 
-/* Guarded accesses (hyp/base/guard.S): a trap in them is an error value, not a panic. They clobber the trap CSRs
- * (sepc, scause, stval, htval, htinst, sstatus.SPP, hstatus.SPV): an exit saves these first.
- * Result: 0, or the trap's cause + 1 in *error terms (always > 0). */
+/* Guarded accesses (hyp/base/guard.S): a trap in them is an error value, not a panic. sepc, sstatus and hstatus
+ * are as before; scause, stval, htval and htinst are the trap's then: an exit reads these first. */
 struct arch_fault { uint64_t cause, tval, htval, htinst; };
 /* Loads as the guest would, through both stages (hlv / hlvx); false and *fault when it traps. */
 bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fault *fault);
 bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault); /* hlvx.hu */
+bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault); /* hlvx.wu; aligned */
 /* Reads a CSR that may not exist: false when it traps. number: any of 0..0xfff. */
 bool arch_csr_probe(unsigned number, uint64_t *value);
 /* Writes then reads back: false when it traps. */

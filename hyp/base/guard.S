@@ -57,6 +57,15 @@ arch_guest_fetch16:
         LOAD    hlvx.hu, sh
         .size   arch_guest_fetch16, . - arch_guest_fetch16
 
+// bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault)
+        .globl  arch_guest_fetch32
+        .type   arch_guest_fetch32, @function
+arch_guest_fetch32:
+        SAVE_EXIT
+        mv      a3, a2
+        LOAD    hlvx.wu, sw
+        .size   arch_guest_fetch32, . - arch_guest_fetch32
+
 // a3: struct arch_fault *
 guard_fault:
         csrr    t0, CSR_SCAUSE

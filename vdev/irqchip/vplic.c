@@ -166,6 +166,8 @@ static uint32_t word_of(uint64_t bits, uint64_t word)
 
 static uint32_t vplic_read(struct vplic *p, uint64_t offset)
 {
+    if (offset < PENDING)
+        return offset / 4 <= VPLIC_SOURCES ? p->priority[offset / 4] : 0;
     if (offset >= CONTEXT) {
         uint64_t c = (offset - CONTEXT) / CONTEXT_STRIDE;
 
@@ -185,9 +187,7 @@ static uint32_t vplic_read(struct vplic *p, uint64_t offset)
 
         return c < p->contexts ? word_of(p->context[c].enable, offset % ENABLE_STRIDE / 4) : 0;
     }
-    if (offset >= PENDING)
-        return word_of(p->pending, (offset - PENDING) / 4);
-    return offset / 4 <= VPLIC_SOURCES ? p->priority[offset / 4] : 0;
+    return word_of(p->pending, (offset - PENDING) / 4);
 }
 
 static void write_priority(struct vplic *p, uint64_t source, uint32_t value)
@@ -250,13 +250,13 @@ static enum mmio_result vplic_access(struct vdev *dev, struct mmio_access *a)
 }
 
 /* All reads but a claim: each is of one word. */
-static bool vplic_peek(struct vdev *dev, struct mmio_access *a)
+static enum mmio_result vplic_read_unlocked(struct vdev *dev, struct mmio_access *a)
 {
     if (a->width != 4 || (a->offset & 3) ||
         (a->offset >= CONTEXT && a->offset % CONTEXT_STRIDE == CONTEXT_CLAIM))
-        return false;
+        return bus_access_locked(dev, a);
     a->value = vplic_read((struct vplic *)dev, a->offset);
-    return true;
+    return MMIO_OK;
 }
 
 /* ---- the device ---- */
@@ -339,7 +339,7 @@ static void vplic_destroy(struct vdev *dev) { heap_free(dev); }
 static const struct vdev_ops vplic_ops = {
     .type = "plic",
     .access = vplic_access,
-    .peek = vplic_peek,
+    .read = vplic_read_unlocked,
     .reset = vplic_reset,
     .save = vplic_save,
     .load = vplic_load,

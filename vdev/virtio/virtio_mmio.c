@@ -232,7 +232,7 @@ static void write_queue_num(struct virtio_dev *v, uint32_t value)
 
 /* ---- registers ---- */
 
-/* Those that virtio_peek leaves. */
+/* Those that virtio_read_unlocked leaves. */
 static uint32_t read_register(struct virtio_dev *v, uint64_t offset)
 {
     struct virtq *q;
@@ -335,35 +335,35 @@ static enum mmio_result virtio_access(struct vdev *dev, struct mmio_access *a)
 }
 
 /* What drivers read often, or while they probe: values that are one load. */
-static bool virtio_peek(struct vdev *dev, struct mmio_access *a)
+static enum mmio_result virtio_read_unlocked(struct vdev *dev, struct mmio_access *a)
 {
     struct virtio_dev *v = virtio_of(dev);
     uint64_t at = a->offset - REG_CONFIG;
 
     if (a->width != 4 || (a->offset & 3))
-        return false;
+        return bus_access_locked(dev, a);
     if (at < v->config_len) { /* a multiple of 4 */
         a->value = __atomic_load_n((uint32_t *)(void *)(v->config + at), __ATOMIC_RELAXED);
-        return true;
+        return MMIO_OK;
     }
     switch (a->offset) {
     case REG_MAGIC:
         a->value = MAGIC;
-        return true;
+        return MMIO_OK;
     case REG_VERSION:
         a->value = 2;
-        return true;
+        return MMIO_OK;
     case REG_DEVICE_ID:
         a->value = v->ops->device_id;
-        return true;
+        return MMIO_OK;
     case REG_INTERRUPT_STATUS:
         a->value = __atomic_load_n(&v->isr, __ATOMIC_ACQUIRE);
-        return true;
+        return MMIO_OK;
     case REG_CONFIG_GENERATION:
         a->value = __atomic_load_n(&v->generation, __ATOMIC_ACQUIRE);
-        return true;
+        return MMIO_OK;
     default:
-        return false;
+        return bus_access_locked(dev, a);
     }
 }
 
@@ -485,7 +485,7 @@ static void virtio_destroy(struct vdev *dev)
 static const struct vdev_ops virtio_vdev_ops = {
     .type = "virtio-mmio",
     .access = virtio_access,
-    .peek = virtio_peek,
+    .read = virtio_read_unlocked,
     .reset = virtio_reset,
     .save = virtio_save,
     .load = virtio_load,
