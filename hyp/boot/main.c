@@ -132,6 +132,7 @@ static void start_vms(void *arg)
 {
     (void)arg;
     read_bundle();
+    ctl_banner = banner_lines;
     if (ctl_start())
         panic("no memory for the shell");
     for (unsigned i = 0; i < VM_MAX; i++) {
