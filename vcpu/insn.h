@@ -16,10 +16,10 @@
 
 enum insn_kind {
     INSN_ILLEGAL = 0, /* with -EILSEQ: reserved, longer than 32 bits, or unknown to the decoder */
-    INSN_LOAD,        /* rd, width, sign_extend */
-    INSN_STORE,       /* rs2, width */
-    INSN_FP_LOAD,     /* rd is an f register; width 2, 4, 8, 16 */
-    INSN_FP_STORE,    /* rs2 is an f register */
+    INSN_LOAD, /* rd, width, sign_extend */
+    INSN_STORE, /* rs2, width */
+    INSN_FP_LOAD, /* rd is an f register; width 2, 4, 8, 16 */
+    INSN_FP_STORE, /* rs2 is an f register */
     INSN_LR,
     INSN_SC,
     INSN_AMO, /* funct: funct5 */
@@ -31,11 +31,11 @@ enum insn_kind {
     INSN_MRET,
     INSN_ECALL,
     INSN_EBREAK,
-    INSN_SFENCE,      /* sfence.vma, sinval.vma, sfence.w.inval, sfence.inval.ir: funct is funct7 */
-    INSN_HFENCE,      /* hfence.vvma, hfence.gvma, hinval.vvma, hinval.gvma: funct is funct7 */
-    INSN_HLV,         /* as INSN_LOAD */
-    INSN_HLVX,        /* as INSN_LOAD, with execute permission */
-    INSN_HSV,         /* as INSN_STORE */
+    INSN_SFENCE, /* sfence.vma, sinval.vma, sfence.w.inval, sfence.inval.ir: funct is funct7 */
+    INSN_HFENCE, /* hfence.vvma, hfence.gvma, hinval.vvma, hinval.gvma: funct is funct7 */
+    INSN_HLV, /* as INSN_LOAD */
+    INSN_HLVX, /* as INSN_LOAD, with execute permission */
+    INSN_HSV, /* as INSN_STORE */
     INSN_VECTOR_LOAD, /* width: of an element */
     INSN_VECTOR_STORE,
     INSN_OTHER,
@@ -44,19 +44,19 @@ enum insn_kind {
 enum insn_cbo { CBO_INVAL = 0, CBO_CLEAN = 1, CBO_FLUSH = 2, CBO_ZERO = 4 };
 
 struct insn {
-    uint8_t kind;         /* enum insn_kind */
-    uint8_t length;       /* bytes to advance the pc by: 2 or 4; 0 when it is longer than 4 */
-    uint8_t width;        /* bytes accessed, 0 when none */
-    bool sign_extend;     /* of what is written to rd */
+    uint8_t kind; /* enum insn_kind */
+    uint8_t length; /* bytes to advance the pc by: 2 or 4; 0 when it is longer than 4 */
+    uint8_t width; /* bytes accessed, 0 when none */
+    bool sign_extend; /* of what is written to rd */
     uint8_t rs2, rs1, rd; /* those that the kind has, else 0; rs1 is 0 from htinst */
-    uint8_t offset;       /* htinst: faulting address minus the access's first byte; else 0 */
+    uint8_t offset; /* htinst: faulting address minus the access's first byte; else 0 */
     /* insn.c writes the eight fields above as two words: keep their order. */
     /* From here on set by insn_decode only; insn_decode_htinst sets them for other than plain
      * loads and stores. */
     int16_t imm; /* displacement of a load or store */
     uint16_t csr;
     uint8_t funct; /* see enum insn_kind */
-    uint32_t raw;  /* the instruction, 16 or 32 bits of it */
+    uint32_t raw; /* the instruction, 16 or 32 bits of it */
 };
 
 /* Decodes raw; of a compressed instruction only the low 16 bits are looked at.

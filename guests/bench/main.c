@@ -27,7 +27,9 @@ static uint64_t now(void)
 }
 
 /* Runs text ROUNDS times with a2..a7, t0, t4 set; text may change a0, a1, t0..t5 and use labels 2. */
-struct inputs { uint64_t a2, a3, a6, a7, t4; };
+struct inputs {
+    uint64_t a2, a3, a6, a7, t4;
+};
 
 #define LOOP(text, in) \
     ({ \

@@ -17,15 +17,9 @@ static uint32_t be32(const void *p)
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-static uint64_t be64(const void *p)
-{
-    return (uint64_t)be32(p) << 32 | be32((const char *)p + 4);
-}
+static uint64_t be64(const void *p) { return (uint64_t)be32(p) << 32 | be32((const char *)p + 4); }
 
-static bool starts(const char *s, const char *with)
-{
-    return !memcmp(s, with, strlen(with));
-}
+static bool starts(const char *s, const char *with) { return !memcmp(s, with, strlen(with)); }
 
 static void copy_text(char *to, size_t size, const char *from, uint32_t len)
 {

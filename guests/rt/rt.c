@@ -111,7 +111,8 @@ void rt_trap(uint64_t *frame)
     if (user && cause == CAUSE_ECALL_U)
         rt_leave_user(frame[10]);
     if (!h->catching) {
-        printf("FAIL unexpected trap on hart %lu: cause %lu, tval %lx, epc %lx (image + %lx), ra %lx\n",
+        printf("FAIL unexpected trap on hart %lu: cause %lu, tval %lx, epc %lx (image + %lx), ra "
+               "%lx\n",
                h->id, cause, tval, frame[0], frame[0] - (uint64_t)image_start, frame[1]);
         rt_shutdown();
     }

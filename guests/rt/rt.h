@@ -31,9 +31,17 @@
 #define SIE_SEIE 0x200u
 
 enum {
-    CAUSE_FETCH_MISALIGNED = 0, CAUSE_FETCH_ACCESS = 1, CAUSE_ILLEGAL = 2, CAUSE_BREAKPOINT = 3,
-    CAUSE_LOAD_MISALIGNED = 4, CAUSE_LOAD_ACCESS = 5, CAUSE_STORE_MISALIGNED = 6,
-    CAUSE_STORE_ACCESS = 7, CAUSE_ECALL_U = 8, CAUSE_FETCH_PAGE = 12, CAUSE_LOAD_PAGE = 13,
+    CAUSE_FETCH_MISALIGNED = 0,
+    CAUSE_FETCH_ACCESS = 1,
+    CAUSE_ILLEGAL = 2,
+    CAUSE_BREAKPOINT = 3,
+    CAUSE_LOAD_MISALIGNED = 4,
+    CAUSE_LOAD_ACCESS = 5,
+    CAUSE_STORE_MISALIGNED = 6,
+    CAUSE_STORE_ACCESS = 7,
+    CAUSE_ECALL_U = 8,
+    CAUSE_FETCH_PAGE = 12,
+    CAUSE_LOAD_PAGE = 13,
     CAUSE_STORE_PAGE = 15,
 };
 enum { IRQ_SOFT = 1, IRQ_TIMER = 5, IRQ_EXTERNAL = 9 };
@@ -54,13 +62,14 @@ struct hart {
     uint64_t stack, user_sp, scratch[2]; /* rt/offsets.h */
     uint64_t id;
     bool catching;
-    uint64_t resume;              /* where to go on after a caught trap; 0: the next instruction */
+    uint64_t resume; /* where to go on after a caught trap; 0: the next instruction */
     struct trap_record trap;
-    volatile uint64_t irqs[16];   /* interrupts taken, by cause */
-    volatile uint64_t timer_every; /* time units: the timer interrupt sets the next; 0: masks itself */
+    volatile uint64_t irqs[16]; /* interrupts taken, by cause */
+    volatile uint64_t
+        timer_every; /* time units: the timer interrupt sets the next; 0: masks itself */
     void (*volatile run)(void *arg);
     void *arg;
-    volatile uint64_t done;       /* runs completed */
+    volatile uint64_t done; /* runs completed */
 };
 extern struct hart harts[RT_HARTS]; /* [0] is the boot hart */
 static inline struct hart *hart_self(void)
@@ -85,12 +94,21 @@ bool hart_wait(unsigned n);
 
 /* ---- SBI ---- */
 
-struct sbi_ret { long error; uint64_t value; };
+struct sbi_ret {
+    long error;
+    uint64_t value;
+};
 struct sbi_ret sbi_call(uint64_t ext, uint64_t fid, uint64_t a0, uint64_t a1, uint64_t a2,
                         uint64_t a3, uint64_t a4);
 enum {
-    SBI_OK = 0, SBI_FAILED = -1, SBI_NOT_SUPPORTED = -2, SBI_INVALID_PARAM = -3, SBI_DENIED = -4,
-    SBI_INVALID_ADDRESS = -5, SBI_ALREADY_AVAILABLE = -6, SBI_ALREADY_STARTED = -7,
+    SBI_OK = 0,
+    SBI_FAILED = -1,
+    SBI_NOT_SUPPORTED = -2,
+    SBI_INVALID_PARAM = -3,
+    SBI_DENIED = -4,
+    SBI_INVALID_ADDRESS = -5,
+    SBI_ALREADY_AVAILABLE = -6,
+    SBI_ALREADY_STARTED = -7,
     SBI_ALREADY_STOPPED = -8,
 };
 #define SBI_BASE 0x10u
@@ -105,14 +123,14 @@ void __attribute__((noreturn)) rt_shutdown(void);
 
 /* ---- the machine ---- */
 
-extern unsigned rt_hart_count;   /* in harts[], at most RT_HARTS */
-extern uint64_t rt_fdt;          /* address of the tree; its size follows from it */
+extern unsigned rt_hart_count; /* in harts[], at most RT_HARTS */
+extern uint64_t rt_fdt; /* address of the tree; its size follows from it */
 extern uint64_t rt_fdt_size;
 extern uint64_t rt_ram_base, rt_ram_size; /* the first memory node */
-extern uint64_t rt_timebase;     /* Hz */
-extern char rt_isa[512];         /* riscv,isa of the first cpu */
+extern uint64_t rt_timebase; /* Hz */
+extern char rt_isa[512]; /* riscv,isa of the first cpu */
 extern char rt_bootargs[256];
-extern bool rt_trapline;         /* we are a guest of Trapline */
+extern bool rt_trapline; /* we are a guest of Trapline */
 extern char _end[], image_start[];
 bool rt_has(const char *isa_extension);
 /* Reads the device tree: see fdt.c. False when it is none. */

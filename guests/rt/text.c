@@ -51,7 +51,10 @@ char *strstr(const char *s, const char *word)
     return NULL;
 }
 
-struct text { char *to; size_t size, at; };
+struct text {
+    char *to;
+    size_t size, at;
+};
 
 static void put(struct text *t, char c)
 {

@@ -45,7 +45,8 @@ UNIT_CASE(mmio_word, 0)
  * goes on. */
 UNIT_CASE(mmio_other_widths, UNIT_TRAPLINE)
 {
-    static const uint64_t where[] = {SCRATCH - 7, VIRTIO, VIRTIO + 0x100, PLIC_PRIORITY, PLIC_ENABLE};
+    static const uint64_t where[] = {SCRATCH - 7, VIRTIO, VIRTIO + 0x100, PLIC_PRIORITY,
+                                     PLIC_ENABLE};
 
     for (unsigned i = 0; i < ARRAY_LEN(where); i++) {
         uint64_t a = where[i];
@@ -102,7 +103,8 @@ UNIT_CASE(mmio_compressed_sp, 0)
                      : "t0", "memory");
     CHECK_EQ(got, VIRTIO_MAGIC);
     __asm__ volatile(".option push\n .option rvc\n mv t0, sp\n mv sp, %1\n c.swsp %0, 4(sp)\n"
-                     "mv sp, t0\n .option pop" ::"r"(6ul), "r"(PLIC_ENABLE - 4)
+                     "mv sp, t0\n .option pop" ::"r"(6ul),
+                     "r"(PLIC_ENABLE - 4)
                      : "t0", "memory");
     CHECK_EQ(LOAD("lwu", PLIC_ENABLE), 6);
     STORE("sw", PLIC_ENABLE, 0);
@@ -126,11 +128,37 @@ UNIT_CASE(mmio_compressed_sp, 0)
 
 UNIT_CASE(mmio_every_register, 0)
 {
-    TRY1("ra"); TRY1("sp"); TRY1("gp"); TRY1("tp"); TRY1("t1"); TRY1("t2"); TRY1("s0"); TRY1("s1");
-    TRY1("a2"); TRY1("a3"); TRY1("a4"); TRY1("a5"); TRY1("a6"); TRY1("a7"); TRY1("s2"); TRY1("s3");
-    TRY1("s4"); TRY1("s5"); TRY1("s6"); TRY1("s7"); TRY1("s8"); TRY1("s9"); TRY1("s10");
-    TRY1("s11"); TRY1("t3"); TRY1("t4"); TRY1("t5"); TRY1("t6");
-    TRY2("t0"); TRY2("a0"); TRY2("a1");
+    TRY1("ra");
+    TRY1("sp");
+    TRY1("gp");
+    TRY1("tp");
+    TRY1("t1");
+    TRY1("t2");
+    TRY1("s0");
+    TRY1("s1");
+    TRY1("a2");
+    TRY1("a3");
+    TRY1("a4");
+    TRY1("a5");
+    TRY1("a6");
+    TRY1("a7");
+    TRY1("s2");
+    TRY1("s3");
+    TRY1("s4");
+    TRY1("s5");
+    TRY1("s6");
+    TRY1("s7");
+    TRY1("s8");
+    TRY1("s9");
+    TRY1("s10");
+    TRY1("s11");
+    TRY1("t3");
+    TRY1("t4");
+    TRY1("t5");
+    TRY1("t6");
+    TRY2("t0");
+    TRY2("a0");
+    TRY2("a1");
 }
 
 UNIT_CASE(mmio_zero_register, 0)

@@ -17,8 +17,14 @@ static struct sbi_ret fence(unsigned fid, uint64_t mask, uint64_t base, uint64_t
 UNIT_CASE(rfence_accepts, 0)
 {
     static const uint64_t range[][2] = {
-        {0, 0}, {0, ~0ul}, {0x1000, 0x1000}, {0x1001, 1}, {WINDOW_VA, 1 << 30},
-        {0xfffffffffffff000, 0x1000}, {0xfffffffffffff000, 0x2000}, {0x8000000000, 1ul << 62},
+        {0, 0},
+        {0, ~0ul},
+        {0x1000, 0x1000},
+        {0x1001, 1},
+        {WINDOW_VA, 1 << 30},
+        {0xfffffffffffff000, 0x1000},
+        {0xfffffffffffff000, 0x2000},
+        {0x8000000000, 1ul << 62},
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(range); i++) {
@@ -123,7 +129,7 @@ static void call_code(void *arg)
     for (uint64_t i = 1; i <= (uint64_t)arg; i++) {
         while (ask < i)
             ;
-        answer = i << 8 | ((uint64_t(*)(void))code)();
+        answer = i << 8 | ((uint64_t (*)(void))code)();
     }
 }
 

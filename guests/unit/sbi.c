@@ -18,8 +18,8 @@ UNIT_CASE(sbi_base, 0)
 
 UNIT_CASE(sbi_probe, 0)
 {
-    static const uint64_t there[] = {SBI_BASE, SBI_TIME, SBI_IPI, SBI_RFENCE, SBI_HSM, SBI_SRST,
-                                     SBI_DBCN};
+    static const uint64_t there[] = {SBI_BASE, SBI_TIME, SBI_IPI, SBI_RFENCE,
+                                     SBI_HSM,  SBI_SRST, SBI_DBCN};
     static const uint64_t not_there[] = {0x0a000000, 0x08ffffff, 0x12345678, 0xffffffff};
 
     for (unsigned i = 0; i < ARRAY_LEN(there); i++)

@@ -72,7 +72,8 @@ UNIT_CASE(timer_wakes_wfi, 0)
         while (!pending())
             __asm__ volatile("wfi");
         CHECK(rdtime() >= at, "early");
-        CHECK(rdtime() < at + usec(1000000), "%lu us late", (rdtime() - at) * 1000000 / rt_timebase);
+        CHECK(rdtime() < at + usec(1000000), "%lu us late",
+              (rdtime() - at) * 1000000 / rt_timebase);
     }
 }
 

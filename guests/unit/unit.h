@@ -10,7 +10,11 @@ enum {
     UNIT_SSTC = 4,     /* needs Sstc in riscv,isa */
 };
 
-struct unit_case { const char *name; void (*run)(void); uint64_t flags; };
+struct unit_case {
+    const char *name;
+    void (*run)(void);
+    uint64_t flags;
+};
 
 #define UNIT_CASE(id, f) \
     static void case_##id(void); \
