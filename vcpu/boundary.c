@@ -19,10 +19,7 @@ void boundary_timer_fired(struct timer *t)
         vcpu_irq_set(v, HVIP_VSTIP, true);
 }
 
-bool boundary_irq_pending(void)
-{
-    return csr_read(CSR_VSIP) & csr_read(CSR_VSIE);
-}
+bool boundary_irq_pending(void) { return csr_read(CSR_VSIP) & csr_read(CSR_VSIE); }
 
 /* Off the hart until something is asked of it; with Sstc its comparator can't fire then, so a timer
  * of ours stands in for it. */

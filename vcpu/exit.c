@@ -30,10 +30,7 @@ static enum exit_result exit_unexpected(struct vcpu *v)
     return exit_crash(v, "an exit that no guest should be able to cause");
 }
 
-static enum exit_result exit_ecall(struct vcpu *v)
-{
-    return sbi_dispatch_slow(v);
-}
+static enum exit_result exit_ecall(struct vcpu *v) { return sbi_dispatch_slow(v); }
 
 static const struct {
     enum exit_result (*handle)(struct vcpu *v);
@@ -59,10 +56,7 @@ const char *exit_cause_name(unsigned index)
     return index < EXIT_CAUSES && exit_table[index].name ? exit_table[index].name : "other";
 }
 
-static void set_vector(void *arg)
-{
-    csr_write(CSR_STVEC, (uint64_t)arg);
-}
+static void set_vector(void *arg) { csr_write(CSR_STVEC, (uint64_t)arg); }
 
 void exit_set_costs(bool on)
 {
@@ -77,8 +71,8 @@ static inline void finish(struct vcpu *v, enum exit_result verdict)
         v->pc += v->exit_length;
     else if (verdict == EXIT_STOP)
         atomic_store(&v->hsm, HSM_STOPPED); /* until the VM manager resets or destroys it */
-    if (verdict >= EXIT_BLOCK ||
-        atomic_load_explicit(&v->requests, memory_order_relaxed) || this_hart()->resched)
+    if (verdict >= EXIT_BLOCK || atomic_load_explicit(&v->requests, memory_order_relaxed) ||
+        this_hart()->resched)
         boundary_pass(v);
 }
 

@@ -12,12 +12,12 @@
 #include "vcpu/vcpu.h"
 
 enum exit_result {
-    EXIT_RESUME,   /* go on at pc: the access is to be retried, or pc is set already */
-    EXIT_ADVANCE,  /* go on after the instruction; its length is vcpu->exit_length (4 for ecall) */
-    EXIT_INJECT,   /* vcpu_inject was called: deliver the exception */
-    EXIT_BLOCK,    /* wait (WFI, a busy backend), then run the instruction again or go on */
-    EXIT_STOP,     /* the vCPU must not go on: the VM ends, restarts or crashed */
-    EXIT_SLOW,     /* fast path only: do it again with everything saved */
+    EXIT_RESUME, /* go on at pc: the access is to be retried, or pc is set already */
+    EXIT_ADVANCE, /* go on after the instruction; its length is vcpu->exit_length (4 for ecall) */
+    EXIT_INJECT, /* vcpu_inject was called: deliver the exception */
+    EXIT_BLOCK, /* wait (WFI, a busy backend), then run the instruction again or go on */
+    EXIT_STOP, /* the vCPU must not go on: the VM ends, restarts or crashed */
+    EXIT_SLOW, /* fast path only: do it again with everything saved */
 };
 
 /* The report about a guest access that nothing handles; stops the VM. */

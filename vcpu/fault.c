@@ -141,13 +141,14 @@ enum exit_result exit_guest_page_fault(struct vcpu *v)
     if (!fault_gpa(v, &g))
         return EXIT_RESUME; /* the tables changed under the walk: the guest's own fault, or none */
     if (stage2_find_ram(&v->guest->s2, g))
-        return populate(v, g, v->exit.cause == CAUSE_STORE_GUEST_PAGE_FAULT ||
-                                  insn_htinst_is_pt_write(htinst));
+        return populate(
+            v, g, v->exit.cause == CAUSE_STORE_GUEST_PAGE_FAULT || insn_htinst_is_pt_write(htinst));
     if (insn_htinst_is_pt_read(htinst) || insn_htinst_is_pt_write(htinst)) {
         /* Its page tables lie where no RAM is: the access fault that a machine would give. */
-        vcpu_inject(v, v->exit.cause - CAUSE_FETCH_GUEST_PAGE_FAULT == 0 ? CAUSE_FETCH_ACCESS
-                       : v->exit.cause == CAUSE_LOAD_GUEST_PAGE_FAULT    ? CAUSE_LOAD_ACCESS
-                                                                         : CAUSE_STORE_ACCESS,
+        vcpu_inject(v,
+                    v->exit.cause - CAUSE_FETCH_GUEST_PAGE_FAULT == 0 ? CAUSE_FETCH_ACCESS
+                    : v->exit.cause == CAUSE_LOAD_GUEST_PAGE_FAULT    ? CAUSE_LOAD_ACCESS
+                                                                      : CAUSE_STORE_ACCESS,
                     v->exit.tval);
         return EXIT_INJECT;
     }

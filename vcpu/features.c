@@ -14,9 +14,11 @@ static char isa[512];
 /* Unprivileged extensions, and privileged ones that work in VS-mode without our help: passed on
  * when the host has them. */
 static const char plain[] =
-    "i m a f d c zicsr zifencei zicntr zihpm zicond zihintpause zihintntl zimop zcmop zca zcb zcd zawrs "
+    "i m a f d c zicsr zifencei zicntr zihpm zicond zihintpause zihintntl zimop zcmop zca zcb zcd "
+    "zawrs "
     "zba zbb zbc zbs zbkb zbkc zbkx zknd zkne zknh zksed zksh zkt zaamo zalrsc zabha zacas zama16b "
-    "zfa zfh zfhmin ztso svinval svnapot svvptc ssccptr sscounterenw sstvala sstvecd ziccamoa ziccif "
+    "zfa zfh zfhmin ztso svinval svnapot svvptc ssccptr sscounterenw sstvala sstvecd ziccamoa "
+    "ziccif "
     "zicclsm ziccrse zic64b zicbop za64rs za128rs";
 
 static void add(const char *name, size_t len)
@@ -62,7 +64,8 @@ void features_probe(const struct platform *p)
     uint64_t value;
 
     timer_sstc = platform_has(p, "sstc") && arch_csr_probe(CSR_STIMECMP, &value);
-    f->vstimecmp = timer_sstc && henvcfg_takes(HENVCFG_STCE) && arch_csr_probe(CSR_VSTIMECMP, &value);
+    f->vstimecmp =
+        timer_sstc && henvcfg_takes(HENVCFG_STCE) && arch_csr_probe(CSR_VSTIMECMP, &value);
     f->sstc = f->vstimecmp && !boot_option("nosstc");
     f->stateen = arch_csr_probe(CSR_HSTATEEN0, &value);
     f->zicbom = platform_has(p, "zicbom") && henvcfg_takes(HENVCFG_CBIE_FLUSH | HENVCFG_CBCFE);
@@ -87,10 +90,7 @@ void features_probe(const struct platform *p)
         add("zicboz", 6);
 }
 
-const char *vcpu_isa(void)
-{
-    return isa;
-}
+const char *vcpu_isa(void) { return isa; }
 
 void features_apply(struct guest *g)
 {

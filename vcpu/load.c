@@ -151,7 +151,4 @@ void load_switch_in(struct thread *t)
         load_vcpu(v);
 }
 
-void load_switch_out(struct thread *t)
-{
-    load_unload(CONTAINER_OF(t, struct vcpu, thread));
-}
+void load_switch_out(struct thread *t) { load_unload(CONTAINER_OF(t, struct vcpu, thread)); }

@@ -103,10 +103,7 @@ void vcpu_request(struct vcpu *v, uint64_t bits)
         thread_wake(&v->thread);
 }
 
-void vcpu_park(struct vcpu *v)
-{
-    vcpu_request(v, VCPU_REQ_PARK);
-}
+void vcpu_park(struct vcpu *v) { vcpu_request(v, VCPU_REQ_PARK); }
 
 void vcpu_unpark(struct vcpu *v)
 {
@@ -117,8 +114,8 @@ void vcpu_unpark(struct vcpu *v)
 
 void vcpu_irq_set(struct vcpu *v, uint64_t bit, bool level)
 {
-    uint64_t before = level ? atomic_fetch_or(&v->irq_level, bit)
-                            : atomic_fetch_and(&v->irq_level, ~bit);
+    uint64_t before =
+        level ? atomic_fetch_or(&v->irq_level, bit) : atomic_fetch_and(&v->irq_level, ~bit);
 
     if (!(before & bit) == !level)
         return;

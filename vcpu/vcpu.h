@@ -21,16 +21,21 @@ struct guest;
 
 /* SBI HSM states, by their SBI numbers (SBI 3.0, "Hart State Management"). */
 enum hsm_state {
-    HSM_STARTED = 0, HSM_STOPPED = 1, HSM_START_PENDING = 2, HSM_STOP_PENDING = 3,
-    HSM_SUSPENDED = 4, HSM_SUSPEND_PENDING = 5, HSM_RESUME_PENDING = 6,
+    HSM_STARTED = 0,
+    HSM_STOPPED = 1,
+    HSM_START_PENDING = 2,
+    HSM_STOP_PENDING = 3,
+    HSM_SUSPENDED = 4,
+    HSM_SUSPEND_PENDING = 5,
+    HSM_RESUME_PENDING = 6,
 };
 
 enum { /* vcpu->requests: work for the exit boundary */
-    VCPU_REQ_IRQ = 1,       /* irq_level or irq_edge changed */
-    VCPU_REQ_FENCE = 2,     /* hfence.vvma for all, before it runs on */
-    VCPU_REQ_FENCE_I = 4,
-    VCPU_REQ_PARK = 8,      /* leave the guest and stay out: see vcpu_park */
-    VCPU_REQ_TIMER = 16,
+       VCPU_REQ_IRQ = 1,       /* irq_level or irq_edge changed */
+       VCPU_REQ_FENCE = 2,     /* hfence.vvma for all, before it runs on */
+       VCPU_REQ_FENCE_I = 4,
+       VCPU_REQ_PARK = 8,      /* leave the guest and stay out: see vcpu_park */
+       VCPU_REQ_TIMER = 16,
 };
 
 struct vcpu {
@@ -42,7 +47,9 @@ struct vcpu {
     uint64_t exits[EXIT_CAUSES];
 
     /* Of the current exit, read before anything can trap again. */
-    struct { uint64_t cause, tval, htval, htinst; } exit;
+    struct {
+        uint64_t cause, tval, htval, htinst;
+    } exit;
 
     uint64_t sstatus, hstatus; /* what sret needs: SPP, SPV, SPVP; valid when not loaded */
     /* VS CSRs: valid when not loaded. */
@@ -70,12 +77,12 @@ struct vcpu {
     atomic_bool start_ready; /* start_pc and start_arg are set */
     uint8_t exit_length;    /* of the instruction that exited, for EXIT_ADVANCE */
     uint64_t start_pc, start_arg; /* of HSM start or non-retentive resume: a0 = hartid, a1 = arg */
-    struct timer timer;         /* wakes it for vstimecmp, or is its timer without Sstc */
-    uint64_t wake_at;           /* guest time of its next timer event without Sstc */
+    struct timer timer; /* wakes it for vstimecmp, or is its timer without Sstc */
+    uint64_t wake_at; /* guest time of its next timer event without Sstc */
 
     uint64_t exits_cost[EXIT_CAUSES]; /* host instret, while costs are switched on */
-    uint64_t entered;           /* host time of the last switch in */
-    const char *stop_reason;    /* for people: why it was stopped, or NULL */
+    uint64_t entered; /* host time of the last switch in */
+    const char *stop_reason; /* for people: why it was stopped, or NULL */
 };
 
 /* What the guest asks of its VM, handled above: declared here, filled in by hyp/vm. */
@@ -94,12 +101,13 @@ struct guest {
     struct bus bus;
     struct vcpu *vcpu[GUEST_MAX_VCPUS];
     unsigned vcpu_count;
-    uint16_t id;            /* 1..: also the owner of its frames */
-    uint64_t time_delta;    /* guest time = host time + this */
+    uint16_t id; /* 1..: also the owner of its frames */
+    uint64_t time_delta; /* guest time = host time + this */
     uint64_t henvcfg, hstateen0;
-    uint64_t ram_base;      /* lowest address of RAM: devices lie below */
-    bool sstc;              /* the guest has Sstc (host has it, and it is not switched off) */
-    uint64_t htinst_mask;   /* all ones; 0 (a test): every faulting instruction is fetched and decoded */
+    uint64_t ram_base; /* lowest address of RAM: devices lie below */
+    bool sstc; /* the guest has Sstc (host has it, and it is not switched off) */
+    uint64_t
+        htinst_mask; /* all ones; 0 (a test): every faulting instruction is fetched and decoded */
     uint16_t last_vcpu[HART_MAX]; /* hart n ran vCPU last_vcpu[n] - 1 of this guest last; 0: none */
     const char *name;
     const struct guest_ops *ops;
@@ -137,7 +145,12 @@ void vcpu_set_timer(struct vcpu *v, uint64_t t);
 void vcpu_inject(struct vcpu *v, uint64_t cause, uint64_t tval);
 
 /* The register table (vcpu/regs.c): names every register of a vCPU; for the shell, gdb, snapshots, tests. */
-struct vcpu_reg { const char *name; uint16_t offset; uint8_t size; uint16_t csr; };
+struct vcpu_reg {
+    const char *name;
+    uint16_t offset;
+    uint8_t size;
+    uint16_t csr;
+};
 extern const struct vcpu_reg vcpu_regs[];
 extern const unsigned vcpu_reg_count;
 /* Reads/writes one register of a vCPU that is parked (or not loaded). */
@@ -148,6 +161,11 @@ int vcpu_load_state(struct vcpu *v, struct state_reader *r) MUST_CHECK;
 
 /* vcpu/walk_vs.c: the VS-stage walk in software, for reports, the shell and gdb: pure but for
  * guest_mem reads. Fills steps (root first), returns their number; *result: 0 and *out, or -EFAULT. */
-struct vs_step { unsigned level; gpa_t table; unsigned index; uint64_t pte; };
+struct vs_step {
+    unsigned level;
+    gpa_t table;
+    unsigned index;
+    uint64_t pte;
+};
 unsigned vcpu_walk_vs(struct stage2 *s2, uint64_t vsatp, gva_t va, struct vs_step steps[5],
                       gpa_t *out, int *result);

@@ -10,9 +10,15 @@
 
 #include "base/util.h"
 
-typedef struct { uint64_t v; } gva_t; /* guest virtual: what the guest's instructions use */
-typedef struct { uint64_t v; } gpa_t; /* guest physical: what stage 2 translates */
-typedef struct { uint64_t v; } pa_t;  /* host physical */
+typedef struct {
+    uint64_t v;
+} gva_t; /* guest virtual: what the guest's instructions use */
+typedef struct {
+    uint64_t v;
+} gpa_t; /* guest physical: what stage 2 translates */
+typedef struct {
+    uint64_t v;
+} pa_t;  /* host physical */
 
 static inline gva_t gva(uint64_t v) { return (gva_t){v}; }
 static inline gpa_t gpa(uint64_t v) { return (gpa_t){v}; }

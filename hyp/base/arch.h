@@ -128,18 +128,24 @@ static inline void mmio_write32(volatile void *p, uint32_t v)
     __asm__ volatile("fence w, o\nsw %0, 0(%1)" : : "r"(v), "r"(p) : "memory");
 }
 
-struct sbi_ret { long error; long value; };
+struct sbi_ret {
+    long error;
+    long value;
+};
 /* A call to the firmware below us (SBI 3.0 section 3, "Binary Encoding"). */
 struct sbi_ret arch_sbi(unsigned long ext, unsigned long fid, unsigned long a0, unsigned long a1,
                         unsigned long a2, unsigned long a3, unsigned long a4, unsigned long a5);
 
 /* Guarded accesses (hyp/base/guard.S): a trap in them is an error value, not a panic. sepc, sstatus and hstatus
  * are as before; scause, stval, htval and htinst are the trap's then: an exit reads these first. */
-struct arch_fault { uint64_t cause, tval, htval, htinst; };
+struct arch_fault {
+    uint64_t cause, tval, htval, htinst;
+};
 /* Loads as the guest would, through both stages (hlv / hlvx); false and *fault when it traps. */
 bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fault *fault);
 bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault); /* hlvx.hu */
-bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault); /* hlvx.wu; aligned */
+bool arch_guest_fetch32(uint64_t gva, uint32_t *to,
+                        struct arch_fault *fault); /* hlvx.wu; aligned */
 /* Reads a CSR that may not exist: false when it traps. number: any of 0..0xfff. */
 bool arch_csr_probe(unsigned number, uint64_t *value);
 /* Writes then reads back: false when it traps. */

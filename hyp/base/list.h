@@ -5,7 +5,9 @@
 
 #include "base/util.h"
 
-struct list { struct list *next, *prev; };
+struct list {
+    struct list *next, *prev;
+};
 
 #define LIST_INIT(name) {&(name), &(name)}
 
@@ -19,7 +21,10 @@ static inline void list_insert_before(struct list *at, struct list *n)
     at->prev = n;
 }
 static inline void list_push_back(struct list *l, struct list *n) { list_insert_before(l, n); }
-static inline void list_push_front(struct list *l, struct list *n) { list_insert_before(l->next, n); }
+static inline void list_push_front(struct list *l, struct list *n)
+{
+    list_insert_before(l->next, n);
+}
 static inline void list_remove(struct list *n)
 {
     n->prev->next = n->next;

@@ -67,8 +67,9 @@ void banner_lines(const struct platform *p, void (*emit)(void *ctx, const char *
     harts_line(p, line, sizeof(line));
     emit(ctx, line);
     fmt_snprintf(line, sizeof(line), "devices  console %s, interrupts %s, %u disk%s, entropy %s",
-                 p->uart.kind == UART_NS16550 ? "ns16550a" : "SBI", p->plic.regs.size ? "PLIC" : "none",
-                 host_disk_count(), host_disk_count() == 1 ? "" : "s", entropy_source());
+                 p->uart.kind == UART_NS16550 ? "ns16550a" : "SBI",
+                 p->plic.regs.size ? "PLIC" : "none", host_disk_count(),
+                 host_disk_count() == 1 ? "" : "s", entropy_source());
     emit(ctx, line);
 }
 
@@ -78,10 +79,7 @@ static void to_log(void *ctx, const char *line)
     log_info("%s", line);
 }
 
-void banner_print(const struct platform *p)
-{
-    banner_lines(p, to_log, 0);
-}
+void banner_print(const struct platform *p) { banner_lines(p, to_log, 0); }
 
 void banner_log_sink(const char *line, size_t len)
 {

@@ -3,7 +3,9 @@
 #pragma once
 #include "boot/platform.h"
 
-struct banner_facts { unsigned vmid_bits; };
+struct banner_facts {
+    unsigned vmid_bits;
+};
 extern struct banner_facts banner_facts;
 
 void banner_print(const struct platform *p); /* to the log */

@@ -31,10 +31,7 @@ struct platform platform;
 uint64_t image_pa;
 static struct thread boot_idle; /* the boot stack becomes the boot hart's idle thread */
 
-static void warn(const char *line)
-{
-    log_warn("device tree: %s", line);
-}
+static void warn(const char *line) { log_warn("device tree: %s", line); }
 
 /* Two ends of RAM that the direct map can't reach are left out, and said. */
 static struct hostmap_bank reachable(struct platform_range r, uint64_t direct_base)

@@ -21,7 +21,11 @@ extern char _start[], secondary_start[];
 struct hart boot_hart_data;
 
 /* What secondary_start reads with the MMU off; entry.S knows the order. */
-struct start_block { uint64_t satp, stack_top; struct hart *hart; void (*fn)(void); };
+struct start_block {
+    uint64_t satp, stack_top;
+    struct hart *hart;
+    void (*fn)(void);
+};
 
 int start_hart_memory(struct hart *h)
 {

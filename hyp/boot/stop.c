@@ -13,10 +13,10 @@ extern const uint32_t symbol_offsets[];
 extern const char symbol_names[];
 extern char _start[], _text_end[], boot_stack_top[];
 
-static const char *const reg_name[32] = {
-    "zero", "ra", "sp", "gp", "tp",  "t0",  "t1", "t2", "s0", "s1", "a0",
-    "a1",   "a2", "a3", "a4", "a5",  "a6",  "a7", "s2", "s3", "s4", "s5",
-    "s6",   "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"};
+static const char *const reg_name[32] = {"zero", "ra", "sp",  "gp",  "tp", "t0", "t1", "t2",
+                                         "s0",   "s1", "a0",  "a1",  "a2", "a3", "a4", "a5",
+                                         "a6",   "a7", "s2",  "s3",  "s4", "s5", "s6", "s7",
+                                         "s8",   "s9", "s10", "s11", "t3", "t4", "t5", "t6"};
 #define OTHERS_STOP_US 5000
 static atomic_int stopping; /* 1 + index of the hart that reports */
 

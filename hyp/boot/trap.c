@@ -8,7 +8,9 @@
 #include "mem/hostmap_init.h"
 #include "sched/hart.h"
 
-struct extable_entry { uint64_t fault_pc, fixup_pc; };
+struct extable_entry {
+    uint64_t fault_pc, fixup_pc;
+};
 extern const struct extable_entry __extable_start[], __extable_end[];
 
 uint64_t trap_hypervisor(uint64_t *gpr, uint64_t pc)

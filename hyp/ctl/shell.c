@@ -21,7 +21,7 @@ static void shell_emit(void *ctx, const char *line)
     size_t n = 0;
 
     (void)ctx;
-    for (; n < COMMAND_LINE && line[n]; n++)
+    for (size_t len = strnlen(line, COMMAND_LINE); n < len; n++)
         text[n] = (unsigned char)line[n] < ' ' || (unsigned char)line[n] > '~' ? '?' : line[n];
     text[n++] = '\r';
     text[n++] = '\n';

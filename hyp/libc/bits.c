@@ -13,10 +13,7 @@ int __popcountdi2(unsigned long x)
 }
 
 /* x is not 0, as for __builtin_ctzl: the bits below its lowest one. */
-int __ctzdi2(unsigned long x)
-{
-    return __popcountdi2((x & -x) - 1);
-}
+int __ctzdi2(unsigned long x) { return __popcountdi2((x & -x) - 1); }
 
 int __clzdi2(unsigned long x)
 {

@@ -88,7 +88,10 @@ static int map_bank(uint64_t base, uint64_t end, uint64_t image)
 
 static int map_image(uint64_t image)
 {
-    const struct { const char *from, *to; uint64_t flags; } part[] = {
+    const struct {
+        const char *from, *to;
+        uint64_t flags;
+    } part[] = {
         {_start, (char *)align_up((uint64_t)_text_end, PAGE_SIZE), MAP_R | MAP_X},
         {(char *)align_up((uint64_t)_text_end, PAGE_SIZE), _rodata_end, MAP_R},
         {_rodata_end, boot_stack_guard, MAP_R | MAP_W},
@@ -111,8 +114,8 @@ int hostmap_init(const struct hostmap_bank *bank, unsigned banks, uint64_t image
     if (!root)
         return -ENOMEM;
     for (unsigned i = 0; i < banks; i++) {
-        int error = map_bank(bank[i].base & ~PAGE_MASK, align_up(bank[i].base + bank[i].size, PAGE_SIZE),
-                             image);
+        int error = map_bank(bank[i].base & ~PAGE_MASK,
+                             align_up(bank[i].base + bank[i].size, PAGE_SIZE), image);
 
         if (error)
             return error;
@@ -123,10 +126,7 @@ int hostmap_init(const struct hostmap_bank *bank, unsigned banks, uint64_t image
     return 0;
 }
 
-uint64_t hostmap_satp(void)
-{
-    return SATP_SV39 | hva_to_pa(root).v >> PAGE_SHIFT;
-}
+uint64_t hostmap_satp(void) { return SATP_SV39 | hva_to_pa(root).v >> PAGE_SHIFT; }
 
 void hostmap_activate(void)
 {

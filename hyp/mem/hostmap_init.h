@@ -6,7 +6,9 @@
 
 #include "base/addr.h"
 
-struct hostmap_bank { uint64_t base, size; };
+struct hostmap_bank {
+    uint64_t base, size;
+};
 
 /* Builds the tables from the banks of RAM and the image's physical address, and switches to them. */
 int hostmap_init(const struct hostmap_bank *bank, unsigned banks, uint64_t image) MUST_CHECK;

@@ -17,12 +17,12 @@ struct timer;
 
 struct hart {
     /* The first fields are known to assembly: sched/hart_offsets.h checks them. */
-    uint32_t index;             /* offset 0: hart_index() */
-    bool resched;               /* offset 4: look at the run queue before going on */
-    struct vcpu *vcpu;          /* offset 8: whose CSR state is loaded and may run, or NULL */
-    uint64_t *fault_frame;      /* offset 16: registers of a trap in the hypervisor */
-    uint64_t fault_stack;       /* offset 24: top of its emergency stack */
-    uint64_t scratch[2];        /* offset 32 */
+    uint32_t index; /* offset 0: hart_index() */
+    bool resched; /* offset 4: look at the run queue before going on */
+    struct vcpu *vcpu; /* offset 8: whose CSR state is loaded and may run, or NULL */
+    uint64_t *fault_frame; /* offset 16: registers of a trap in the hypervisor */
+    uint64_t fault_stack; /* offset 24: top of its emergency stack */
+    uint64_t scratch[2]; /* offset 32 */
 
     uint64_t hartid;
     atomic_bool online;
@@ -30,20 +30,20 @@ struct hart {
     struct thread *idle;
     struct thread *switched_from; /* during a switch: whose stack is being left */
 
-    struct spinlock runq_lock;  /* guards what follows, to the next comment */
-    struct list runq;           /* ready threads, by virtual run time */
+    struct spinlock runq_lock; /* guards what follows, to the next comment */
+    struct list runq; /* ready threads, by virtual run time */
     unsigned runq_length;
     uint64_t min_vruntime;
 
     struct spinlock timer_lock; /* guards timers */
-    struct list timers;         /* set on this hart, by time */
-    uint64_t slice_end;         /* host time, UINT64_MAX: none */
-    uint64_t timer_armed;       /* host time programmed, UINT64_MAX: none */
+    struct list timers; /* set on this hart, by time */
+    uint64_t slice_end; /* host time, UINT64_MAX: none */
+    uint64_t timer_armed; /* host time programmed, UINT64_MAX: none */
 
-    atomic_ulong requests;      /* HART_REQ_*, set by others, then an IPI */
+    atomic_ulong requests; /* HART_REQ_*, set by others, then an IPI */
     _Atomic(struct xcall *) xcall[HART_MAX]; /* one slot for each calling hart */
 
-    struct vcpu *fp_owner;      /* whose FP registers are in the hart */
+    struct vcpu *fp_owner; /* whose FP registers are in the hart */
     unsigned lock_depth;
     uint8_t lock_ranks[16];
 };

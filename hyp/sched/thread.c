@@ -19,10 +19,7 @@
 
 void swtch(uint64_t *save_sp, uint64_t load_sp);
 
-static struct thread *node_thread(struct list *n)
-{
-    return CONTAINER_OF(n, struct thread, node);
-}
+static struct thread *node_thread(struct list *n) { return CONTAINER_OF(n, struct thread, node); }
 
 static void enqueue_locked(struct hart *h, struct thread *t)
 {
@@ -111,8 +108,8 @@ static void account(struct hart *h, struct thread *t)
 /* A slice only while others wait: a hart with one thread takes no tick. */
 static void set_slice(struct hart *h)
 {
-    h->slice_end = h->runq_length && h->current != h->idle ? arch_time() + timer_us(SLICE_US)
-                                                           : UINT64_MAX;
+    h->slice_end =
+        h->runq_length && h->current != h->idle ? arch_time() + timer_us(SLICE_US) : UINT64_MAX;
     timer_arm(h);
 }
 
@@ -254,8 +251,8 @@ void thread_yield(void)
     if (h->runq_length) {
         /* Behind all that wait now. */
         spin_lock(&h->runq_lock);
-        h->current->vruntime = max_u64(h->current->vruntime,
-                                       node_thread(h->runq.prev)->vruntime + timer_us(GRANULARITY_US));
+        h->current->vruntime = max_u64(h->current->vruntime, node_thread(h->runq.prev)->vruntime +
+                                                                 timer_us(GRANULARITY_US));
         spin_unlock(&h->runq_lock);
     }
     schedule(true);

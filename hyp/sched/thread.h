@@ -13,12 +13,13 @@ enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
 struct thread {
     struct list node;              /* in a run queue */
     _Atomic unsigned state;        /* enum thread_state */
-    atomic_uint wake;              /* a wake-up came: block returns at once. No bool: its exchange needs libatomic */
-    atomic_bool on_hart;           /* its stack is in use by a hart */
-    unsigned hart;                 /* logical: where it runs or ran last */
+    atomic_uint
+        wake; /* a wake-up came: block returns at once. No bool: its exchange needs libatomic */
+    atomic_bool on_hart; /* its stack is in use by a hart */
+    unsigned hart; /* logical: where it runs or ran last */
     uint64_t vruntime, run_time, started; /* host time units */
-    uint64_t sp;                   /* saved stack pointer when not running */
-    void *stack;                   /* lowest usable byte */
+    uint64_t sp; /* saved stack pointer when not running */
+    void *stack; /* lowest usable byte */
     void (*fn)(void *arg);
     void *arg;
     /* Called on the hart, around the time it runs this thread; NULL: nothing to do. */
@@ -36,8 +37,8 @@ int thread_init(struct thread *t, const char *name, void (*fn)(void *arg), void 
 /* Frees the stack of a thread that is blocked or was never woken, from another thread. It must not
  * be reachable by anybody who may wake it. */
 void thread_destroy(struct thread *t);
-void thread_wake(struct thread *t);  /* from anywhere, any lock below LOCK_RUNQUEUE held */
-void thread_block(void);             /* until thread_wake; a wake-up since the last block counts */
+void thread_wake(struct thread *t); /* from anywhere, any lock below LOCK_RUNQUEUE held */
+void thread_block(void); /* until thread_wake; a wake-up since the last block counts */
 void thread_yield(void);
 /* For long housekeeping work: answers interrupts, lets others run when they should. */
 void sched_point(void);

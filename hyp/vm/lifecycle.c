@@ -8,6 +8,7 @@
 #include "boot/options.h"
 #include "mem/frame.h"
 #include "vcpu/exit.h"
+#include "vcpu/report.h"
 #include "vm/layout.h"
 #include "vm/vm_ops.h"
 
@@ -195,14 +196,10 @@ int vm_stop_claimed(struct vm *vm, const char *reason, const char **why)
 static void write_crash_report(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->guest.vcpu_count; i++) {
-        const struct vcpu *v = vm->guest.vcpu[i];
+        struct vcpu *v = vm->guest.vcpu[i];
         if (!v->stop_reason)
             continue;
-        fmt_snprintf(vm->crash_report, sizeof(vm->crash_report),
-                     "vCPU %u: %s; pc %#lx, cause %lu, stval %#lx, htval %#lx, htinst %#lx", i,
-                     v->stop_reason, (unsigned long)v->pc, (unsigned long)v->exit.cause,
-                     (unsigned long)v->exit.tval, (unsigned long)v->exit.htval,
-                     (unsigned long)v->exit.htinst);
+        report_guest_fault(v, v->stop_reason, vm->crash_report, sizeof(vm->crash_report));
         return;
     }
 }

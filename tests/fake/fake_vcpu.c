@@ -18,6 +18,7 @@
 #include "mem/heap.h"
 #include "vcpu/exit.h"
 #include "vcpu/features.h"
+#include "vcpu/report.h"
 #include "vdev/irqchip/vplic.h"
 #include "vdev/virtio/virtio_dev.h"
 
@@ -105,6 +106,11 @@ uint64_t timer_hz = 1000000;
 
 const char *vcpu_isa(void) { return "i m a f d c zicsr zifencei"; }
 void features_apply(struct guest *g) { g->sstc = vcpu_features.sstc; }
+void report_guest_fault(struct vcpu *v, const char *what, char *buf, size_t size)
+{
+    snprintf(buf, size, "vCPU %u: %s at %#lx", v->index, what, (unsigned long)v->pc);
+}
+
 const char *exit_cause_name(unsigned index)
 {
     static char name[64][24];

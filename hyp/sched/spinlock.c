@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Ticket locks with rank checking: a few instructions, so always on.
+// Ticket locks with rank checking: a few instructions, so always on. Here and not in base, since a
+// hart that spins answers the others.
 #include "base/spinlock.h"
 
 #include "base/panic.h"
