@@ -4,4 +4,5 @@
 #include <stdint.h>
 
 void fpu_load(const uint64_t fpr[32], uint32_t fcsr);
-uint32_t fpu_save(uint64_t fpr[32]); /* returns fcsr */
+void fpu_save(uint64_t fpr[32]);
+uint32_t fpu_fcsr(void);

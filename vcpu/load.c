@@ -118,8 +118,10 @@ void load_unload(struct vcpu *v)
     }
     if (vcpu_features.stateen)
         c->sstateen0 = csr_read(CSR_SSTATEEN0);
+    /* Always: QEMU does not mark sstatus.FS dirty when a guest writes fcsr. */
+    v->fcsr = fpu_fcsr();
     if ((v->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY) {
-        v->fcsr = fpu_save(v->fpr);
+        fpu_save(v->fpr);
         v->sstatus = (v->sstatus & ~(uint64_t)SSTATUS_FS) | SSTATUS_FS_CLEAN;
     }
     h->vcpu = 0;
