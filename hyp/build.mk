@@ -8,7 +8,7 @@ HYP_ARCH := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany
 HYP_INCLUDES := -Ihyp -I. -I$(LIBFDT_SRC)
 HYP_SYSTEM := -nostdinc -isystem hyp/libc/include \
   -isystem $(shell $(CROSS)gcc -print-file-name=include 2>/dev/null)
-HYP_CFLAGS := $(HYP_ARCH) $(HYP_SYSTEM) $(HYP_INCLUDES) -std=gnu11 -O2 -g -ffreestanding -fno-pic \
+HYP_CFLAGS := $(HYP_ARCH) $(HYP_SYSTEM) $(HYP_INCLUDES) -std=gnu11 -O2 -g -ffreestanding -fbuiltin -fno-pic \
   -fno-common -fno-stack-protector -fno-asynchronous-unwind-tables -ffunction-sections \
   -fdata-sections -fno-strict-aliasing -fno-tree-loop-distribute-patterns -fno-jump-tables \
   -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Werror
