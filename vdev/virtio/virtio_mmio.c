@@ -89,20 +89,19 @@ static bool enter_features_ok(struct virtio_dev *v)
 
 enum {
     ST_RESET = 0,
-    ST_ACK = VIRTIO_ACKNOWLEDGE,
-    ST_DRIVER = ST_ACK | VIRTIO_DRIVER,
+    ST_DRIVER = VIRTIO_DRIVER,
     ST_FEATURES = ST_DRIVER | VIRTIO_FEATURES_OK,
     ST_LIVE = ST_FEATURES | VIRTIO_DRIVER_OK,
 };
 
-/* The legal ways up. Besides them: 0 (reset) and FAILED from anywhere; all else is ignored. */
+/* The legal ways up, ACKNOWLEDGE apart: some drivers write it with DRIVER, and U-Boot, which resets the device
+ * between the two, never again. Besides them: 0 (reset) and FAILED from anywhere; all else is ignored. */
 static const struct {
     uint8_t from, to;
     bool (*enter)(struct virtio_dev *v); /* false: stay */
 } status_table[] = {
-    {ST_RESET, ST_ACK, NULL},
-    {ST_RESET, ST_DRIVER, NULL}, /* small drivers write both bits at once */
-    {ST_ACK, ST_DRIVER, NULL},
+    {ST_RESET, ST_RESET, NULL},
+    {ST_RESET, ST_DRIVER, NULL},
     {ST_DRIVER, ST_FEATURES, enter_features_ok},
     {ST_FEATURES, ST_LIVE, NULL},
 };
@@ -149,13 +148,16 @@ static enum mmio_result write_status(struct virtio_dev *v, uint8_t to)
         v->status = to;
         return MMIO_OK;
     }
+    if (v->status & ~to)
+        return MMIO_OK; /* only a reset clears a bit */
     for (unsigned i = 0; i < ARRAY_LEN(status_table); i++) {
-        if (status_table[i].from != v->status || status_table[i].to != to)
+        if (status_table[i].from != (v->status & ~VIRTIO_ACKNOWLEDGE) ||
+            status_table[i].to != (to & ~VIRTIO_ACKNOWLEDGE))
             continue;
         if (status_table[i].enter && !status_table[i].enter(v))
             return MMIO_OK;
         v->status = to;
-        if (to == ST_LIVE && v->ops->start)
+        if (status_table[i].to == ST_LIVE && v->ops->start)
             v->ops->start(v);
         return MMIO_OK;
     }
@@ -275,7 +277,7 @@ static enum mmio_result write_register(struct virtio_dev *v, uint64_t offset, ui
         v->driver_sel = value;
         break;
     case REG_DRIVER_FEATURES:
-        if (v->driver_sel < 2 && v->status == ST_DRIVER) {
+        if (v->driver_sel < 2 && (v->status & ~VIRTIO_ACKNOWLEDGE) == ST_DRIVER) {
             v->accepted &= ~(0xffffffffull << (32 * v->driver_sel));
             v->accepted |= (uint64_t)value << (32 * v->driver_sel);
         }
@@ -420,7 +422,7 @@ static void virtio_save(struct vdev *dev, struct state_writer *w)
 
 static bool status_is_legal(uint8_t status)
 {
-    status &= (uint8_t)~(VIRTIO_NEEDS_RESET | VIRTIO_FAILED);
+    status &= (uint8_t)~(VIRTIO_ACKNOWLEDGE | VIRTIO_NEEDS_RESET | VIRTIO_FAILED);
     for (unsigned i = 0; i < ARRAY_LEN(status_table); i++)
         if (status == status_table[i].to)
             return true;
