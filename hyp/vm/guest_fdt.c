@@ -12,7 +12,10 @@
 #include "vm/layout.h"
 #include "vm/vm.h"
 
-enum { FIRST_SIZE = 8192, LAST_SIZE = 1 << 20 };
+enum { FIRST_SIZE = 12288, LAST_SIZE = 1 << 20 };
+/* Free room at the end of the tree, as firmware leaves it: U-Boot edits the tree where it lies, and
+ * spoils its own data behind it otherwise. */
+enum { SLACK = 4096 };
 enum { IRQ_SUPERVISOR_EXTERNAL = 9, UART_CLOCK_HZ = 3686400, UART_SIZE = 0x100 };
 
 /* A tree being written; the first error sticks, and is looked at once. */
@@ -320,7 +323,7 @@ int guest_fdt_build(const struct guest_fdt_facts *facts, void **fdt, size_t *siz
         *fdt = heap_alloc(*size);
         if (!*fdt)
             break;
-        error = write_tree(*fdt, *size, facts, scratch, scratch_size);
+        error = write_tree(*fdt, *size - SLACK, facts, scratch, scratch_size);
     }
     heap_free(scratch);
     if (!scratch || error || !*fdt) {
@@ -329,6 +332,7 @@ int guest_fdt_build(const struct guest_fdt_facts *facts, void **fdt, size_t *siz
         *size = 0;
         return error && error != -FDT_ERR_NOSPACE ? -EINVAL : -ENOMEM;
     }
+    fdt_set_totalsize(*fdt, fdt_totalsize(*fdt) + SLACK);
     *size = fdt_totalsize(*fdt);
     return 0;
 }

@@ -73,7 +73,8 @@ static void status_machine(void **state)
     } step[] = {
         {4, 0},   {15, 0}, {1, 1}, {1, 1},  {0, 0},  {1, 1},
         {3, 3},   {15, 3}, {7, 3}, {1, 3},  {11, 3}, /* VERSION_1 was not accepted */ {131, 131},
-        {3, 131}, {0, 0},  {3, 3}, {64, 3}, {67, 3},
+        {3, 131}, {0, 0},  {3, 3}, {64, 3}, {67, 3}, {1, 3}, {2, 3}, {0, 0},
+        /* U-Boot resets after ACKNOWLEDGE and goes on with DRIVER alone */ {1, 1}, {0, 0}, {2, 2},
     };
 
     (void)state;
@@ -82,6 +83,11 @@ static void status_machine(void **state)
         if (reg_read(0x70) != step[i].read)
             fail_msg("step %u: %x", i, reg_read(0x70));
     }
+    reg_write(0x24, 1);
+    reg_write(0x20, 1);
+    reg_write(0x70, 10);
+    reg_write(0x70, 14);
+    assert_int_equal(reg_read(0x70), 14);
     /* Features that were not offered. */
     reg_write(0x70, 0);
     reg_write(0x70, 1);
