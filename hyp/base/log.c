@@ -13,7 +13,7 @@ static struct spinlock lock = SPINLOCK_INIT(LOCK_LOG);
 static char ring[RING];
 static uint64_t oldest, end; /* [oldest, end) is in the ring */
 static uint64_t timebase, origin;
-static void (*sink)(const char *line, size_t len);
+static void (*sink)(enum log_level level, const char *line, size_t len);
 
 void log_set_timebase(uint64_t hz)
 {
@@ -21,7 +21,7 @@ void log_set_timebase(uint64_t hz)
     origin = arch_time();
 }
 
-void log_set_sink(void (*to)(const char *line, size_t len))
+void log_set_sink(void (*to)(enum log_level level, const char *line, size_t len))
 {
     spin_lock(&lock);
     sink = to;
@@ -77,7 +77,7 @@ void log_write(enum log_level level, const char *fmt, ...)
     spin_lock(&lock);
     ring_append(line, len);
     if (sink && level != LOG_DEBUG)
-        sink(line, len);
+        sink(level, line, len);
     spin_unlock(&lock);
 }
 

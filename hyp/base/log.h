@@ -9,16 +9,19 @@
 
 #include "base/util.h"
 
-enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+/* A notice is nothing bad, but a person wants to see it at once, whatever has the terminal. */
+enum log_level { LOG_ERROR, LOG_WARN, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
 
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_write(LOG_WARN, __VA_ARGS__)
+#define log_notice(...) log_write(LOG_NOTICE, __VA_ARGS__)
 #define log_info(...) log_write(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
 
-/* Where lines go besides the ring: one sink, set when a console exists. Called with LOCK_LOG held. */
-void log_set_sink(void (*sink)(const char *line, size_t len));
+/* Where lines go besides the ring: one sink, set when a console exists. Called with LOCK_LOG held,
+ * never for LOG_DEBUG. */
+void log_set_sink(void (*sink)(enum log_level level, const char *line, size_t len));
 /* Calls emit for each line in the ring, oldest first. */
 void log_dump(void (*emit)(void *ctx, const char *line), void *ctx);
 

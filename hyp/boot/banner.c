@@ -81,8 +81,9 @@ static void to_log(void *ctx, const char *line)
 
 void banner_print(const struct platform *p) { banner_lines(p, to_log, 0); }
 
-void banner_log_sink(const char *line, size_t len)
+void banner_log_sink(enum log_level level, const char *line, size_t len)
 {
+    (void)level;
     while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
         len--;
     host_console_write(line, len);

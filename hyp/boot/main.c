@@ -132,13 +132,6 @@ static void start_vms(void *arg)
     ctl_banner = banner_lines;
     if (ctl_start())
         panic("no memory for the shell");
-    for (unsigned i = 0; i < VM_MAX; i++) {
-        struct vm *vm = vm_at(i);
-        const char *why = "";
-
-        if (vm && vm->config.autostart && vm_start(vm, &why))
-            log_error("VM %s does not start: %s", vm->config.name, why);
-    }
     if (vm_manager_start(!boot_option("keep")))
         panic("no memory for the VM manager");
 }

@@ -433,25 +433,12 @@ void console_set_host(void (*write)(const char *data, size_t len))
     spin_unlock(&lock);
 }
 
-/* "[   1.234567] warning: ..." */
-static bool is_serious(const char *line, size_t len)
-{
-    const char *text = memchr(line, ']', len);
-    size_t left;
-
-    if (!text)
-        return false;
-    left = len - (size_t)(text - line);
-    return (left > 10 && !memcmp(text, "] warning:", 10)) ||
-           (left > 8 && !memcmp(text, "] error:", 8));
-}
-
-void console_log(const char *line, size_t len)
+void console_log(enum log_level level, const char *line, size_t len)
 {
     spin_lock(&lock);
     if (!focus || !focus->written)
         terminal_line(&terminal, "", line, len);
-    else if (is_serious(line, len))
+    else if (level <= LOG_NOTICE)
         terminal_line(&terminal, "[trapline] ", line, len);
     spin_unlock(&lock);
 }

@@ -15,6 +15,7 @@
 // of devices is called with no lock held. Callers: vm (attaches devices), ctl, the host's UART
 // driver (input).
 #pragma once
+#include "base/log.h"
 #include "vdev/backend.h"
 
 struct console;
@@ -43,8 +44,8 @@ bool console_has_focus(const struct console *c);
 /* Puts bytes into the console's input as if typed; how many found room. */
 size_t console_type(struct console *c, const char *data, size_t len);
 /* The log's sink: see base/log.h. All lines while the shell has the focus, or a VM that has written
- * nothing yet; else warnings and errors. */
-void console_log(const char *line, size_t len);
+ * nothing yet; else notices, warnings and errors. */
+void console_log(enum log_level level, const char *line, size_t len);
 /* What guests are told of the terminal: columns and rows, 1 .. 999. */
 void console_set_size(uint16_t columns, uint16_t rows);
 void console_get_size(uint16_t *columns, uint16_t *rows);

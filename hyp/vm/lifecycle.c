@@ -148,12 +148,12 @@ static void log_exits(struct vm *vm)
         len =
             fmt_snprintf(item, sizeof(item), " %s:%lu", exit_cause_name(c), (unsigned long)sum[c]);
         if (at + (size_t)len >= sizeof(line)) {
-            log_info("%s: %s", vm->config.name, line);
+            log_notice("%s: %s", vm->config.name, line);
             at = (size_t)fmt_snprintf(line, sizeof(line), "exits (more)");
         }
         at += (size_t)fmt_snprintf(line + at, sizeof(line) - at, "%s", item);
     }
-    log_info("%s: %s", vm->config.name, line);
+    log_notice("%s: %s", vm->config.name, line);
 }
 
 static void note_end(struct vm *vm, const char *reason)
@@ -188,7 +188,7 @@ int vm_stop_claimed(struct vm *vm, const char *reason, const char **why)
     if (was != VM_CRASHED)
         note_end(vm, reason);
     atomic_store(&vm->state, VM_OFF);
-    log_info("%s: stopped: %s", vm->config.name, vm->end_reason);
+    log_notice("%s: stopped: %s", vm->config.name, vm->end_reason);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "ctl/console.h"
 #include "vm/vm_ops.h"
 
 static struct thread *manager;
@@ -121,6 +122,15 @@ static void autostart(void)
     }
 }
 
+/* A console of a VM that has ended is a dead end; the shell can start it again. */
+static void show_shell(void)
+{
+    if (console_has_focus(NULL))
+        return;
+    console_set_focus(NULL);
+    log_info("no VM runs: `list` says why, `start VM` starts one, `poweroff` ends");
+}
+
 static void manager_main(void *arg)
 {
     bool look_idle = true; /* at first: perhaps none could start */
@@ -133,8 +143,12 @@ static void manager_main(void *arg)
             if (vm && look_at(vm))
                 look_idle = true;
         }
-        if (look_idle && off_when_idle && !vm_any_active())
-            vm_machine_off(any_failed);
+        if (look_idle && !vm_any_active()) {
+            if (off_when_idle)
+                vm_machine_off(any_failed);
+            else
+                show_shell();
+        }
         look_idle = false;
         thread_block();
     }

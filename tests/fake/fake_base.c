@@ -131,7 +131,10 @@ WEAK void log_write(enum log_level level, const char *fmt, ...)
     va_end(ap);
     fputc('\n', stderr);
 }
-WEAK void log_set_sink(void (*sink)(const char *line, size_t len)) { (void)sink; }
+WEAK void log_set_sink(void (*sink)(enum log_level level, const char *line, size_t len))
+{
+    (void)sink;
+}
 WEAK void log_dump(void (*emit)(void *ctx, const char *line), void *ctx)
 {
     (void)emit;

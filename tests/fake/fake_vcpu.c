@@ -513,6 +513,9 @@ void console_destroy(struct console *c)
     fake_parts--;
     free(c);
 }
+struct console *fake_focus;
+void console_set_focus(struct console *c) { fake_focus = c; }
+bool console_has_focus(const struct console *c) { return fake_focus == c; }
 struct chr_backend *console_backend(struct console *c, unsigned n) { return &c->chr[n]; }
 size_t console_write(struct console *c, const char *data, size_t len)
 {

@@ -56,7 +56,7 @@ static void out(struct console *c, const char *s)
 
     assert_int_equal(chr->write(chr->ctx, s, strlen(s)), strlen(s));
 }
-static void log_line(const char *s) { console_log(s, strlen(s)); }
+static void log_line(enum log_level level, const char *s) { console_log(level, s, strlen(s)); }
 static void wake(void)
 {
     assert_int_equal(fake_highest_lock(), 0);
@@ -117,12 +117,12 @@ static void test_plain_when_nobody_types(void **state)
     (void)state;
     console_set_focus(a);
     out(a, "booting\r\nhalf a line");
-    log_line("[   1.000000] warning: disk full\n");
-    log_line("[   1.000000] not serious\n");
+    log_line(LOG_WARN, "[   1.000000] warning: disk full\n");
+    log_line(LOG_INFO, "[   1.000000] not serious\n");
     console_set_focus(b);
     console_set_focus(NULL);
     console_edit("trapline> ", "", 0, 0);
-    log_line("[   2.000000] info\n");
+    log_line(LOG_INFO, "[   2.000000] info\n");
     assert_null(strchr(screen, '\x1b'));
     assert_non_null(
         strstr(screen, "half a line\r\n[trapline] [   1.000000] warning: disk full\r\n"));
@@ -307,23 +307,24 @@ static void test_log_lines(void **state)
     (void)state;
     console_set_focus(a);
     clear();
-    log_line("[   0.100000] alpha: started\n"); /* its guest has said nothing yet */
+    log_line(LOG_INFO, "[   0.100000] alpha: started\n"); /* its guest has said nothing yet */
     assert_string_equal(screen, "[   0.100000] alpha: started\r\n");
     out(a, "Linux");
     clear();
-    log_line("[   0.100000] info: error: not at the level's place\n");
-    log_line("no stamp at all\n");
-    log_line("]");
-    log_line("");
+    log_line(LOG_INFO, "[   0.100000] error: it is the level that counts\n");
+    log_line(LOG_INFO, "");
     assert_string_equal(screen, "");
-    log_line("[   0.200000] error: bad\n");
+    log_line(LOG_ERROR, "[   0.200000] error: bad\n");
     assert_string_equal(screen, "\r\n[trapline] [   0.200000] error: bad\r\n");
-    log_line("[   0.200000] warning: w\n");
+    log_line(LOG_WARN, "[   0.200000] warning: w\n");
     assert_string_equal(screen, "\r\n[trapline] [   0.200000] error: bad\r\n"
                                 "[trapline] [   0.200000] warning: w\r\n");
+    clear();
+    log_line(LOG_NOTICE, "[   0.300000] alpha: stopped\n");
+    assert_string_equal(screen, "[trapline] [   0.300000] alpha: stopped\r\n");
     console_set_focus(NULL);
     clear();
-    log_line("[   0.300000] all\n");
+    log_line(LOG_INFO, "[   0.300000] all\n");
     assert_string_equal(screen, "[   0.300000] all\r\n");
 }
 
@@ -347,7 +348,7 @@ static void test_edit_line(void **state)
     console_edit("> ", "list", 4, 1);
     assert_string_equal(screen, "\r> list\x1b[K\x1b[3D");
     clear();
-    log_line("[x] info\n");
+    log_line(LOG_INFO, "[x] info\n");
     assert_string_equal(screen, "\r\x1b[K[x] info\r\n> list\x1b[K\x1b[3D");
     clear();
     console_set_focus(a);
@@ -448,7 +449,7 @@ static void test_under_locks(void **state)
     spin_lock(&device);
     console_write(a, "x", 1);
     spin_lock(&log);
-    log_line("[  ] error: e\n");
+    log_line(LOG_ERROR, "[  ] error: e\n");
     spin_unlock(&log);
     spin_unlock(&device);
 }

@@ -393,6 +393,29 @@ static void test_power_off(void **state)
     says("cannot power off");
 }
 
+/* Kept up, the machine goes to its shell: at the console of a VM that is off nothing answers. */
+static void test_kept_up(void **state)
+{
+    struct vm *a, *b;
+
+    (void)state;
+    config.autostart = true;
+    a = make();
+    strcpy(config.name, "b");
+    b = make();
+    fake_focus = a->console;
+    ok(vm_manager_start(false));
+    run_manager();
+    guest_asks(a, GUEST_SHUTDOWN, 0);
+    run_manager();
+    assert_ptr_equal(fake_focus, a->console); /* b runs */
+    guest_asks(b, GUEST_CRASHED, 0);
+    run_manager();
+    assert_null(fake_focus);
+    says("no VM runs: ");
+    assert_int_equal(srst_calls, 0);
+}
+
 static void test_power_off_waits_for_the_last(void **state)
 {
     struct vm *a, *b;
@@ -643,6 +666,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_every_operation_in_every_state, setup, teardown),
         cmocka_unit_test_setup_teardown(test_twenty_reboots, setup, teardown),
         cmocka_unit_test_setup_teardown(test_power_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kept_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_power_off_waits_for_the_last, setup, teardown),
         cmocka_unit_test_setup_teardown(test_none_can_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_to_run, setup, teardown),

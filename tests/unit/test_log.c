@@ -77,8 +77,11 @@ static unsigned seen_count;
 static unsigned emitted;
 static char first[300], last[300];
 
-static void on_line(const char *line, size_t len)
+static enum log_level seen_level;
+
+static void on_line(enum log_level level, const char *line, size_t len)
 {
+    seen_level = level;
     memcpy(seen[seen_count % 64], line, len);
     seen[seen_count++ % 64][len] = '\0';
 }
@@ -107,6 +110,10 @@ static void test_lines(void **state)
     assert_string_equal(last_seen(), "[   1.234567] warning: w\n");
     log_error("a guest says %s", "\x1b[2Jhi\nthere\xff");
     assert_string_equal(last_seen(), "[   1.234567] error: a guest says ?[2Jhi?there?\n");
+    assert_int_equal(seen_level, LOG_ERROR);
+    log_notice("a VM has ended");
+    assert_string_equal(last_seen(), "[   1.234567] a VM has ended\n");
+    assert_int_equal(seen_level, LOG_NOTICE);
     unsigned n = seen_count;
     log_debug("only in the ring");
     assert_int_equal(seen_count, n);
