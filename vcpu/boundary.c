@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "sched/irq.h"
 #include "vcpu/load.h"
+#include "vcpu/sbi/fwft.h"
 #include "vcpu/sbi/hsm.h"
 
 NORETURN void vcpu_enter(struct vcpu *v); /* switch.S */
@@ -60,6 +61,7 @@ static void begin(struct vcpu *v)
     v->csr.vsie = 0;
     v->csr.hvip = 0;
     v->csr.vstimecmp = UINT64_MAX;
+    fwft_reset(v);
     v->sstatus |= SSTATUS_SPP;
     v->hstatus |= HSTATUS_SPVP;
     v->gpr[10] = v->hartid;

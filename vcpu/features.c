@@ -7,6 +7,7 @@
 #include "boot/options.h"
 #include "boot/platform.h"
 #include "sched/timer_hart.h"
+#include "vcpu/sbi/fwft.h"
 
 struct vcpu_features vcpu_features;
 static char isa[512];
@@ -71,6 +72,7 @@ void features_probe(const struct platform *p)
     f->zicbom = platform_has(p, "zicbom") && henvcfg_takes(HENVCFG_CBIE_FLUSH | HENVCFG_CBCFE);
     f->zicboz = platform_has(p, "zicboz") && henvcfg_takes(HENVCFG_CBZE);
     f->svpbmt = platform_has(p, "svpbmt") && henvcfg_takes(HENVCFG_PBMTE);
+    fwft_probe(platform_has(p, "svadu"));
     f->cbom_block = (uint16_t)p->cbom_block;
     f->cboz_block = (uint16_t)p->cboz_block;
     f->htinst = !boot_option("nohtinst");
@@ -84,6 +86,10 @@ void features_probe(const struct platform *p)
         add("sstc", 4);
     if (f->svpbmt)
         add("svpbmt", 6);
+    if (f->svadu) /* both: A and D are the guest's until it asks otherwise (FWFT) */
+        add("svade svadu", 11);
+    else if (platform_has(p, "svade"))
+        add("svade", 5);
     if (f->zicbom)
         add("zicbom", 6);
     if (f->zicboz)

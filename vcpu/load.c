@@ -3,6 +3,7 @@
 
 #include "vcpu/features.h"
 #include "vcpu/fpu.h"
+#include "vcpu/sbi/fwft.h"
 
 /* Everything a machine's S-mode would take itself goes to the guest without an exit. */
 #define DELEGATED_EXCEPTIONS \
@@ -26,6 +27,7 @@ void load_hart_init(void)
         csr_write(CSR_VSTIMECMP, UINT64_MAX);
         csr_write(CSR_HENVCFG, 0);
     }
+    fwft_hart_init();
     arch_hfence_gvma_all();
 }
 
@@ -75,7 +77,7 @@ void load_vcpu(struct vcpu *v)
     csr_write(CSR_HVIP, c->hvip);
     csr_write(CSR_SCOUNTEREN, c->scounteren);
     csr_write(CSR_SENVCFG, c->senvcfg);
-    csr_write(CSR_HENVCFG, v->guest->henvcfg);
+    fwft_load(v);
     csr_write(CSR_HTIMEDELTA, v->guest->time_delta);
     if (v->guest->sstc)
         csr_write(CSR_VSTIMECMP, c->vstimecmp);

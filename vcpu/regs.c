@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vcpu/vcpu.h"
+#include "vcpu/sbi/fwft.h"
 
 #define NO_CSR 0xFFFF
 #define AT(field) offsetof(struct vcpu, field)
@@ -105,6 +105,9 @@ const struct vcpu_reg vcpu_regs[] = {
     OTHER(wake_at),
     OTHER(start_pc),
     OTHER(start_arg),
+    {"fwft_henvcfg", AT(fwft.henvcfg), 8, NO_CSR},
+    {"fwft_locked", AT(fwft.locked), 4, NO_CSR},
+    {"fwft_misalign", AT(fwft.misaligned), 1, NO_CSR},
 };
 const unsigned vcpu_reg_count = ARRAY_LEN(vcpu_regs);
 
@@ -139,7 +142,7 @@ void vcpu_reg_set(struct vcpu *v, const struct vcpu_reg *r, uint64_t value)
         value &= ~1ul;
     else if (r->offset == AT(fcsr))
         value &= 0xFF;
-    else if (r->offset == AT(in_wfi))
+    else if (r->offset == AT(in_wfi) || r->offset == AT(fwft.misaligned))
         value = value != 0;
     memcpy((char *)v + r->offset, &value, r->size);
 }
@@ -173,12 +176,14 @@ static bool is_valid(const struct vcpu_reg *r, uint64_t value)
 
     if (r->size && r->size < 8 && value >> (8 * r->size))
         return false;
-    if (r->size == 0 || r->offset == AT(in_wfi))
+    if (r->size == 0 || r->offset == AT(in_wfi) || r->offset == AT(fwft.misaligned))
         return value <= 1;
     if (r->offset == AT(hsm))
         return value <= HSM_RESUME_PENDING;
     if (r->offset == AT(fcsr))
         return value <= 0xFF;
+    if (r->offset == AT(fwft.henvcfg))
+        return !(value & ~FWFT_HENVCFG) && (value & HENVCFG_PMM) != 1ul << HENVCFG_PMM_SHIFT;
     if (r->offset == AT(irq_level) || r->offset == AT(irq_edge) || r->offset == AT(csr.hvip))
         return !(value & ~lines);
     if (r->offset == AT(pc) || r->offset == AT(start_pc))

@@ -10,6 +10,7 @@
 #include "vcpu/boundary.h"
 #include "vcpu/load.h"
 #include "vcpu/offsets.h"
+#include "vcpu/sbi/fwft.h"
 
 _Static_assert(offsetof(struct vcpu, gpr) == VCPU_GPR, "assembly");
 _Static_assert(offsetof(struct vcpu, pc) == VCPU_PC, "assembly");
@@ -33,6 +34,7 @@ void vcpu_reset(struct vcpu *v)
     v->csr.scounteren = COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR;
     v->sstatus = SSTATUS_SPP | SSTATUS_FS_CLEAN;
     v->hstatus = HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP;
+    fwft_reset(v);
     v->wake_at = UINT64_MAX;
     v->in_wfi = false;
     v->stop_reason = 0;

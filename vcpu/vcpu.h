@@ -57,6 +57,12 @@ struct vcpu {
         uint64_t vsstatus, vsie, vstvec, vsscratch, vsepc, vscause, vstval, vsatp, hvip;
         uint64_t vstimecmp, scounteren, senvcfg, sstateen0;
     } csr;
+    /* What FWFT has set (vcpu/sbi/fwft.h); of it, henvcfg is or'ed to the guest's. */
+    struct vcpu_fwft {
+        uint64_t henvcfg;
+        uint32_t locked; /* a bit for each feature */
+        bool misaligned; /* misaligned accesses trap to the guest */
+    } fwft;
     uint64_t fpr[32];
     uint32_t fcsr;
     int fp_hart;            /* whose FP registers may still be its own; see hart->fp_owner */
@@ -117,6 +123,7 @@ struct guest {
 struct vcpu_features {
     bool vstimecmp; /* the host has it, whether guests get it (sstc) or not */
     bool sstc, stateen, zicboz, zicbom, svpbmt, svadu, htinst;
+    bool misaligned_deleg, pmlen7, pmlen16; /* what guests may switch through FWFT, like svadu */
     uint16_t cbom_block, cboz_block;
 };
 extern struct vcpu_features vcpu_features;

@@ -84,6 +84,8 @@
 #define HENVCFG_CBIE_FLUSH (1ul << 4)
 #define HENVCFG_CBCFE (1ul << 6)
 #define HENVCFG_CBZE (1ul << 7)
+#define HENVCFG_PMM_SHIFT 32
+#define HENVCFG_PMM (3ul << HENVCFG_PMM_SHIFT)
 #define HENVCFG_ADUE (1ul << 61)
 #define HENVCFG_PBMTE (1ul << 62)
 #define HENVCFG_STCE (1ul << 63)

@@ -12,6 +12,7 @@
 #include "stage2/guest_mem.h"
 
 struct guest fake_guest;
+struct vcpu_features vcpu_features;
 struct vcpu fake_vcpus[GUEST_MAX_VCPUS];
 uint8_t fake_ram[FAKE_RAM_SIZE];
 uint64_t fake_hgatp[FAKE_HARTS];
@@ -82,6 +83,7 @@ void fake_sbi_reset(unsigned count)
     fake_arch_reset();
     memset(&fake_guest, 0, sizeof(fake_guest));
     memset(fake_vcpus, 0, sizeof(fake_vcpus));
+    memset(&vcpu_features, 0, sizeof(vcpu_features));
     memset(fake_ram, 0, sizeof(fake_ram));
     memset(fake_hgatp, 0, sizeof(fake_hgatp));
     memset(fake_ssip, 0, sizeof(fake_ssip));

@@ -91,6 +91,9 @@ static int setup(void **state)
     from.wake_at = 12345;
     from.start_pc = 0x80200000;
     from.start_arg = 99;
+    from.fwft.henvcfg = HENVCFG_ADUE | HENVCFG_PMM;
+    from.fwft.locked = 0x11;
+    from.fwft.misaligned = true;
     return 0;
 }
 
@@ -214,6 +217,10 @@ static void test_bad_values(void **state)
     expect_refused("hvip", 1);
     expect_refused("irq_level", HVIP_VSEIP | 1);
     expect_refused("irq_edge", ~0ul);
+    expect_refused("fwft_henvcfg", HENVCFG_STCE);
+    expect_refused("fwft_henvcfg", 1ul << HENVCFG_PMM_SHIFT); /* reserved */
+    expect_refused("fwft_misalign", 2);
+    expect_refused("fwft_locked", 1ul << 32);
 }
 
 static void test_altered(void **state)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fences and IPIs for other vCPUs of a guest.
+// Fences and IPIs for other vCPUs of a guest; suspends.
 //
 // A fence has three kinds of targets: the calling vCPU itself (fenced at once), vCPUs that are on
 // no hart, and vCPUs loaded on other harts, which must have been fenced before the call returns.
@@ -22,6 +22,7 @@
 #include "vcpu/sbi/act.h"
 
 #include "sched/xcall.h"
+#include "stage2/guest_mem.h"
 
 struct fence {
     struct guest *guest;
@@ -146,4 +147,29 @@ void act_send_ipi_others(struct guest *g, uint64_t vcpus)
         if (vcpus & BIT(i) && atomic_load(&g->vcpu[i]->hsm) != HSM_STOPPED)
             vcpu_irq_raise_ssip(g->vcpu[i]);
     }
+}
+
+bool act_address_ok(struct guest *g, uint64_t a)
+{
+    return !(a & 1) && guest_mem_is_ram(&g->s2, gpa(a), 2);
+}
+
+/* The boundary waits: see hsm.h. */
+enum exit_result act_sleep(struct vcpu *v)
+{
+    v->in_wfi = true;
+    atomic_store(&v->hsm, HSM_SUSPENDED);
+    return EXIT_BLOCK;
+}
+
+/* A non-retentive suspend loses the registers, so they may as well be lost now: what the hart
+ * resumes with is set up here. vsie stays: it says what resumes it. */
+enum exit_result act_suspend(struct vcpu *v, uint64_t address, uint64_t opaque)
+{
+    v->gpr[10] = v->hartid;
+    v->gpr[11] = opaque;
+    v->pc = address;
+    csr_write(CSR_VSATP, 0);
+    csr_clear(CSR_VSSTATUS, SSTATUS_SIE);
+    return act_sleep(v);
 }

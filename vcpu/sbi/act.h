@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What an SBI extension and its legacy form both do: set the timer, send IPIs, fence. The
-// extensions check parameters; here they are valid.
+// What an SBI extension and its legacy form both do: set the timer, send IPIs, fence,
+// suspend. The extensions check parameters; here they are valid.
 //
 // Invariants: v is the calling vCPU, loaded on this hart; sets of vCPUs have a bit for each index
 // and name only vCPUs that the guest has. Nothing here traps in HS-mode: good for the fast path.
@@ -42,3 +42,11 @@ enum act_fence_kind { ACT_FENCE_I = 0, ACT_SFENCE = 1, ACT_SFENCE_ASID = 2 };
 #define ACT_ASID_MAX 0xFFFFul
 void act_fence(struct vcpu *v, uint64_t vcpus, enum act_fence_kind kind, unsigned long start,
                unsigned long size, unsigned long asid);
+
+/* Whether a hart can go on at a with its MMU off: RAM is all that guests can execute. */
+bool act_address_ok(struct guest *g, uint64_t a);
+/* The caller sleeps until an interrupt is pending that vsie enables, then goes on at address (which
+ * is ok) as a hart that was started. Everything is saved (slow path). The verdict to return. */
+enum exit_result act_suspend(struct vcpu *v, uint64_t address, uint64_t opaque);
+/* The same, going on where v->pc is. */
+enum exit_result act_sleep(struct vcpu *v);

@@ -11,4 +11,6 @@ extern const struct sbi_extension sbi_ext_rfence;
 extern const struct sbi_extension sbi_ext_hsm;
 extern const struct sbi_extension sbi_ext_srst;
 extern const struct sbi_extension sbi_ext_dbcn;
+extern const struct sbi_extension sbi_ext_susp;
+extern const struct sbi_extension sbi_ext_fwft;
 extern const struct sbi_extension sbi_ext_legacy;

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "vcpu/sbi/act.h"
 #include "vcpu/sbi/extensions.h"
 
 enum { HSM_HART_START, HSM_HART_STOP, HSM_HART_STATUS, HSM_HART_SUSPEND };
@@ -18,19 +19,13 @@ static struct vcpu *find_vcpu(struct guest *g, unsigned long hartid)
     return hartid < g->vcpu_count ? g->vcpu[hartid] : NULL;
 }
 
-/* Whether a hart can go on at a with its MMU off: RAM is all that guests can execute. */
-static bool address_ok(struct guest *g, uint64_t a)
-{
-    return !(a & 1) && guest_mem_is_ram(&g->s2, gpa(a), 2);
-}
-
 static long hart_start(struct vcpu *v)
 {
     struct vcpu *target = find_vcpu(v->guest, v->gpr[10]);
 
     if (!target)
         return SBI_ERR_INVALID_PARAM;
-    if (!address_ok(v->guest, v->gpr[11]))
+    if (!act_address_ok(v->guest, v->gpr[11]))
         return SBI_ERR_INVALID_ADDRESS;
     switch (vcpu_start(target, v->gpr[11], v->gpr[12])) {
     case 0:
@@ -76,33 +71,27 @@ static void hart_status(struct vcpu *v, struct sbi_reply *reply)
         reply->error = SBI_ERR_INVALID_PARAM;
 }
 
-/* A non-retentive suspend loses the registers, so they may as well be lost now: what the hart
- * resumes with is set up here, and both kinds resume alike. vsie stays: it says what resumes it. */
+/* What the hart resumes with is set up now, so that both kinds resume alike. */
 static enum exit_result hart_suspend(struct vcpu *v, struct sbi_reply *reply)
 {
     uint32_t type = (uint32_t)v->gpr[10];
-    uint64_t address = v->gpr[11], opaque = v->gpr[12];
+    uint64_t address = v->gpr[11];
 
     if (type == SUSPEND_RETENTIVE) {
         v->gpr[10] = SBI_OK;
         v->gpr[11] = 0;
         v->pc += 4;
-    } else if (type != SUSPEND_NON_RETENTIVE) {
+        return act_sleep(v);
+    }
+    if (type != SUSPEND_NON_RETENTIVE) {
         reply->error = SBI_ERR_INVALID_PARAM;
         return EXIT_ADVANCE;
-    } else if (!address_ok(v->guest, address)) {
+    }
+    if (!act_address_ok(v->guest, address)) {
         reply->error = SBI_ERR_INVALID_ADDRESS;
         return EXIT_ADVANCE;
-    } else {
-        v->gpr[10] = v->hartid;
-        v->gpr[11] = opaque;
-        v->pc = address;
-        csr_write(CSR_VSATP, 0);
-        csr_clear(CSR_VSSTATUS, SSTATUS_SIE);
     }
-    v->in_wfi = true;
-    atomic_store(&v->hsm, HSM_SUSPENDED);
-    return EXIT_BLOCK;
+    return act_suspend(v, address, v->gpr[12]);
 }
 
 bool hsm_resume(struct vcpu *v)
