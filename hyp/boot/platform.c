@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/tree.h"
 #include "boot/platform_fdt.h"
 
 static void read_model(struct platform_reader *r)
@@ -15,19 +16,22 @@ static void read_model(struct platform_reader *r)
     fmt_snprintf(r->out->model, sizeof(r->out->model), "%s", model ? model : "unnamed machine");
 }
 
-/* Adds a bank, or lengthens one that it touches. */
+/* Adds a bank, joined with those that it touches. */
 static void add_bank(struct platform_reader *r, struct platform_range b)
 {
     struct platform *p = r->out;
-    for (unsigned i = 0; i < p->bank_count; i++) {
-        struct platform_range *have = &p->bank[i];
-        uint64_t end = have->base + have->size;
-        if (b.base > end || b.base + b.size < have->base)
+    for (unsigned i = 0; i < p->bank_count;) {
+        const struct platform_range have = p->bank[i];
+        uint64_t end = have.base + have.size;
+        if (b.base > end || b.base + b.size < have.base) {
+            i++;
             continue;
+        }
         end = max_u64(end, b.base + b.size);
-        have->base = min_u64(have->base, b.base);
-        have->size = end - have->base;
-        return;
+        b.base = min_u64(have.base, b.base);
+        b.size = end - b.base;
+        p->bank[i] = p->bank[--p->bank_count];
+        i = 0; /* it may touch one now that it did not touch before */
     }
     if (p->bank_count == PLATFORM_BANKS) {
         platform_warn(r, "memory at 0x%lx (%lu MiB) left unused: too many banks",
@@ -96,9 +100,9 @@ static void add_reserved(struct platform_reader *r, uint64_t base, uint64_t size
 {
     struct platform *p = r->out;
     unsigned i = 0;
+    size = min_u64(size, UINT64_MAX - base);
     if (size == 0)
         return;
-    size = min_u64(size, UINT64_MAX - base);
 
     while (i < p->reserved_count && p->reserved[i].base + p->reserved[i].size < base)
         i++;
@@ -182,7 +186,7 @@ int platform_read(const void *fdt, struct platform *out, const char **problem,
     struct platform_reader r = {.fdt = fdt, .out = out, .warn = warn};
     memset(out, 0, sizeof(*out));
 
-    if (fdt_check_header(fdt) || fdt_check_full(fdt, fdt_totalsize(fdt))) {
+    if (tree_check(fdt, fdt_totalsize(fdt))) {
         *problem = "the device tree is damaged";
         return -EINVAL;
     }

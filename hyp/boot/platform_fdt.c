@@ -15,6 +15,9 @@ void platform_warn(const struct platform_reader *r, const char *fmt, ...)
     va_start(ap, fmt);
     fmt_vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
+    for (char *c = line; *c; c++) /* names may hold anything, and this is one line */
+        if ((unsigned char)*c < ' ' || *c == 0x7F)
+            *c = '?';
     r->warn(line);
 }
 

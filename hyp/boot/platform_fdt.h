@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What the files that read the host's device tree share: cells, reg, address translation, status.
-// Invariant: the tree has passed fdt_check_full, but its values are not to be trusted.
+// Invariant: the tree has passed tree_check, but its values are not to be trusted.
 // Lock rank: none, pure. Callers: hyp/boot/platform*.c only.
 #pragma once
 #include <libfdt.h>

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/tree.h"
 #include "vm/hash.h"
 
 int fit_fail(struct fit *f, const char *fmt, ...)
@@ -18,6 +19,10 @@ int fit_fail(struct fit *f, const char *fmt, ...)
     if (at < f->why_size)
         fmt_vsnprintf(f->why + at, f->why_size - at, fmt, ap);
     va_end(ap);
+    /* Names in the file may hold anything, and this is one line on a terminal. */
+    for (char *c = f->why; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7F)
+            *c = '?';
     return -EINVAL;
 }
 
@@ -66,7 +71,7 @@ int fit_check_file(struct fit *f)
                         fdt32_to_cpu(head[1]), (unsigned long)f->size);
     if ((uintptr_t)f->tree & 7)
         return fit_fail(f, "loaded at an address that is not a multiple of 8");
-    int error = fdt_check_full(f->tree, fdt32_to_cpu(head[1]));
+    int error = tree_check(f->tree, fdt32_to_cpu(head[1]));
     if (error)
         return fit_fail(f, "its tree is damaged (%s): copy or make it again", fdt_strerror(error));
     return 0;

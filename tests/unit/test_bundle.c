@@ -500,7 +500,14 @@ static void test_no_fit(void **state)
     refused("truncated", "again");
     fdt_set_off_dt_struct(buf, 0xFFFFFFF0);
     refused("damaged", "again");
+    set_s(VM, "kernel", "ker\n\x1b[2Jnel");
+    refused("'ker??[2Jnel'", "");
     fdt_set_version(buf, 3);
+    refused("damaged", "again");
+    fdt_set_version(buf, 15); /* nodes without names */
+    fdt_set_last_comp_version(buf, 15);
+    refused("damaged", "again");
+    fdt_set_off_mem_rsvmap(buf, fdt_off_mem_rsvmap(buf) - 4);
     refused("damaged", "again");
     memmove(buf + 4, buf, BUF - 4);
     assert_int_equal(read_at(buf + 4, BUF - 4), -EINVAL);

@@ -258,6 +258,13 @@ static void test_what_is_missing(void **state)
     fdt = base_tree();
     fdt_set_magic(fdt, 0);
     check_problem(fdt, "damaged");
+    fdt = base_tree();
+    fdt_set_version(fdt, 15); /* its nodes would have no names */
+    fdt_set_last_comp_version(fdt, 15);
+    check_problem(fdt, "damaged");
+    fdt = base_tree();
+    fdt_set_off_mem_rsvmap(fdt, fdt_off_mem_rsvmap(fdt) - 4);
+    check_problem(fdt, "damaged");
 }
 
 static void expect_sbi_console(void *fdt, const char *warning)
@@ -364,6 +371,18 @@ static void test_banks(void **state)
     assert_int_equal(read_tree(fdt), 0);
     assert_int_equal(p.bank_count, 1);
     assert_true(warned("left out"));
+    add_memory(fdt, 0, "memory@\x1b[2J\n", UINT64_MAX - 0xFFF, 0x2000);
+    assert_int_equal(read_tree(fdt), 0);
+    assert_true(warned("memory@?[2J?: "));
+    /* One that reaches from one bank into another: they are one. */
+    add_memory(fdt, 0, "memory@1000000000", 0x1000000000, 0x10000000);
+    add_memory(fdt, 0, "memory@1040000000", 0x1040000000, 0x10000000);
+    add_memory(fdt, 0, "memory@1008000000", 0x1008000000, 0x40000000);
+    assert_int_equal(read_tree(fdt), 0);
+    assert_int_equal(p.bank_count, 2);
+    const struct platform_range *b = &p.bank[p.bank[0].base == 0x80000000];
+    assert_int_equal(b->base, 0x1000000000);
+    assert_int_equal(b->size, 0x50000000);
     for (unsigned i = 0; i < 12; i++) {
         snprintf(name, sizeof(name), "memory@%x00000000", i + 1);
         add_memory(fdt, 0, name, (uint64_t)(i + 1) << 32, 0x10000000);
