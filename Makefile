@@ -85,7 +85,7 @@ format: ## formats the C files (clang-format)
 
 .PHONY: clean
 clean: ## removes what was built here; keeps what was downloaded
-	@rm -rf build/hyp build/unit build/guests build/test-logs build/trapline.* build/*.itb build/*.its
+	@rm -rf build/hyp build/unit build/fuzz build/coverage build/guests build/test-logs build/trapline.* build/*.itb build/*.its
 
 .PHONY: distclean
 distclean: ## removes build/ altogether
@@ -106,7 +106,8 @@ UNIT_BINS := $(UNIT_TESTS:tests/unit/%.c=build/unit/%)
 UNIT_CFLAGS := -std=gnu11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
   -fno-omit-frame-pointer -Wall -Wextra -Werror -DTRAPLINE_HOST_TEST -Itests/fake -I. -Ihyp
 
-unit_sources = $(shell sed -n 's|^// units: *||p' $1)
+# (There may be * in it: all such files.)
+unit_sources = $(foreach f,$(shell set -f; sed -n 's|^// units: *||p' $1),$(if $(findstring *,$f),$(wildcard $f),$f))
 
 define unit_rule
 build/unit/$1: $(patsubst %.c,build/unit/obj/%.o,tests/unit/$1.c $(call unit_sources,tests/unit/$1.c))
@@ -123,10 +124,57 @@ build/unit/obj/%.o: %.c
 
 .PHONY: unit-run
 unit-run:
-	+@$(MAKE) --no-print-directory -k -j$$(nproc) $(UNIT_BINS) || :
-	@ci/unit $(UNIT_BINS)
+	+@$(MAKE) --no-print-directory -k -j$$(nproc) $(UNIT_BINS) $(FUZZ_BINS) || :
+	@ci/unit $(UNIT_BINS) $(FUZZ_BINS)
 
--include $(shell find build/unit/obj -name '*.d' 2>/dev/null)
+# --- fuzzers --------------------------------------------------------------------------------------
+#
+# Each tests/fuzz/fuzz_X.c is a program too, with tests/fuzz/driver.c as its main: a bounded run is one
+# of the unit tests, `make fuzz` runs it for long. What is fuzzed is built with coverage, the tests' own
+# files without. Those that read trees are linked with the hypervisor's libfdt, since Debian 12's own one
+# loops and faults where that does not: without it (`make unit` alone) they are left out.
+
+FUZZ_FDT := $(addprefix build/fuzz/fuzz_,fdt bundle command)
+FUZZ_FDT_OBJS := $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard $(LIBFDT_SRC)/*.c))
+FUZZ_BINS := $(filter-out $(if $(FUZZ_FDT_OBJS),,$(FUZZ_FDT)),\
+  $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_CFLAGS := $(UNIT_CFLAGS) -Itests/fuzz $(if $(FUZZ_FDT_OBJS),-I$(LIBFDT_SRC))
+FUZZ_COVERAGE := -fsanitize-coverage=trace-pc,trace-cmp
+TARGET ?=
+SECONDS ?= 60
+
+define fuzz_rule
+build/fuzz/$1: $(patsubst %.c,build/fuzz/obj/%.o,tests/fuzz/$1.c $(call unit_sources,tests/fuzz/$1.c))
+endef
+$(foreach t,$(FUZZ_BINS:build/fuzz/%=%),$(eval $(call fuzz_rule,$t)))
+
+$(FUZZ_BINS): build/fuzz/driver.o
+	@$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka
+
+$(FUZZ_FDT): $(FUZZ_FDT_OBJS)
+
+build/fuzz/driver.o: tests/fuzz/driver.c tests/fuzz/fuzz.h
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -g -O2 -Wall -Wextra -Werror -c -o $@ $<
+
+build/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "CC  $< (fuzz)"
+	@$(CC) $(FUZZ_CFLAGS) $(if $(filter tests/%,$<),,$(FUZZ_COVERAGE)) \
+	  $(if $(filter $(LIBFDT_SRC)/%,$<),-w) -MMD -MP -c -o $@ $<
+
+.PHONY: fuzz
+fuzz: setup-unit ## fuzzers for long: TARGET=virtio, SECONDS=60 each, ENGINE=libfuzzer (clang)
+	+@$(MAKE) --no-print-directory -j$$(nproc) $(if $(TARGET),build/fuzz/fuzz_$(TARGET),$(FUZZ_BINS))
+	@CC=$(CC) ci/fuzz "$(SECONDS)" $(if $(TARGET),fuzz_$(TARGET),$(notdir $(FUZZ_BINS)))
+
+-include $(shell find build/unit/obj build/fuzz/obj -name '*.d' 2>/dev/null)
+
+# --- coverage -------------------------------------------------------------------------------------
+
+.PHONY: coverage
+coverage: setup-unit ## line coverage of stage2/, vcpu/, vdev/ by unit tests and bounded fuzzing
+	@MAKE='$(MAKE)' ci/coverage
 
 # For scripts: make print-HYP_CFLAGS
 print-%:

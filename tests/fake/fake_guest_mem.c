@@ -24,6 +24,11 @@ static unsigned pins[PAGES];
 void fake_gm_start(bool scatter)
 {
     ram = aligned_alloc(PAGE_SIZE, GM_SIZE);
+    fake_gm_clear(scatter);
+}
+
+void fake_gm_clear(bool scatter)
+{
     memset(ram, 0, GM_SIZE);
     for (unsigned i = 0; i < PAGES; i++)
         slot[i] = scatter ? PAGES - 1 - i : i;

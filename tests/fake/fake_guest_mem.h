@@ -15,6 +15,7 @@ extern uint64_t fake_gm_copied; /* bytes read and written */
 extern void (*fake_gm_read_hook)(gpa_t from, size_t len);
 
 void fake_gm_start(bool scatter); /* zeroed memory; scatter: no two pages are neighbours */
+void fake_gm_clear(bool scatter); /* as new, in the same place: cheaper than stop and start */
 void fake_gm_stop(void); /* asserts that nothing is pinned */
 void *fake_gm_ptr(uint64_t g); /* within one page */
 void fake_gm_put(uint64_t g, const void *from, size_t len);

@@ -94,6 +94,7 @@ void fake_sbi_reset(unsigned count)
     fake_before_xcall = NULL;
     fake_on_request = NULL;
     fake_output_len = fake_input_len = fake_largest_piece = 0;
+    fake_input = "";
     fake_console_room = sizeof(fake_output);
     fake_guest.ops = &ops;
     fake_guest.name = "test";

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// State streams of devices and of vCPUs, altered: refused, and the device is as new; or taken, and then
+// what it saves is a stream that loads to the same state, it goes on working, and it leaves nothing behind.
+// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/bus.c vcpu/regs.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c
+#include <errno.h>
+
+#include "fake_vdev.h"
+#include "fuzz.h"
+#include "vcpu/vcpu.h"
+#include "vdev/irqchip/vplic.h"
+#include "vdev/ramdisk.h"
+#include "vdev/virtio/virtio_dev.h"
+
+const unsigned fuzz_runs = 4000;
+const size_t fuzz_max = 6000;
+
+enum { UART, PLIC, RNG, CONSOLE, DISK, RAMDISK, VCPU, KINDS };
+static struct fake_chr chr;
+static struct fake_blk disk;
+static char image[4096];
+
+static void set_external(void *owner, unsigned context, bool level)
+{
+    (void)level;
+    assert_null(owner);
+    assert_true(context < 2);
+}
+
+static struct vdev *make(unsigned kind)
+{
+    struct vdev *d = NULL;
+
+    fake_chr_init(&chr);
+    fake_blk_init(&disk, 64);
+    if (kind == UART)
+        d = ns16550_create(&chr.chr);
+    else if (kind == PLIC)
+        d = vplic_create(2, set_external, NULL);
+    else if (kind == RNG)
+        d = virtio_rng_create(&fake_gm_s2, fake_entropy());
+    else if (kind == CONSOLE)
+        d = virtio_console_create(&fake_gm_s2, &chr.chr);
+    else if (kind == DISK)
+        d = virtio_blk_create(&fake_gm_s2, &disk.blk);
+    else
+        d = virtio_blk_create(&fake_gm_s2, ramdisk_create(image, sizeof(image), 32768, false, "r"));
+    fake_bus_put(d, "loaded");
+    return d;
+}
+
+static void unmake(struct vdev *d)
+{
+    while (disk.queued)
+        fake_blk_complete(&disk, 0);
+    d->ops->destroy(d);
+    fake_blk_free(&disk);
+    assert_int_equal(fake_gm_pins, 0);
+    assert_int_equal(fake_heap_objects, 0);
+    assert_int_equal(fake_frames, 0);
+}
+
+static struct fake_stream save(struct vdev *d)
+{
+    struct fake_stream s = {0};
+    struct state_writer w = fake_stream_writer(&s);
+
+    d->ops->save(d, &w);
+    assert_int_equal(w.error, 0);
+    return s;
+}
+
+static int load(struct vdev *d, struct fake_stream *s)
+{
+    struct state_reader r = fake_stream_reader(s);
+    int error = d->ops->load(d, &r);
+
+    assert_true(error <= 0);
+    return error;
+}
+
+/* A driver that has never heard of the state: pokes at everything, kicks, resets, starts anew. */
+static void use(struct vdev *d, unsigned kind)
+{
+    bool virtio = kind != UART && kind != PLIC;
+
+    vdev_resume(d);
+    if (kind == UART || kind == CONSOLE)
+        fake_chr_type(&chr, "hello", 5);
+    for (uint64_t off = 0; off < 0x110; off += 4) {
+        uint64_t v = 0;
+
+        reg_access(off, 4, false, &v);
+    }
+    for (unsigned k = 0; k < 4; k++)
+        reg_write(0x50, k & 1);
+    if (virtio) {
+        assert_int_equal(fake_irq_level, reg_read(0x60) != 0);
+        assert_true(drv_init(~0ull, kind == CONSOLE ? 2 : 1, 8));
+    }
+    d->ops->reset(d);
+    assert_int_equal(fake_gm_pins, 0);
+}
+
+static void one_device(unsigned kind, struct fake_stream *in)
+{
+    struct vdev *d = make(kind), *other;
+    struct fake_stream was = save(d), now, again;
+    int error = load(d, in);
+
+    now = save(d);
+    if (error && kind != RAMDISK) { /* but for the generation, which nobody takes back */
+        assert_int_equal(now.len, was.len);
+    } else if (!error) {
+        unmake(d);
+        other = make(kind);
+        assert_int_equal(load(other, &now), 0);
+        assert_int_equal(now.at, now.len);
+        again = save(other);
+        assert_int_equal(again.len, now.len);
+        assert_memory_equal(again.data, now.data, now.len);
+        free(again.data);
+        d = other;
+    }
+    use(d, kind);
+    unmake(d);
+    free(was.data);
+    free(now.data);
+}
+
+static int vcpu_load_from(struct vcpu *v, struct fake_stream *s)
+{
+    struct state_reader r = fake_stream_reader(s);
+
+    return vcpu_load_state(v, &r);
+}
+
+static void one_vcpu(struct fake_stream *in)
+{
+    static struct vcpu a, b, before;
+    struct fake_stream now = {0}, again = {0};
+    struct state_writer w = fake_stream_writer(&now);
+
+    memset(&a, 0x5a, sizeof(a));
+    memset(&b, 0, sizeof(b));
+    before = a;
+    if (vcpu_load_from(&a, in)) {
+        assert_memory_equal(&a, &before, sizeof(a)); /* not touched */
+        return;
+    }
+    assert_true(atomic_load(&a.hsm) <= HSM_RESUME_PENDING);
+    vcpu_save(&a, &w);
+    assert_int_equal(vcpu_load_from(&b, &now), 0);
+    w = fake_stream_writer(&again);
+    vcpu_save(&b, &w);
+    assert_int_equal(again.len, now.len);
+    assert_memory_equal(again.data, now.data, now.len);
+    free(now.data);
+    free(again.data);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static bool started;
+    struct fuzz_in in = {data, size};
+    unsigned kind = fuzz_u8(&in) % KINDS;
+    struct fake_stream s;
+
+    if (!started)
+        fake_gm_start(false);
+    started = true;
+    fake_gm_clear(fuzz_u8(&in) & 1);
+    s = (struct fake_stream){.data = (uint8_t *)(uintptr_t)in.at, .len = in.left};
+    if (kind == VCPU)
+        one_vcpu(&s);
+    else
+        one_device(kind, &s);
+    return 0;
+}
+
+/* Streams of devices as new, and in the middle of work. */
+size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
+{
+    struct fuzz_out o = {to, 0, max};
+    unsigned kind = n / 2;
+    struct fake_stream s = {0};
+    struct state_writer w = fake_stream_writer(&s);
+    struct drv_buf b[3] = {
+        {DRV_DATA, 16, false}, {DRV_DATA + 4096, 512, true}, {DRV_DATA + 64, 1, true}};
+    struct vdev *d;
+
+    if (kind >= KINDS)
+        return 0;
+    fuzz_put_u(&o, kind, 2);
+    if (kind == VCPU) {
+        static struct vcpu v;
+
+        memset(&v, 0, sizeof(v));
+        vcpu_save(&v, &w);
+    } else {
+        fake_gm_start(false);
+        d = make(kind);
+        disk.async = true;
+        if (n & 1 && kind != UART && kind != PLIC) {
+            assert_true(drv_init(~0ull, kind == CONSOLE ? 2 : 1, 8));
+            drv_add(0,
+                    kind == RNG       ? b + 1
+                    : kind == CONSOLE ? b + 1
+                                      : b,
+                    kind >= DISK ? 3 : 1, false);
+            drv_kick(0);
+        } else if (n & 1) {
+            reg_write(2, 0x41);
+            reg_write(kind == UART ? 1 : 0x2000, 3);
+        }
+        s = save(d);
+        unmake(d);
+        fake_gm_stop();
+    }
+    fuzz_put(&o, s.data, s.len);
+    free(s.data);
+    return o.len;
+}
