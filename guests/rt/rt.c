@@ -147,7 +147,7 @@ static void serve(struct hart *h)
 
 bool hart_wait(unsigned n)
 {
-    uint64_t end = rdtime() + usec(5000000);
+    uint64_t end = rt_patience();
 
     while (__atomic_load_n(&harts[n].run, __ATOMIC_ACQUIRE))
         if (rdtime() > end)

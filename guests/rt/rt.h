@@ -138,6 +138,9 @@ bool fdt_read(uint64_t fdt);
 
 static inline uint64_t rdtime(void) { return csr_read(time); }
 static inline uint64_t usec(uint64_t n) { return n * rt_timebase / 1000000; }
+/* When to give up waiting for what must come: a bound, not a measure. A host that is busy with other
+ * things may keep a hart waiting for seconds while time goes on. */
+static inline uint64_t rt_patience(void) { return rdtime() + usec(30000000); }
 
 /* ---- text ---- */
 

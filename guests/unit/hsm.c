@@ -34,7 +34,7 @@ UNIT_CASE(hsm_start_started, 0)
 
 static bool wait_status(unsigned n, uint64_t want)
 {
-    uint64_t end = rdtime() + usec(2000000);
+    uint64_t end = rt_patience();
 
     while (hsm(STATUS, harts[n].id, 0, 0).value != want)
         if (rdtime() > end)

@@ -21,7 +21,7 @@ UNIT_CASE(ipi_self, 0)
     open_soft();
     for (unsigned i = 1; i <= 10; i++) {
         CHECK_SBI(send(1, h->id), SBI_OK);
-        CHECK(unit_wait(&h->irqs[IRQ_SOFT], before + i, 1000000), "IPI %u did not come", i);
+        CHECK(unit_wait(&h->irqs[IRQ_SOFT], before + i), "IPI %u did not come", i);
     }
     CHECK_EQ(h->irqs[IRQ_SOFT], before + 10);
     CHECK_EQ(csr_read(sip) & SIE_SSIE, 0);
@@ -38,7 +38,7 @@ UNIT_CASE(ipi_set_by_sip, 0)
 /* Masked, it stays pending. */
 UNIT_CASE(ipi_pending, 0)
 {
-    uint64_t end = rdtime() + usec(1000000);
+    uint64_t end = rt_patience();
 
     CHECK_SBI(send(1, harts[0].id), SBI_OK);
     while (!(csr_read(sip) & SIE_SSIE))
@@ -65,7 +65,7 @@ static void wait_soft(void *arg)
     struct hart *h = hart_self();
 
     open_soft();
-    unit_wait(&h->irqs[IRQ_SOFT], (uint64_t)arg, 3000000);
+    unit_wait(&h->irqs[IRQ_SOFT], (uint64_t)arg);
     csr_clear(sstatus, SSTATUS_SIE);
 }
 
@@ -83,7 +83,7 @@ static void wait_in_wfi(void *arg)
 
 static bool send_until(unsigned n, uint64_t mask, uint64_t base)
 {
-    uint64_t end = rdtime() + usec(3000000);
+    uint64_t end = rt_patience();
 
     while (__atomic_load_n(&harts[n].run, __ATOMIC_ACQUIRE) && rdtime() < end) {
         uint64_t pause = rdtime() + usec(500);

@@ -19,9 +19,9 @@ void unit_fail(int line, const char *cond, const char *fmt, ...)
     failed = true;
 }
 
-bool unit_wait(volatile uint64_t *what, uint64_t value, uint64_t microseconds)
+bool unit_wait(volatile uint64_t *what, uint64_t value)
 {
-    uint64_t end = rdtime() + usec(microseconds);
+    uint64_t end = rt_patience();
 
     while (*what < value)
         if (rdtime() > end)

@@ -190,7 +190,7 @@ UNIT_CASE(plic_interrupt, 0)
     enum { UART_IRQ = 10, IER_THRE = 2 };
     uint64_t context = rt_trapline ? harts[0].id : harts[0].id * 2 + 1;
     uint64_t enable = PLIC_ENABLE + 0x80 * context, claim = 0xc200004 + 0x1000 * context;
-    uint64_t end = rdtime() + usec(1000000);
+    uint64_t end = rt_patience();
 
     STORE("sw", PLIC_PRIORITY + 4 * UART_IRQ, 1);
     STORE("sw", enable, 1u << UART_IRQ);

@@ -106,7 +106,7 @@ UNIT_CASE(rfence_remote, UNIT_SMP)
     window_map(0, (uint64_t)page_a, PTE_RWX);
     CHECK(hart_run(1, look, (void *)ROUNDS), "hart did not start");
     for (uint64_t i = 1; i <= ROUNDS; i++) {
-        uint64_t end = rdtime() + usec(2000000);
+        uint64_t end = rt_patience();
         bool b = i & 1;
 
         window_map(0, (uint64_t)(b ? page_b : page_a), PTE_RWX);
@@ -141,7 +141,7 @@ UNIT_CASE(rfence_i_remote, UNIT_SMP)
     c[1] = 0x00008067; /* ret */
     CHECK(hart_run(1, call_code, (void *)20), "hart did not start");
     for (uint32_t i = 1; i <= 20; i++) {
-        uint64_t end = rdtime() + usec(2000000);
+        uint64_t end = rt_patience();
 
         c[0] = i << 20 | 0x513; /* li a0, i */
         __asm__ volatile("fence rw, rw" ::: "memory");

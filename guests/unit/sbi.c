@@ -72,7 +72,7 @@ UNIT_CASE(sbi_srst_bad, 0)
 
 UNIT_CASE(sbi_legacy, UNIT_TRAPLINE)
 {
-    uint64_t mask = 1, end = rdtime() + usec(1000000);
+    uint64_t mask = 1, end = rt_patience();
 
     CHECK_EQ(sbi_call(1, 0, '\n', 0, 0, 0, 0).error, 0); /* putchar */
     CHECK_EQ(sbi_call(2, 0, 0, 0, 0, 0, 0).error, -1);   /* getchar: nothing there */

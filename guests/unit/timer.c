@@ -20,14 +20,14 @@ static void check_timer(void (*set)(uint64_t))
         CHECK(!pending() || rdtime() >= at, "pending before its time");
     csr_set(sie, SIE_STIE);
     csr_set(sstatus, SSTATUS_SIE);
-    CHECK(unit_wait(&h->irqs[IRQ_TIMER], before + 1, 1000000), "no interrupt");
+    CHECK(unit_wait(&h->irqs[IRQ_TIMER], before + 1), "no interrupt");
     CHECK(rdtime() >= at, "%lu units early", at - rdtime());
     csr_clear(sstatus, SSTATUS_SIE);
     CHECK(pending(), "not pending any more, though nobody has set it anew");
     set(~0ul);
     CHECK(!pending(), "pending after it was set anew");
     set(0); /* the past: at once */
-    at = rdtime() + usec(100000);
+    at = rt_patience();
     while (!pending())
         CHECK(rdtime() < at, "not pending for a time in the past");
     set(~0ul);
@@ -56,14 +56,17 @@ UNIT_CASE(timer_periodic, 0)
     set_by_sbi(rdtime() + h->timer_every);
     csr_set(sie, SIE_STIE);
     csr_set(sstatus, SSTATUS_SIE);
-    CHECK(unit_wait(&h->irqs[IRQ_TIMER], before + 20, 2000000), "%lu of 20 came",
+    CHECK(unit_wait(&h->irqs[IRQ_TIMER], before + 20), "%lu of 20 came",
           h->irqs[IRQ_TIMER] - before);
     CHECK(rdtime() - start >= 20 * usec(500), "they came early");
 }
 
-/* WFI waits for the timer, and goes on although interrupts are masked in sstatus. */
+/* WFI waits for the timer, and goes on although interrupts are masked in sstatus. It may come late when
+ * the host is busy, but not each time. */
 UNIT_CASE(timer_wakes_wfi, 0)
 {
+    unsigned late = 0;
+
     csr_set(sie, SIE_STIE);
     for (unsigned i = 0; i < 10; i++) {
         uint64_t at = rdtime() + usec(1000);
@@ -72,9 +75,9 @@ UNIT_CASE(timer_wakes_wfi, 0)
         while (!pending())
             __asm__ volatile("wfi");
         CHECK(rdtime() >= at, "early");
-        CHECK(rdtime() < at + usec(1000000), "%lu us late",
-              (rdtime() - at) * 1000000 / rt_timebase);
+        late += rdtime() > at + usec(200000);
     }
+    CHECK(late < 10, "always more than 200 ms late");
 }
 
 static void tick(void *arg)
@@ -85,7 +88,7 @@ static void tick(void *arg)
     set_by_sbi(rdtime() + h->timer_every);
     csr_set(sie, SIE_STIE);
     csr_set(sstatus, SSTATUS_SIE);
-    unit_wait(&h->irqs[IRQ_TIMER], h->irqs[IRQ_TIMER] + (uint64_t)arg, 3000000);
+    unit_wait(&h->irqs[IRQ_TIMER], h->irqs[IRQ_TIMER] + (uint64_t)arg);
     csr_clear(sstatus, SSTATUS_SIE);
     csr_clear(sie, SIE_STIE);
     h->timer_every = 0;

@@ -41,8 +41,8 @@ struct unit_case {
     } while (0)
 
 void unit_fail(int line, const char *cond, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Waits until *what reaches at least value; false after that many microseconds. */
-bool unit_wait(volatile uint64_t *what, uint64_t value, uint64_t microseconds);
+/* Waits until *what reaches at least value; false when patience (rt_patience) is over. */
+bool unit_wait(volatile uint64_t *what, uint64_t value);
 
 /* One page table for the cases (paging.c): identity for everything, and a window of pages. */
 #define WINDOW_VA 0x3000000000ul

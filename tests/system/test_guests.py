@@ -13,7 +13,10 @@ BENCH = os.path.join(harness.BUILD, "guests", "bench.bin")
 MIN_CASES = 45  # far fewer lines than the one-hart set has cases would mean that the guest lost them
 
 
-def check_unit(m, timeout=60):
+LIMIT = 300  # the guests give up by themselves, much earlier than this on an idle host
+
+
+def check_unit(m, timeout=LIMIT - 60):
     """Waits for the end of the unit guest; every FAIL line is in the failure's text."""
     end = m.expect(r"unit guest: (\d+) passed, (\d+) failed, (\d+) skipped|FAIL unexpected trap.*", timeout)
     failures = re.findall(r"FAIL .*", m.output)
@@ -27,7 +30,7 @@ def check_unit(m, timeout=60):
 @pytest.mark.parametrize("harts", [1, 2, 4])
 @pytest.mark.parametrize("cpu", ["rv64", "rv64,sstc=off"])
 def test_unit_native(machine, harts, cpu):
-    m = machine(kernel=UNIT, harts=harts, mem="256M", cpu=cpu)
+    m = machine(kernel=UNIT, harts=harts, mem="256M", cpu=cpu, limit=LIMIT)
     check_unit(m)
     m.expect_off()
 
@@ -51,8 +54,8 @@ SHAPES = [  # vcpus, harts, cpu, Trapline's options
 @pytest.mark.parametrize("vcpus,harts,cpu,append", SHAPES)
 def test_unit_guest(machine, bundle, vcpus, harts, cpu, append):
     path = bundle(harness.vm("unit", UNIT, None, None, vcpus=vcpus, ram="128M"))
-    m = machine(bundle=path, harts=harts, cpu=cpu, append=append)
-    check_unit(m, 120)
+    m = machine(bundle=path, harts=harts, cpu=cpu, append=append, limit=LIMIT)
+    check_unit(m)
     skipped = set(re.findall(r"^skip (\w+): (.*)", m.output, re.M))
     allowed = {"one hart"} if vcpus == 1 else set()
     allowed |= {"no Sstc"} if "sstc" in cpu + append else set()
@@ -62,8 +65,8 @@ def test_unit_guest(machine, bundle, vcpus, harts, cpu, append):
 
 def test_two_unit_guests_at_once(machine, bundle):
     path = bundle(*[harness.vm(n, UNIT, None, None, vcpus=2, ram="128M") for n in ("one", "two")])
-    m = machine(bundle=path, harts=2)
-    m.expect_off(240)  # powers off when both have
+    m = machine(bundle=path, harts=2, limit=LIMIT)
+    m.expect_off(LIMIT - 60)  # powers off when both have
     assert not re.findall(r"FAIL .*", m.output)
 
 
