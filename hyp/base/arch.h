@@ -40,6 +40,14 @@ static inline unsigned hart_index(void)
     return index;
 }
 
+/* This hart's struct hart. volatile: a thread that was switched away may go on on another hart. */
+static inline void *arch_hart_data(void)
+{
+    void *data;
+    __asm__ volatile("mv %0, tp" : "=r"(data));
+    return data;
+}
+
 static inline uint64_t arch_time(void) { return csr_read(CSR_TIME); }
 static inline void arch_wfi(void) { __asm__ volatile("wfi" : : : "memory"); }
 static inline void arch_pause(void) { __asm__ volatile(".insn i 0x0F, 0, x0, x0, 0x010"); }

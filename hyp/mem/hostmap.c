@@ -12,7 +12,6 @@
 
 #define DEVICE_BASE 0xfffffff000000000ul
 #define STACK_BASE 0xfffffff800000000ul
-#define IMAGE_BASE 0xffffffff80000000ul
 
 enum { MAP_R = 1 << 1, MAP_W = 1 << 2, MAP_X = 1 << 3 };
 #define HOST_PTE_V 0x01
@@ -79,7 +78,7 @@ static int map_bank(uint64_t base, uint64_t end, uint64_t image)
         error = map(base + direct_offset, base, image - base, MAP_R | MAP_W);
         base = image;
     }
-    if (base < image_end && image_end < end)
+    if (base >= image && base < image_end)
         base = image_end;
     if (!error && base < end)
         error = map(base + direct_offset, base, end - base, MAP_R | MAP_W);
@@ -134,8 +133,6 @@ void hostmap_activate(void)
     arch_sfence_all();
 }
 
-/* New mappings where nothing was mapped before: other harts may have cached the invalid entry
- * (the specification allows it), which costs them a fault that hostmap_spurious settles. */
 void *hostmap_device(pa_t base, uint64_t size)
 {
     uint64_t first = base.v & ~PAGE_MASK, end = align_up(base.v + size, PAGE_SIZE);
@@ -149,6 +146,18 @@ void *hostmap_device(pa_t base, uint64_t size)
     spin_unlock(&lock);
     arch_sfence_all();
     return error ? 0 : (void *)(va + (base.v - first));
+}
+
+/* Nothing is lost when memory runs out between two of them: the next stack finds them mapped. */
+static int map_page(uint64_t va)
+{
+    uint64_t *pte = descend(va, 0);
+    void *page;
+
+    if (pte && *pte & HOST_PTE_V)
+        return 0;
+    page = pte ? frame_alloc_page() : 0;
+    return page ? map(va, hva_to_pa(page).v, PAGE_SIZE, MAP_R | MAP_W) : -ENOMEM;
 }
 
 void *hostmap_stack(uint64_t size)
@@ -166,11 +175,8 @@ void *hostmap_stack(uint64_t size)
         return stack;
     }
     va = stack_next + PAGE_SIZE; /* the guard page */
-    for (uint64_t off = 0; off < size && !error; off += PAGE_SIZE) {
-        void *page = frame_alloc_page();
-
-        error = page ? map(va + off, hva_to_pa(page).v, PAGE_SIZE, MAP_R | MAP_W) : -ENOMEM;
-    }
+    for (uint64_t off = 0; off < size && !error; off += PAGE_SIZE)
+        error = map_page(va + off);
     if (!error)
         stack_next = va + size;
     spin_unlock(&lock);
@@ -185,22 +191,4 @@ void hostmap_stack_free(void *lowest, uint64_t size)
     *(void **)lowest = free_stacks;
     free_stacks = lowest;
     spin_unlock(&lock);
-}
-
-bool hostmap_spurious(uint64_t va)
-{
-    uint64_t *table = root;
-
-    if (va < DEVICE_BASE || va >= IMAGE_BASE)
-        return false;
-    for (int l = 2; l >= 0; l--) {
-        uint64_t pte = table[(va >> (PAGE_SHIFT + 9 * l)) & 511];
-
-        if (!(pte & HOST_PTE_V))
-            return false;
-        if (pte & (MAP_R | MAP_W))
-            return true;
-        table = pa_to_hva(pa((pte >> 10) << PAGE_SHIFT));
-    }
-    return false;
 }

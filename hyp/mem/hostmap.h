@@ -6,8 +6,11 @@
 #pragma once
 #include "base/addr.h"
 
-/* Device registers, mapped uncached by PMA, read-write; never unmapped. NULL: out of memory. */
+/* Device registers, mapped uncached by PMA, read-write; never unmapped. NULL: out of memory. Boot only:
+ * harts that run already may have cached that nothing is there. */
 void *hostmap_device(pa_t base, uint64_t size) MUST_CHECK;
-/* size bytes (whole pages) of fresh frames with an unmapped page below; lowest usable byte, or NULL. */
+/* size bytes (whole pages) of fresh frames with an unmapped page below; lowest usable byte, or NULL.
+ * Other harts may use it after an sfence.vma of theirs, which is the caller's to see to: a fault of the
+ * hypervisor is no way to find out, since a trap on the way back to a guest loses where that was. */
 void *hostmap_stack(uint64_t size) MUST_CHECK;
 void hostmap_stack_free(void *lowest, uint64_t size);

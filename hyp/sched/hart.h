@@ -37,6 +37,7 @@ struct hart {
 
     struct spinlock timer_lock; /* guards timers */
     struct list timers; /* set on this hart, by time */
+    _Atomic(struct timer *) timer_running; /* whose function runs now */
     uint64_t slice_end; /* host time, UINT64_MAX: none */
     uint64_t timer_armed; /* host time programmed, UINT64_MAX: none */
 
@@ -54,13 +55,7 @@ extern struct hart *harts[HART_MAX];
 extern unsigned hart_count;
 extern atomic_bool hart_halt; /* the hypervisor is broken: every hart stops at its next interrupt */
 
-static inline struct hart *this_hart(void)
-{
-    struct hart *h;
-    /* volatile: a thread that was switched away may go on on another hart. */
-    __asm__ volatile("mv %0, tp" : "=r"(h));
-    return h;
-}
+static inline struct hart *this_hart(void) { return arch_hart_data(); }
 
 /* Sets request bits on a hart and interrupts it when it is another one. */
 void hart_request(unsigned index, unsigned long bits);

@@ -12,6 +12,7 @@
 #include "mem/hostmap.h"
 #include "sched/irq.h"
 #include "sched/timer_hart.h"
+#include "sched/xcall.h"
 
 #define SLICE_US 4000
 #define GRANULARITY_US 500 /* a newcomer must be this far behind to preempt */
@@ -248,13 +249,12 @@ void thread_yield(void)
 
     irq_poll();
     account(h, h->current);
-    if (h->runq_length) {
-        /* Behind all that wait now. */
-        spin_lock(&h->runq_lock);
+    spin_lock(&h->runq_lock);
+    /* Behind all that wait now. */
+    if (!list_empty(&h->runq))
         h->current->vruntime = max_u64(h->current->vruntime, node_thread(h->runq.prev)->vruntime +
                                                                  timer_us(GRANULARITY_US));
-        spin_unlock(&h->runq_lock);
-    }
+    spin_unlock(&h->runq_lock);
     schedule(true);
 }
 
@@ -287,6 +287,13 @@ static void thread_entry(void)
     schedule(false);
 }
 
+/* A hart may have cached that nothing was mapped where the stack is now. */
+static void see_mappings(void *arg)
+{
+    (void)arg;
+    arch_sfence_all();
+}
+
 int thread_init(struct thread *t, const char *name, void (*fn)(void *arg), void *arg)
 {
     uint64_t *frame;
@@ -294,6 +301,7 @@ int thread_init(struct thread *t, const char *name, void (*fn)(void *arg), void 
     t->stack = hostmap_stack(THREAD_STACK_SIZE);
     if (!t->stack)
         return -ENOMEM;
+    xcall_run(~0ul >> (64 - hart_count), see_mappings, 0);
     fmt_snprintf(t->name, sizeof(t->name), "%s", name);
     list_init(&t->node);
     t->fn = fn;

@@ -30,7 +30,8 @@ struct thread {
 
 #define THREAD_STACK_SIZE 8192
 
-/* NULL when out of memory. The thread starts when thread_wake is first called. */
+/* NULL when out of memory. The thread starts when thread_wake is first called. Waits for the other
+ * harts: no LOCK_STAGE2 or later lock held. */
 struct thread *thread_create(const char *name, void (*fn)(void *arg), void *arg) MUST_CHECK;
 /* The same in memory of the caller's, zeroed by it. 0 or -ENOMEM (stack). */
 int thread_init(struct thread *t, const char *name, void (*fn)(void *arg), void *arg) MUST_CHECK;

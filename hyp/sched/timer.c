@@ -64,6 +64,20 @@ void timer_cancel(struct timer *t)
     spin_unlock(&h->timer_lock);
 }
 
+void timer_cancel_wait(struct timer *t)
+{
+    struct hart *h = harts[t->hart];
+
+    spin_lock(&h->timer_lock);
+    if (t->queued) {
+        list_remove(&t->node);
+        t->queued = false;
+    }
+    spin_unlock(&h->timer_lock);
+    while (h != this_hart() && atomic_load(&h->timer_running) == t)
+        arch_pause();
+}
+
 void timer_run(struct hart *h)
 {
     uint64_t now = arch_time();
@@ -81,6 +95,7 @@ void timer_run(struct hart *h)
                 t->queued = false;
             }
         }
+        atomic_store_explicit(&h->timer_running, t, memory_order_release);
         spin_unlock(&h->timer_lock);
         if (!t)
             break;

@@ -20,4 +20,6 @@ extern uint64_t timer_hz; /* timebase frequency */
 void timer_init(struct timer *t, void (*fn)(struct timer *t));
 void timer_set(struct timer *t, uint64_t when);
 void timer_cancel(struct timer *t);
+/* The same, and its function does not run any more, anywhere: it may be freed. No locks held. */
+void timer_cancel_wait(struct timer *t);
 static inline uint64_t timer_us(uint64_t us) { return us * timer_hz / 1000000; }

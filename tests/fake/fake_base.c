@@ -22,6 +22,8 @@
 #define WEAK __attribute__((weak))
 
 _Thread_local unsigned fake_hart;
+void *fake_hart_data[64];
+void (*fake_pause_hook)(void);
 uint64_t fake_time;
 uint64_t fake_csr[4096];
 bool fake_csr_absent[4096];
@@ -50,6 +52,7 @@ void fake_arch_reset(void)
     fake_fences = 0;
     fake_zeroed_bytes = 0;
     fake_zero_hook = NULL;
+    fake_pause_hook = NULL;
     fake_mmio_read = NULL;
     fake_mmio_write = NULL;
     fake_sbi = NULL;
@@ -233,6 +236,11 @@ WEAK bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fa
 WEAK bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault)
 {
     return arch_guest_load(gva, to, 2, fault);
+}
+
+WEAK bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault)
+{
+    return arch_guest_load(gva, to, 4, fault);
 }
 WEAK bool arch_csr_probe(unsigned number, uint64_t *value)
 {

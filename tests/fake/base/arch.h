@@ -48,9 +48,16 @@ void fake_fence_note(enum fake_fence_kind kind, uint64_t addr, uint16_t id);
     })
 
 static inline unsigned hart_index(void) { return fake_hart; }
+extern void *fake_hart_data[64]; /* by fake_hart; a test that links sched/ code fills it in */
+static inline void *arch_hart_data(void) { return fake_hart_data[fake_hart]; }
 static inline uint64_t arch_time(void) { return fake_time; }
 static inline void arch_wfi(void) {}
-static inline void arch_pause(void) {}
+extern void (*fake_pause_hook)(void); /* called while somebody waits: another hart's turn */
+static inline void arch_pause(void)
+{
+    if (fake_pause_hook)
+        fake_pause_hook();
+}
 static inline void arch_fence_rw(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 static inline void arch_fence_io(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 static inline void arch_fence_i(void) { fake_fence_note(FENCE_I, 0, 0); }
@@ -99,5 +106,6 @@ struct arch_fault {
 extern bool (*fake_guest_load)(uint64_t gva, void *to, unsigned width, struct arch_fault *fault);
 bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fault *fault);
 bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault);
+bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault);
 bool arch_csr_probe(unsigned number, uint64_t *value);
 bool arch_csr_probe_write(unsigned number, uint64_t value, uint64_t *read_back);
