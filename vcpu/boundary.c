@@ -9,7 +9,8 @@
 
 NORETURN void vcpu_enter(struct vcpu *v); /* switch.S */
 
-/* Only interrupts with Sstc come this way: without, the timer raises VSTIP. */
+/* With Sstc it only wakes the vCPU. Without, the vCPU itself raises VSTIP, since on another hart it may
+ * have set its timer anew while the old one fired here. */
 void boundary_timer_fired(struct timer *t)
 {
     struct vcpu *v = CONTAINER_OF(t, struct vcpu, timer);
@@ -17,7 +18,7 @@ void boundary_timer_fired(struct timer *t)
     if (v->guest->sstc)
         thread_wake(&v->thread);
     else
-        vcpu_irq_set(v, HVIP_VSTIP, true);
+        vcpu_request(v, VCPU_REQ_TIMER);
 }
 
 bool boundary_irq_pending(void) { return csr_read(CSR_VSIP) & csr_read(CSR_VSIE); }
@@ -30,14 +31,15 @@ static void wait_for_interrupt(struct vcpu *v)
         uint64_t when = csr_read(CSR_VSTIMECMP);
 
         if (when != UINT64_MAX && csr_read(CSR_VSIE) & BIT(IRQ_STI))
-            timer_set(&v->timer, when - v->guest->time_delta);
+            timer_set(&v->timer, vcpu_host_time(v, when));
     }
     thread_block();
     if (v->guest->sstc)
         timer_cancel(&v->timer);
 }
 
-/* parked is only written here, so that an unpark followed by a park at once finds it right. */
+/* Once it is made, parked is only written here, so that an unpark followed by a park at once finds it
+ * right; and while it is set, load_switch_in loads nothing. */
 static void park(struct vcpu *v)
 {
     load_unload(v);
@@ -56,6 +58,8 @@ static void park(struct vcpu *v)
 static void begin(struct vcpu *v)
 {
     load_unload(v);
+    if (!v->guest->sstc)
+        vcpu_set_timer(v, UINT64_MAX); /* with it, vstimecmp below */
     v->csr.vsatp = 0;
     v->csr.vsstatus &= ~(uint64_t)SSTATUS_SIE;
     v->csr.vsie = 0;
@@ -78,6 +82,8 @@ static void answer(struct vcpu *v)
 {
     uint64_t asked = atomic_fetch_and(&v->requests, (uint64_t)VCPU_REQ_PARK);
 
+    if (asked & VCPU_REQ_TIMER && v->wake_at <= arch_time() + v->guest->time_delta)
+        vcpu_irq_set(v, HVIP_VSTIP, true);
     if (asked & VCPU_REQ_IRQ)
         load_sync_irq(v);
     if (asked & VCPU_REQ_FENCE)
@@ -141,6 +147,7 @@ void boundary_first_entry(void *vcpu)
 {
     struct vcpu *v = vcpu;
 
+    park(v); /* as it was made */
     boundary_pass(v);
     vcpu_enter(v);
 }

@@ -100,9 +100,17 @@ enum exit_result fault_fast_access(struct vcpu *v)
     struct mmio_access a;
     struct insn in;
     gpa_t at = gpa(csr_read(CSR_HTVAL) << 2 | (csr_read(CSR_STVAL) & 3));
+    int error;
 
-    if (at.v >= g->ram_base || decode(g, csr_read(CSR_HTINST), csr_read(CSR_SEPC), &in) ||
-        in.kind != (write ? INSN_STORE : INSN_LOAD) ||
+    if (at.v >= g->ram_base)
+        return EXIT_SLOW;
+    error = decode(g, csr_read(CSR_HTINST), csr_read(CSR_SEPC), &in);
+    if (error == -EAGAIN) {
+        /* The failed fetch has overwritten scause and stval, so nobody else may look: try again. */
+        v->exits[cause]++;
+        return EXIT_RESUME;
+    }
+    if (error || in.kind != (write ? INSN_STORE : INSN_LOAD) ||
         !(SAVED_REGISTERS >> (write ? in.rs2 : in.rd) & 1))
         return EXIT_SLOW;
     a.gpa = gpa(at.v - in.offset);

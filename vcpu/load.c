@@ -104,7 +104,7 @@ void load_unload(struct vcpu *v)
     v->sstatus = csr_read(CSR_SSTATUS);
     v->hstatus = csr_read(CSR_HSTATUS);
     c->vsstatus = csr_read(CSR_VSSTATUS);
-    c->vsie = csr_read(CSR_VSIE);
+    c->vsie = csr_swap(CSR_VSIE, 0); /* what is pending for it must not end an idle hart's WFI */
     c->vstvec = csr_read(CSR_VSTVEC);
     c->vsscratch = csr_read(CSR_VSSCRATCH);
     c->vsepc = csr_read(CSR_VSEPC);
@@ -151,7 +151,8 @@ void load_switch_in(struct thread *t)
 {
     struct vcpu *v = CONTAINER_OF(t, struct vcpu, thread);
 
-    if (!(atomic_load(&v->requests) & VCPU_REQ_PARK))
+    /* Parked: whoever parked it may be working on its registers, or have taken its memory away. */
+    if (!atomic_load(&v->parked) && !(atomic_load(&v->requests) & VCPU_REQ_PARK))
         load_vcpu(v);
 }
 

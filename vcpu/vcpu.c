@@ -74,7 +74,7 @@ struct vcpu *vcpu_create(struct guest *g, unsigned index)
 
 void vcpu_destroy(struct vcpu *v)
 {
-    timer_cancel(&v->timer);
+    timer_cancel_wait(&v->timer);
     thread_destroy(&v->thread);
     load_forget_fp(v);
     heap_free(v);
@@ -101,7 +101,7 @@ void vcpu_request(struct vcpu *v, uint64_t bits)
     on = atomic_load(&v->loaded_hart);
     if (on >= 0 && on != (int)hart_index())
         hart_request((unsigned)on, HART_REQ_KICK);
-    if (bits & (VCPU_REQ_IRQ | VCPU_REQ_PARK))
+    if (bits & (VCPU_REQ_IRQ | VCPU_REQ_PARK | VCPU_REQ_TIMER))
         thread_wake(&v->thread);
 }
 
@@ -139,13 +139,20 @@ void vcpu_irq_raise_ssip(struct vcpu *v)
     vcpu_request(v, VCPU_REQ_IRQ);
 }
 
+uint64_t vcpu_host_time(const struct vcpu *v, uint64_t t)
+{
+    uint64_t now = arch_time(), guest_now = now + v->guest->time_delta;
+
+    if (t <= guest_now)
+        return now;
+    return t - guest_now > UINT64_MAX - now ? UINT64_MAX : now + (t - guest_now);
+}
+
 /* Only where the guest has no Sstc: its comparator is a timer of ours. */
 void vcpu_set_timer(struct vcpu *v, uint64_t t)
 {
-    uint64_t delta = v->guest->time_delta;
-
     v->wake_at = t;
-    if (t <= arch_time() + delta) {
+    if (t <= arch_time() + v->guest->time_delta) {
         timer_cancel(&v->timer);
         vcpu_irq_set(v, HVIP_VSTIP, true);
         return;
@@ -154,5 +161,5 @@ void vcpu_set_timer(struct vcpu *v, uint64_t t)
     if (t == UINT64_MAX)
         timer_cancel(&v->timer);
     else
-        timer_set(&v->timer, t - delta);
+        timer_set(&v->timer, vcpu_host_time(v, t));
 }

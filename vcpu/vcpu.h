@@ -35,7 +35,7 @@ enum { /* vcpu->requests: work for the exit boundary */
        VCPU_REQ_FENCE = 2,     /* hfence.vvma for all, before it runs on */
        VCPU_REQ_FENCE_I = 4,
        VCPU_REQ_PARK = 8,      /* leave the guest and stay out: see vcpu_park */
-       VCPU_REQ_TIMER = 16,
+       VCPU_REQ_TIMER = 16,    /* wake_at may have come; without Sstc */
 };
 
 struct vcpu {
@@ -148,6 +148,8 @@ void vcpu_irq_raise_ssip(struct vcpu *v); /* an IPI */
 void vcpu_request(struct vcpu *v, uint64_t bits);
 /* Guest's timer: next event at guest time t (SBI TIME). Only by the vCPU itself. */
 void vcpu_set_timer(struct vcpu *v, uint64_t t);
+/* Guest time t in host time; now when it is past, UINT64_MAX when it is too far away to be told. */
+uint64_t vcpu_host_time(const struct vcpu *v, uint64_t t);
 /* A guest fault or trap for it: set by handlers that return EXIT_INJECT. */
 void vcpu_inject(struct vcpu *v, uint64_t cause, uint64_t tval);
 

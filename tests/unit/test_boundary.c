@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The exit boundary and what others ask of a vCPU: parking, waiting, timers; a vCPU on and off a hart. The
+// scheduler is the test's: when the vCPU's thread would give up its hart, the test does what others do then.
+// units: vcpu/boundary.c vcpu/load.c vcpu/vcpu.c vcpu/fault.c vcpu/inject.c vcpu/insn.c
+// units: vcpu/sbi/fwft.c tests/fake/fake_base.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/panic.h"
+#include "mem/heap.h"
+#include "sched/irq.h"
+#include "vcpu/boundary.h"
+#include "vcpu/exit.h"
+#include "vcpu/fault.h"
+#include "vcpu/features.h"
+#include "vcpu/fpu.h"
+#include "vcpu/load.h"
+#include "vcpu/sbi/hsm.h"
+
+static struct hart hart0, hart1;
+struct hart *harts[HART_MAX] = {&hart0, &hart1};
+unsigned hart_count = 2;
+uint64_t timer_hz = 1000000;
+struct vcpu_features vcpu_features;
+static struct guest guest;
+static struct vcpu *v;
+static void (*others)(void); /* what happens while the vCPU's thread has no hart */
+static unsigned blocks, wakes;
+static uint64_t timer_when;
+static bool timer_on;
+static jmp_buf entered;
+NORETURN void vcpu_enter(struct vcpu *vcpu); /* switch.S */
+
+/* --- below vcpu/ --- */
+
+void *heap_alloc(size_t size) { return calloc(1, size); }
+void heap_free(void *p) { free(p); }
+int thread_init(struct thread *t, const char *name, void (*fn)(void *arg), void *arg)
+{
+    (void)name;
+    t->stack = (void *)0x10000;
+    t->fn = fn;
+    t->arg = arg;
+    return 0;
+}
+void thread_destroy(struct thread *t) { (void)t; }
+void thread_wake(struct thread *t)
+{
+    wakes++;
+    atomic_store(&t->wake, true);
+}
+/* As the scheduler: off the hart, others run, back on a hart when something woke it. */
+void thread_block(void)
+{
+    struct thread *t = &v->thread;
+
+    blocks++;
+    if (atomic_exchange(&t->wake, false))
+        return;
+    t->switch_out(t);
+    for (unsigned i = 0; !atomic_exchange(&t->wake, false); i++) {
+        assert_true(i < 10); /* else it sleeps for ever */
+        assert_non_null(others);
+        others();
+    }
+    t->switch_in(t);
+}
+void thread_yield(void) {}
+void sched_resched(void) { this_hart()->resched = false; }
+void hart_request(unsigned index, unsigned long bits) { harts[index]->requests |= bits; }
+void timer_init(struct timer *t, void (*fn)(struct timer *t)) { t->fn = fn; }
+void timer_set(struct timer *t, uint64_t when)
+{
+    (void)t;
+    timer_on = true;
+    timer_when = when;
+}
+void timer_cancel(struct timer *t)
+{
+    (void)t;
+    timer_on = false;
+}
+void timer_cancel_wait(struct timer *t) { timer_cancel(t); }
+uint64_t vmid_load(struct stage2 *s2)
+{
+    assert_true(s2->root.v != 0); /* nobody loads a VM without memory */
+    return s2->root.v >> PAGE_SHIFT;
+}
+void fpu_load(const uint64_t fpr[32], uint32_t fcsr)
+{
+    (void)fpr;
+    (void)fcsr;
+}
+void fpu_save(uint64_t fpr[32]) { (void)fpr; }
+uint32_t fpu_fcsr(void) { return 0; }
+bool hsm_resume(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    return true;
+}
+void vcpu_enter(struct vcpu *vcpu)
+{
+    (void)vcpu;
+    longjmp(entered, 1);
+}
+/* --- below fault.c --- */
+static bool fetch_fails;
+static enum mmio_result bus_result;
+static unsigned bus_accesses;
+bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault)
+{
+    (void)gva;
+    (void)fault;
+    *to = 0x0005a503; /* lw a0, 0(a1) */
+    if (fetch_fails)
+        fake_csr[CSR_SCAUSE] = CAUSE_LOAD_PAGE_FAULT; /* as its trap leaves it */
+    return !fetch_fails;
+}
+enum mmio_result bus_access(struct bus *bus, struct mmio_access *a)
+{
+    (void)bus;
+    bus_accesses++;
+    a->value = 0x80000001;
+    return bus_result;
+}
+struct vdev *bus_find(struct bus *bus, gpa_t g)
+{
+    (void)bus;
+    (void)g;
+    return NULL;
+}
+int stage2_populate(struct stage2 *s2, gpa_t g, bool write)
+{
+    (void)s2;
+    (void)g;
+    (void)write;
+    return 0;
+}
+const struct stage2_ram *stage2_find_ram(const struct stage2 *s2, gpa_t g)
+{
+    (void)s2;
+    (void)g;
+    return NULL;
+}
+enum exit_result exit_crash(struct vcpu *vcpu, const char *what)
+{
+    vcpu->stop_reason = what;
+    return EXIT_STOP;
+}
+unsigned vcpu_walk_vs(struct stage2 *s2, uint64_t vsatp, gva_t va, struct vs_step steps[5],
+                      gpa_t *out, int *result)
+{
+    (void)s2;
+    (void)vsatp;
+    (void)va;
+    (void)steps;
+    (void)out;
+    *result = -1;
+    return 0;
+}
+
+/* --- */
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_arch_reset();
+    memset(&guest, 0, sizeof(guest));
+    memset(&hart0, 0, sizeof(hart0));
+    memset(&hart1, 0, sizeof(hart1));
+    hart1.index = 1;
+    fake_hart_data[0] = &hart0;
+    fake_hart_data[1] = &hart1;
+    guest.sstc = true;
+    guest.s2.root = pa(0x80000000);
+    guest.name = "t";
+    guest.htinst_mask = UINT64_MAX;
+    guest.ram_base = 0x80000000;
+    fake_time = 1000000;
+    guest.time_delta = -fake_time;
+    blocks = wakes = bus_accesses = 0;
+    others = NULL;
+    timer_on = fetch_fails = false;
+    bus_result = MMIO_OK;
+    v = vcpu_create(&guest, 0);
+    assert_non_null(v);
+    guest.vcpu[0] = v;
+    guest.vcpu_count = 1;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    vcpu_destroy(v);
+    return 0;
+}
+
+/* The thread's first run: up to the guest's first instruction. */
+static void enter(void)
+{
+    if (!setjmp(entered)) {
+        v->thread.switch_in(&v->thread);
+        v->thread.fn(v->thread.arg);
+    }
+    atomic_store(&v->thread.wake, false);
+}
+
+static void start(void)
+{
+    vcpu_unpark(v);
+    assert_int_equal(vcpu_start(v, 0x80200000, 7), 0);
+    enter();
+}
+
+static void test_runs_not_parked(void **state)
+{
+    (void)state;
+    assert_true(v->parked);
+    start();
+    assert_int_equal(v->loaded_hart, 0);
+    assert_int_equal(v->pc, 0x80200000);
+    assert_int_equal(v->gpr[11], 7);
+    /* Whoever asks it to park now must not find that it is. */
+    assert_false(v->parked);
+    fake_hart = 1;
+    vcpu_park(v);
+    fake_hart = 0;
+    assert_false(v->parked);
+    assert_true(hart0.requests & HART_REQ_KICK);
+}
+
+static unsigned round;
+
+static void unpark_then_park(void)
+{
+    switch (round++) {
+    case 0:
+        assert_true(v->parked);
+        assert_int_equal(v->loaded_hart, -1);
+        vcpu_unpark(v);
+        return; /* and before it runs: */
+    default:
+        vcpu_unpark(v);
+    }
+}
+
+/* Between the unpark and its run its registers and its memory may be taken away again. */
+static void test_parked_is_not_loaded(void **state)
+{
+    (void)state;
+    start();
+    vcpu_park(v);
+    round = 0;
+    others = unpark_then_park;
+    boundary_pass(v);
+    assert_int_equal(v->loaded_hart, 0);
+    assert_false(v->parked);
+
+    v->thread.switch_out(&v->thread);
+    atomic_store(&v->parked, true); /* it is about to notice that it may go on */
+    guest.s2.root = pa(0);
+    v->thread.switch_in(&v->thread);
+    assert_int_equal(v->loaded_hart, -1);
+    guest.s2.root = pa(0x80000000);
+}
+
+/* An idle hart's WFI ends when an interrupt is pending that vsie enables, V = 0 or not. */
+static void test_nothing_pending_on_the_hart_it_left(void **state)
+{
+    (void)state;
+    start();
+    csr_write(CSR_VSIE, BIT(IRQ_SEI) | BIT(IRQ_STI));
+    vcpu_irq_set(v, HVIP_VSEIP, true);
+    assert_true(csr_read(CSR_HVIP) & HVIP_VSEIP);
+    load_unload(v);
+    assert_int_equal(csr_read(CSR_VSIE), 0);
+    load_vcpu(v);
+    assert_int_equal(csr_read(CSR_VSIE), BIT(IRQ_SEI) | BIT(IRQ_STI));
+}
+
+static void ring(void) { vcpu_irq_raise_ssip(v); }
+static void lower(void)
+{
+    assert_true(timer_on);
+    csr_write(CSR_VSIP, BIT(IRQ_SSI));
+    vcpu_irq_raise_ssip(v);
+}
+
+static void test_wfi_waits_for_the_comparator(void **state)
+{
+    (void)state;
+    start();
+    csr_write(CSR_VSIE, BIT(IRQ_SSI) | BIT(IRQ_STI));
+    csr_write(CSR_VSTIMECMP, 5000); /* guest time; it began at 1000000 */
+    fake_time += 100;
+    v->in_wfi = true;
+    others = lower;
+    boundary_pass(v);
+    assert_false(v->in_wfi);
+    assert_false(timer_on);
+    assert_int_equal(timer_when, 1005000);
+    /* So far in the future that host time does not reach it: never, not at once. */
+    csr_write(CSR_VSIP, 0);
+    csr_write(CSR_VSTIMECMP, UINT64_MAX - 1);
+    v->in_wfi = true;
+    boundary_pass(v);
+    assert_int_equal(timer_when, UINT64_MAX);
+    (void)ring;
+}
+
+static void test_timer_without_sstc(void **state)
+{
+    (void)state;
+    guest.sstc = false;
+    start();
+    vcpu_set_timer(v, 500);
+    assert_true(timer_on);
+    assert_int_equal(timer_when, 1000500);
+    assert_false(csr_read(CSR_HVIP) & HVIP_VSTIP);
+    fake_time += 500;
+    boundary_timer_fired(&v->timer);
+    boundary_pass(v);
+    assert_true(csr_read(CSR_HVIP) & HVIP_VSTIP);
+    vcpu_set_timer(v, UINT64_MAX - 1);
+    assert_false(csr_read(CSR_HVIP) & HVIP_VSTIP);
+    assert_int_equal(timer_when, UINT64_MAX);
+    vcpu_set_timer(v, 3);
+    assert_true(csr_read(CSR_HVIP) & HVIP_VSTIP);
+}
+
+/* The old timer fires on another hart while the vCPU sets a new one. */
+static void test_late_timer_is_not_early(void **state)
+{
+    (void)state;
+    guest.sstc = false;
+    start();
+    vcpu_set_timer(v, 500);
+    fake_time += 500;
+    vcpu_set_timer(v, 90000);
+    fake_hart = 1;
+    boundary_timer_fired(&v->timer);
+    fake_hart = 0;
+    assert_true(hart0.requests & HART_REQ_KICK);
+    boundary_pass(v);
+    assert_false(csr_read(CSR_HVIP) & HVIP_VSTIP);
+    assert_int_equal(v->irq_level, 0);
+}
+
+/* A hart that is started has no timer set, whatever it had before it stopped. */
+static void test_start_clears_timer(void **state)
+{
+    (void)state;
+    guest.sstc = false;
+    start();
+    vcpu_set_timer(v, 0);
+    assert_true(csr_read(CSR_HVIP) & HVIP_VSTIP);
+    atomic_store(&v->hsm, HSM_STOPPED);
+    assert_int_equal(vcpu_start(v, 0x80300000, 8), 0);
+    boundary_pass(v);
+    assert_int_equal(v->pc, 0x80300000);
+    assert_false(csr_read(CSR_HVIP) & HVIP_VSTIP);
+}
+
+/* Where htinst says nothing the instruction is fetched, which may trap and overwrites scause: the access is
+ * tried again, since nobody knows what it was any more. */
+static void test_fast_access_that_cannot_fetch(void **state)
+{
+    (void)state;
+    start();
+    csr_write(CSR_SCAUSE, CAUSE_LOAD_GUEST_PAGE_FAULT);
+    csr_write(CSR_HTVAL, 0x10000000 >> 2);
+    csr_write(CSR_STVAL, 0x10000000);
+    csr_write(CSR_HTINST, 0);
+    csr_write(CSR_SEPC, 0x80200000);
+    fetch_fails = true;
+    assert_int_equal(fault_fast_access(v), EXIT_RESUME);
+    assert_int_equal(csr_read(CSR_SEPC), 0x80200000);
+    assert_int_equal(bus_accesses, 0);
+    assert_int_equal(v->exits[CAUSE_LOAD_GUEST_PAGE_FAULT], 1);
+    csr_write(CSR_SCAUSE, CAUSE_LOAD_GUEST_PAGE_FAULT);
+    fetch_fails = false;
+    assert_int_equal(fault_fast_access(v), EXIT_RESUME);
+    assert_int_equal(csr_read(CSR_SEPC), 0x80200004);
+    assert_int_equal(v->gpr[10], 0xffffffff80000001);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_runs_not_parked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parked_is_not_loaded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_pending_on_the_hart_it_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wfi_waits_for_the_comparator, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_timer_without_sstc, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_late_timer_is_not_early, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_start_clears_timer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fast_access_that_cannot_fetch, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
