@@ -14,11 +14,13 @@
 
 #define SBI_EXT_HSM_ 0x48534D
 #define FAULT_FRAME_BYTES 256
-#define START_TIMEOUT_US 1000000
+#define START_TIMEOUT_US 3000000
 
 extern char _start[], secondary_start[];
 
 struct hart boot_hart_data;
+/* The hart that is being started, until it takes its place itself or is given up. */
+static _Atomic(struct hart *) starting;
 
 /* What secondary_start reads with the MMU off; entry.S knows the order. */
 struct start_block {
@@ -49,19 +51,42 @@ void start_hart_local(void)
 
 static void secondary_main(void)
 {
+    struct hart *me = this_hart();
+
+    /* One that comes too late, when it was given up, must not touch anything. */
+    if (!atomic_compare_exchange_strong(&starting, &me, (struct hart *)0))
+        for (;;)
+            arch_wfi();
     start_hart_local();
     sched_idle();
 }
 
-/* 0, or a reason for people. */
-static const char *start_one(uint64_t hartid, struct start_block *block)
+/* False when it has been given up. */
+static bool wait_online(struct hart *h)
 {
+    uint64_t begin = arch_time();
+    struct hart *expected = h;
+
+    while (!atomic_load(&h->online)) {
+        if (arch_time() - begin < timer_us(START_TIMEOUT_US))
+            arch_pause();
+        else if (atomic_compare_exchange_strong(&starting, &expected, (struct hart *)0))
+            return false;
+        else
+            expected = h; /* it is just taking its place */
+    }
+    return true;
+}
+
+/* 0, or a reason for people. What a hart that was given up may still use is never freed. */
+static const char *start_one(uint64_t hartid)
+{
+    struct start_block *block = frame_alloc_page();
     struct hart *h = heap_alloc(sizeof(*h));
     struct thread *idle = heap_alloc(sizeof(*idle));
     struct sbi_ret ret;
-    uint64_t deadline;
 
-    if (!h || !idle || start_hart_memory(h))
+    if (!block || !h || !idle || start_hart_memory(h))
         return "out of memory";
     idle->stack = hostmap_stack(THREAD_STACK_SIZE);
     if (!idle->stack)
@@ -75,6 +100,7 @@ static const char *start_one(uint64_t hartid, struct start_block *block)
     block->stack_top = (uint64_t)idle->stack + THREAD_STACK_SIZE;
     block->hart = h;
     block->fn = secondary_main;
+    atomic_store(&starting, h);
     arch_fence_rw();
     ret = arch_sbi(SBI_EXT_HSM_, 0, hartid, image_pa + (uint64_t)(secondary_start - _start),
                    hva_to_pa(block).v, 0, 0, 0);
@@ -82,32 +108,25 @@ static const char *start_one(uint64_t hartid, struct start_block *block)
         harts[h->index] = 0;
         return "firmware refuses to start it";
     }
-    /* The block is used again for the next hart, so this one must be up first. */
-    deadline = arch_time() + timer_us(START_TIMEOUT_US);
-    while (!atomic_load(&h->online)) {
-        if (arch_time() > deadline) {
-            harts[h->index] = 0;
-            return "it was started but does not answer";
-        }
+    if (!wait_online(h)) {
+        harts[h->index] = 0;
+        return "it was started but does not answer";
     }
+    frame_free_page(block);
     hart_count++;
     return 0;
 }
 
 void start_other_harts(const struct platform *p)
 {
-    struct start_block *block = frame_alloc_page();
-
-    for (unsigned i = 0; block && i < p->hart_count && hart_count < HART_MAX; i++) {
+    for (unsigned i = 0; i < p->hart_count && hart_count < HART_MAX; i++) {
         const struct platform_hart *ph = &p->hart[i];
         const char *why;
 
         if (!ph->usable || ph->hartid == boot_hart_data.hartid)
             continue;
-        why = start_one(ph->hartid, block);
+        why = start_one(ph->hartid);
         if (why)
             log_warn("hart %lu is left out: %s", ph->hartid, why);
     }
-    if (block)
-        frame_free_page(block);
 }

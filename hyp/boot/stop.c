@@ -82,12 +82,21 @@ static void backtrace(uint64_t sp)
     }
 }
 
-/* The first hart reports; others, and a fault in the report itself, stop quietly. */
+static NORETURN void power_off(void)
+{
+    arch_sbi(SBI_EXT_SRST_, 0, 0 /* shutdown */, 1 /* system failure */, 0, 0, 0, 0);
+    for (;;)
+        arch_wfi();
+}
+
+/* The first hart reports, others stop quietly. A fault in the report itself ends it, and if saying so
+ * faults too, without a word: the machine stops in any case. */
 static void claim(void)
 {
-    int nobody = 0;
+    static bool report_failed;
+    int reporter = 0, me = (int)hart_index() + 1;
 
-    if (atomic_compare_exchange_strong(&stopping, &nobody, (int)hart_index() + 1)) {
+    if (atomic_compare_exchange_strong(&stopping, &reporter, me)) {
         uint64_t until = arch_time() + timer_us(OTHERS_STOP_US);
 
         atomic_store(&hart_halt, true);
@@ -97,6 +106,12 @@ static void claim(void)
             arch_pause();
         return;
     }
+    if (reporter == me && !report_failed) {
+        report_failed = true;
+        say("\r\n(a fault in the report itself; the machine stops)\r\n");
+    }
+    if (reporter == me)
+        power_off();
     for (;;)
         arch_wfi();
 }
@@ -104,9 +119,7 @@ static void claim(void)
 static NORETURN void stop_machine(void)
 {
     say("The machine stops. docs/debugging.md says how to read this.\r\n");
-    arch_sbi(SBI_EXT_SRST_, 0, 0 /* shutdown */, 1 /* system failure */, 0, 0, 0, 0);
-    for (;;)
-        arch_wfi();
+    power_off();
 }
 
 NORETURN void stop_on_fault(const uint64_t *gpr, uint64_t pc, uint64_t cause, uint64_t tval)
