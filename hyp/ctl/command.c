@@ -36,6 +36,7 @@ const struct command commands[] = {
     COMMAND(info, "", "what was found at boot", WORD_NONE),
     COMMAND(size, "[COLUMNS ROWS]", "the size of this terminal, as guests are told", WORD_NONE),
     COMMAND(clear, "", "clear the screen", WORD_NONE),
+    COMMAND(fault, "KIND", "drill: break the hypervisor itself; the machine stops", WORD_FAULT),
     COMMAND(poweroff, "[now]", "power off the machine; now: even if VMs run", WORD_NOW),
 };
 const unsigned command_count = ARRAY_LEN(commands);
@@ -206,6 +207,8 @@ static const char *word_at(enum command_word kind, unsigned n)
         return n ? NULL : "reset";
     case WORD_NOW:
         return n ? NULL : "now";
+    case WORD_FAULT:
+        return fault_drill(n);
     default:
         return NULL;
     }

@@ -20,7 +20,15 @@ struct command_out {
 };
 
 /* What a word of a command is, for completion. */
-enum command_word { WORD_NONE, WORD_COMMAND, WORD_VM, WORD_ON_OFF, WORD_RESET, WORD_NOW };
+enum command_word {
+    WORD_NONE,
+    WORD_COMMAND,
+    WORD_VM,
+    WORD_ON_OFF,
+    WORD_RESET,
+    WORD_NOW,
+    WORD_FAULT
+};
 
 struct command {
     const char *name, *usage, *help;
@@ -75,4 +83,7 @@ COMMAND_FN(harts);
 COMMAND_FN(threads);
 COMMAND_FN(size);
 COMMAND_FN(clear);
+COMMAND_FN(fault);
 COMMAND_FN(poweroff);
+/* The nth kind of fault that there is a drill for, or NULL. */
+const char *fault_drill(unsigned n);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Every command on VMs in every state, through the shell: keys in, terminal out.
 // units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
-// units: hyp/ctl/cmd_host.c
+// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_fault.c
 // units: hyp/ctl/shell.c hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/lineedit.c hyp/ctl/inspect.c
 // units: hyp/ctl/dts.c
 // units: vcpu/regs.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
@@ -155,6 +155,7 @@ static void test_usage_everywhere(void **state)
                  "gpa on 12z",  "gpa on 0 0",    "exits on rest",
                  "costs maybe", "costs on on",   "size 1",
                  "size 0 5",    "size 5 1000",   "poweroff never",
+                 "fault",       "fault x",       "fault null x",
                  "help a b",    "send on",       NULL};
          *l; l++)
         expect(*l, "usage: ");
@@ -496,6 +497,14 @@ static void test_poweroff(void **state)
     assert_int_equal(fake_machine_off, 2);
 }
 
+static void test_fault_drill(void **state)
+{
+    (void)state;
+    expect("fault", "kinds: null, stack, text, rodata, data, panic");
+    assert_non_null(strstr(run("fault ro\tx"), "kinds: "));
+    expect_assert_failure(run("fault panic"));
+}
+
 static void test_completion(void **state)
 {
     (void)state;
@@ -561,6 +570,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_devices_report_frames, setup, teardown),
         cmocka_unit_test_setup_teardown(test_console_and_send, setup, teardown),
         cmocka_unit_test_setup_teardown(test_poweroff, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fault_drill, setup, teardown),
         cmocka_unit_test_setup_teardown(test_completion, setup, teardown),
         cmocka_unit_test_setup_teardown(test_output_is_printable, setup, teardown),
     };
