@@ -218,9 +218,15 @@ size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
 {
     struct fuzz_out o = {to, 0, max};
 
-    if (n >= 26)
+    if (n >= 27)
         return 0;
     fuzz_put_u(&o, (n == 8 ? 0 : 3) | (n & 1) << 7, 1);
+    if (n == 26) { /* more text than one call moves */
+        static const uint8_t much[] = {1, 6, 0, 160, 0x40, 0x1f, 128, 0, 1, 0, 0, 0};
+
+        fuzz_put(&o, much, sizeof(much));
+        return o.len;
+    }
     for (unsigned fid = 0; fid < 8; fid++) {
         fuzz_put_u(&o, 1, 1);
         fuzz_put_u(&o, n < 16 ? n : 192 + n - 16, 1);

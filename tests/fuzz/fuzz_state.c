@@ -81,11 +81,12 @@ static int load(struct vdev *d, struct fake_stream *s)
 /* A driver that has never heard of the state: pokes at everything, kicks, resets, starts anew. */
 static void use(struct vdev *d, unsigned kind)
 {
+    const struct drv_buf room = {DRV_DATA, 256, true};
     bool virtio = kind != UART && kind != PLIC;
 
     vdev_resume(d);
     if (kind == UART || kind == CONSOLE)
-        fake_chr_type(&chr, "hello", 5);
+        fake_chr_type(&chr, "input that is longer than any FIFO is", 37);
     for (uint64_t off = 0; off < 0x110; off += 4) {
         uint64_t v = 0;
 
@@ -96,6 +97,10 @@ static void use(struct vdev *d, unsigned kind)
     if (virtio) {
         assert_int_equal(fake_irq_level, reg_read(0x60) != 0);
         assert_true(drv_init(~0ull, kind == CONSOLE ? 2 : 1, 8));
+        if (kind == CONSOLE)
+            drv_add(0, &room, 1, false);
+        assert_int_equal(drv_kick(0), MMIO_OK);
+        assert_false(drv_needs_reset()); /* nothing is left of what was */
     }
     d->ops->reset(d);
     assert_int_equal(fake_gm_pins, 0);

@@ -348,8 +348,15 @@ size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
     static const uint8_t how[] = {0x31, 0x33, 0x3d, 0x3f};
     struct fuzz_out o = {to, 0, max};
 
-    if (n >= DEVICES * ARRAY_LEN(how))
+    if (n >= DEVICES * ARRAY_LEN(how) + DEVICES)
         return 0;
+    if (n >= DEVICES * ARRAY_LEN(how)) { /* a chain that goes round without ever having a byte */
+        static const uint8_t loop[] = {0x31, 0, 1 << 2, 0, 0, 5, 0, 0, 0, 2, 0, 5};
+
+        fuzz_put_u(&o, n % DEVICES, 1);
+        fuzz_put(&o, loop, sizeof(loop));
+        return o.len;
+    }
     fuzz_put_u(&o, n % DEVICES | (n & 1) << 7, 1);
     fuzz_put_u(&o, how[n / DEVICES], 1);
     for (unsigned k = 0; k < 8; k++) {

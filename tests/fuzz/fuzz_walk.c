@@ -82,6 +82,8 @@ static void put_pte(struct fuzz_in *in)
         pte = (pte & 0x3ff & ~14u) | ((GM_BASE >> 12) + (how >> 1 & (TABLES - 1))) << 10;
     else if (how & 2)
         pte = fuzz_u64(in);
+    else if (how & 4) /* 64 KiB, or something like it */
+        pte = (pte & 0x3ff) | (uint64_t)(how >> 3) << 10 | 1ull << 63;
     else /* aligned so that large pages are right */
         pte |= (uint64_t)(how >> 5) << (10 + 9 * (how >> 3 & 3));
     fake_gm_put(GM_BASE + (where & (TABLES - 1)) * PAGE_SIZE + (where >> 3) % 4 * 8, &pte, 8);
@@ -142,6 +144,12 @@ size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
         fuzz_put_u(&o, 1, 1);
         fuzz_put_u(&o, (5 - n / 3) % 4 << 3 | 1 << 5, 1);
         fuzz_put_u(&o, t | 2 << 3, 1);
+        fuzz_put_u(&o, 0xcf, 2);
+    }
+    if (n == 8) {
+        fuzz_put_u(&o, 1, 1);
+        fuzz_put_u(&o, 4 | 8 << 3, 1);
+        fuzz_put_u(&o, 4 | 2 << 3, 1);
         fuzz_put_u(&o, 0xcf, 2);
     }
     fuzz_put_u(&o, n % 3 << 3, 1);
