@@ -4,51 +4,75 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/panic.h"
 #include "boot/options.h"
 #include "boot/platform.h"
 #include "sched/timer_hart.h"
 #include "vcpu/sbi/fwft.h"
 
 struct vcpu_features vcpu_features;
-static char isa[512];
+static char isa[PLATFORM_ISA + 8]; /* any choice of what the platform has, and svade */
 
 /* Unprivileged extensions, and privileged ones that work in VS-mode without our help: passed on
  * when the host has them. */
 static const char plain[] =
-    "i m a f d c zicsr zifencei zicntr zihpm zicond zihintpause zihintntl zimop zcmop zca zcb zcd "
-    "zawrs "
-    "zba zbb zbc zbs zbkb zbkc zbkx zknd zkne zknh zksed zksh zkt zaamo zalrsc zabha zacas zama16b "
-    "zfa zfh zfhmin ztso svinval svnapot svvptc ssccptr sscounterenw sstvala sstvecd ziccamoa "
-    "ziccif "
-    "zicclsm ziccrse zic64b zicbop za64rs za128rs";
+    "i m a f d c b zicsr zifencei zicntr zihpm zicond zihintpause zihintntl zimop zcmop zca zcb "
+    "zcd zmmul zawrs zba zbb zbc zbs zbkb zbkc zbkx zkn zknd zkne zknh zks zksed zksh zkt zaamo "
+    "zalrsc zabha zacas zama16b zfa zfh zfhmin zfbfmin ztso svinval svnapot svvptc ssccptr "
+    "sscounterenw sstvala sstvecd ssu64xl ziccamoa ziccif zicclsm ziccrse zic64b zicbop za64rs "
+    "za128rs";
 
 static void add(const char *name, size_t len)
 {
     size_t n = strlen(isa);
 
     if (n + len + 2 > sizeof(isa))
-        return;
+        panic("the list of guests' extensions is full");
     if (n)
         isa[n++] = ' ';
     memcpy(isa + n, name, len);
     isa[n + len] = 0;
 }
 
+/* Next word of a list: its start and length; NULL at the end. */
+static const char *next_word(const char **list, size_t *len)
+{
+    const char *s = *list, *end = strchr(s, ' ');
+
+    *len = end ? (size_t)(end - s) : strlen(s);
+    *list = s + *len + (end != 0);
+    return *len ? s : 0;
+}
+
 static void add_plain(const struct platform *p)
 {
+    const char *list = plain, *word;
     char name[24];
+    size_t len;
 
-    for (const char *s = plain; *s;) {
-        size_t len = strchr(s, ' ') ? (size_t)(strchr(s, ' ') - s) : strlen(s);
-
-        memcpy(name, s, len);
+    while ((word = next_word(&list, &len))) {
+        memcpy(name, word, len);
         name[len] = 0;
         if (platform_has(p, name))
             add(name, len);
-        s += len;
-        while (*s == ' ')
-            s++;
     }
+}
+
+/* V and all its parts and relatives: zve64d, zvl128b, zvbb, ... They have no other state. */
+static void add_vector(const struct platform *p)
+{
+    const char *list = p->isa, *word;
+    size_t len;
+
+    while ((word = next_word(&list, &len)))
+        if (*word == 'v' ? len == 1 : len > 2 && word[0] == 'z' && word[1] == 'v')
+            add(word, len);
+}
+
+static void add_if(bool has, const char *name)
+{
+    if (has)
+        add(name, strlen(name));
 }
 
 /* Whether a henvcfg bit can be set: the host has the extension and its firmware lets us give it on. */
@@ -57,6 +81,30 @@ static bool henvcfg_takes(uint64_t bit)
     uint64_t back = 0;
 
     return arch_csr_probe_write(CSR_HENVCFG, bit, &back) && (back & bit) == bit;
+}
+
+/* The registers can be reached, whatever the tree calls them: bytes of one, or 0. */
+static uint32_t probe_vlenb(const struct platform *p)
+{
+    uint64_t value;
+
+    if (!platform_has(p, "v") && !platform_has(p, "zve32x"))
+        return 0;
+    csr_set(CSR_SSTATUS, SSTATUS_VS_INITIAL);
+    if (!(csr_read(CSR_SSTATUS) & SSTATUS_VS) || !arch_csr_probe(CSR_VLENB, &value))
+        return 0;
+    return value >= 4 && value <= 8192 && !(value & (value - 1)) ? (uint32_t)value : 0;
+}
+
+/* Ssnpm: senvcfg.PMM is the guest's own, which it switches for its user mode; 2: seven bits. */
+static bool senvcfg_takes_pmm(void)
+{
+    uint64_t back = 0;
+    bool takes = arch_csr_probe_write(CSR_SENVCFG, SENVCFG_PMM_7, &back) &&
+                 (back & SENVCFG_PMM_MASK) == SENVCFG_PMM_7;
+
+    (void)arch_csr_probe_write(CSR_SENVCFG, 0, &back);
+    return takes;
 }
 
 void features_probe(const struct platform *p)
@@ -73,6 +121,9 @@ void features_probe(const struct platform *p)
     f->zicboz = platform_has(p, "zicboz") && henvcfg_takes(HENVCFG_CBZE);
     f->svpbmt = platform_has(p, "svpbmt") && henvcfg_takes(HENVCFG_PBMTE);
     fwft_probe(platform_has(p, "svadu"));
+    f->seed = platform_has(p, "zkr") && arch_csr_probe(CSR_SEED, &value);
+    f->ssnpm = platform_has(p, "ssnpm") && senvcfg_takes_pmm();
+    f->vlenb = probe_vlenb(p);
     f->cbom_block = (uint16_t)p->cbom_block;
     f->cboz_block = (uint16_t)p->cboz_block;
     f->htinst = !boot_option("nohtinst");
@@ -82,18 +133,20 @@ void features_probe(const struct platform *p)
         arch_zero_block = p->cboz_block;
     isa[0] = 0;
     add_plain(p);
-    if (f->sstc)
-        add("sstc", 4);
-    if (f->svpbmt)
-        add("svpbmt", 6);
-    if (f->svadu) /* both: A and D are the guest's until it asks otherwise (FWFT) */
-        add("svade svadu", 11);
-    else if (platform_has(p, "svade"))
-        add("svade", 5);
-    if (f->zicbom)
-        add("zicbom", 6);
-    if (f->zicboz)
-        add("zicboz", 6);
+    if (f->vlenb)
+        add_vector(p);
+    add_if(f->sstc, "sstc");
+    add_if(f->svpbmt, "svpbmt");
+    add_if(f->zicbom, "zicbom");
+    add_if(f->zicboz, "zicboz");
+    /* Both: A and D are the guest's until it asks otherwise (FWFT). */
+    add_if(f->svadu || platform_has(p, "svade"), "svade");
+    add_if(f->svadu, "svadu");
+    add_if(f->seed, "zkr");
+    add_if(f->seed && platform_has(p, "zk"), "zk");
+    add_if(f->stateen && platform_has(p, "ssstateen"), "ssstateen");
+    add_if(f->ssnpm, "ssnpm");
+    add_if(f->ssnpm && platform_has(p, "supm"), "supm");
 }
 
 const char *vcpu_isa(void) { return isa; }

@@ -4,6 +4,7 @@
 #include "vcpu/features.h"
 #include "vcpu/fpu.h"
 #include "vcpu/sbi/fwft.h"
+#include "vcpu/vector.h"
 
 /* Everything a machine's S-mode would take itself goes to the guest without an exit. */
 #define DELEGATED_EXCEPTIONS \
@@ -28,6 +29,11 @@ void load_hart_init(void)
         csr_write(CSR_HENVCFG, 0);
     }
     fwft_hart_init();
+    if (vcpu_features.vlenb) {
+        csr_set(CSR_SSTATUS, SSTATUS_VS_INITIAL);
+        vector_clear();
+        this_hart()->vector_zero = true;
+    }
     arch_hfence_gvma_all();
 }
 
@@ -61,6 +67,46 @@ static void load_fp(struct vcpu *v)
     v->fp_hart = (int)h->index;
 }
 
+static void load_vector(struct vcpu *v)
+{
+    struct hart *h = this_hart();
+
+    if (h->vector_owner == v && v->vector_hart == (int)h->index)
+        return;
+    csr_set(CSR_SSTATUS, SSTATUS_VS_INITIAL);
+    if (v->vector_used) {
+        vector_load(v->vector_regs, &v->vector);
+        h->vector_zero = false;
+    } else if (!h->vector_zero) {
+        vector_clear();
+        h->vector_zero = true;
+    }
+    h->vector_owner = v;
+    v->vector_hart = (int)h->index;
+}
+
+static void unload_vector(struct vcpu *v)
+{
+    /* Not by sstatus.VS alone: QEMU does not mark it dirty when a guest writes one of these. */
+    uint64_t vcsr = csr_read(CSR_VCSR), vstart = csr_read(CSR_VSTART);
+
+    if ((v->sstatus & SSTATUS_VS) == SSTATUS_VS_DIRTY) {
+        vector_save(v->vector_regs, &v->vector);
+        v->sstatus = (v->sstatus & ~(uint64_t)SSTATUS_VS) | SSTATUS_VS_CLEAN;
+    } else if (v->vector_used) {
+        v->vector.vcsr = vcsr;
+        v->vector.vstart = vstart;
+        return;
+    } else if (vcsr | vstart) {
+        /* All else is as after a reset, and saved so. */
+        vector_save(v->vector_regs, &v->vector);
+    } else {
+        return;
+    }
+    v->vector_used = true;
+    this_hart()->vector_zero = false;
+}
+
 void load_vcpu(struct vcpu *v)
 {
     struct hart *h = this_hart();
@@ -86,6 +132,8 @@ void load_vcpu(struct vcpu *v)
         csr_write(CSR_SSTATEEN0, c->sstateen0);
     }
     load_fp(v);
+    if (vcpu_features.vlenb)
+        load_vector(v);
     csr_write(CSR_SSTATUS, v->sstatus);
     csr_write(CSR_HSTATUS, v->hstatus);
     h->vcpu = v;
@@ -126,6 +174,8 @@ void load_unload(struct vcpu *v)
         fpu_save(v->fpr);
         v->sstatus = (v->sstatus & ~(uint64_t)SSTATUS_FS) | SSTATUS_FS_CLEAN;
     }
+    if (vcpu_features.vlenb)
+        unload_vector(v);
     h->vcpu = 0;
     atomic_store(&v->loaded_hart, -1);
 }
@@ -140,11 +190,14 @@ void load_sync_irq(struct vcpu *v)
         csr_write(CSR_HVIP, wanted);
 }
 
-void load_forget_fp(struct vcpu *v)
+void load_forget_registers(struct vcpu *v)
 {
-    for (unsigned i = 0; i < hart_count; i++)
+    for (unsigned i = 0; i < hart_count; i++) {
         if (harts[i]->fp_owner == v)
             harts[i]->fp_owner = 0;
+        if (harts[i]->vector_owner == v)
+            harts[i]->vector_owner = 0;
+    }
 }
 
 void load_switch_in(struct thread *t)

@@ -5,11 +5,11 @@
 
 void load_switch_in(struct thread *t);
 void load_switch_out(struct thread *t);
-/* Loaded: the VS CSRs, FP registers, hgatp of the hart are the vCPU's. On its own thread only. */
+/* Loaded: the VS CSRs, FP and vector registers, hgatp of the hart are the vCPU's. On its own thread only. */
 void load_vcpu(struct vcpu *v);
 void load_unload(struct vcpu *v);
-/* The vCPU goes away: no hart may think that it holds its FP registers. */
-void load_forget_fp(struct vcpu *v);
+/* The vCPU goes away: no hart may think that it holds its FP or vector registers. */
+void load_forget_registers(struct vcpu *v);
 /* On each hart, once: what is the same for all guests. */
 void load_hart_init(void);
 /* Brings irq_level and irq_edge into hvip. Loaded only. */

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mem/heap.h"
 #include "vcpu/sbi/fwft.h"
+#include "vcpu/vector.h"
 
 #define NO_CSR 0xFFFF
 #define AT(field) offsetof(struct vcpu, field)
@@ -13,6 +15,7 @@
 #define FPR(n, abi) {abi, AT(fpr) + 8 * (n), 8, NO_CSR}
 #define CSR(field, number) {#field, AT(csr.field), 8, number}
 #define OTHER(field) {#field, AT(field), sizeof(((struct vcpu *)0)->field), NO_CSR}
+#define VECTOR(field) {#field, AT(vector.field), 8, NO_CSR}
 
 enum { REG_NAME_MAX = 15 };
 
@@ -98,6 +101,10 @@ const struct vcpu_reg vcpu_regs[] = {
     FPR(30, "ft10"),
     FPR(31, "ft11"),
     OTHER(fcsr),
+    VECTOR(vl),
+    VECTOR(vtype),
+    VECTOR(vcsr),
+    VECTOR(vstart),
     OTHER(hsm),
     OTHER(in_wfi),
     OTHER(irq_level),
@@ -132,6 +139,20 @@ static void set_priv(struct vcpu *v, uint64_t value)
     }
 }
 
+static bool is_vector(const struct vcpu_reg *r)
+{
+    return r->offset >= AT(vector) && r->offset < AT(vector) + sizeof(struct vector_csrs);
+}
+
+/* From now on its registers are what the fields say. */
+static void vector_use(struct vcpu *v)
+{
+    if (!v->vector_regs || v->vector_used)
+        return;
+    memset(v->vector_regs, 0, vector_bytes());
+    v->vector_used = true;
+}
+
 void vcpu_reg_set(struct vcpu *v, const struct vcpu_reg *r, uint64_t value)
 {
     if (r->size == 0) {
@@ -144,6 +165,8 @@ void vcpu_reg_set(struct vcpu *v, const struct vcpu_reg *r, uint64_t value)
         value &= 0xFF;
     else if (r->offset == AT(in_wfi) || r->offset == AT(fwft.misaligned))
         value = value != 0;
+    else if (is_vector(r))
+        vector_use(v);
     memcpy((char *)v + r->offset, &value, r->size);
 }
 
@@ -158,6 +181,10 @@ void vcpu_save(struct vcpu *v, struct state_writer *w)
         state_put(w, r->name, len);
         state_put_u64(w, vcpu_reg_get(v, r));
     }
+    state_put_u32(w, vcpu_features.vlenb);
+    state_put_u8(w, v->vector_used);
+    if (v->vector_used)
+        state_put(w, v->vector_regs, vector_bytes());
 }
 
 /* Index in the table, or -1. */
@@ -213,11 +240,34 @@ static int read_one(struct state_reader *r, uint64_t *values, bool *seen)
     return 0;
 }
 
+/* The vector registers, into memory of their own: *regs is NULL when the vCPU has never used them. The guest knows
+ * how long they are, so no other length will do. */
+static int read_vector(struct state_reader *r, void **regs)
+{
+    uint32_t vlenb = state_get_u32(r);
+    uint8_t used = state_get_u8(r);
+
+    if (r->error)
+        return r->error;
+    if (used > 1 || (used && !vlenb))
+        return -EINVAL;
+    if (vlenb && vlenb != vcpu_features.vlenb)
+        return -ENOTSUP;
+    if (!used)
+        return 0;
+    *regs = heap_alloc(vector_bytes());
+    if (!*regs)
+        return -ENOMEM;
+    state_get(r, *regs, vector_bytes());
+    return r->error;
+}
+
 /* All or nothing: the vCPU is only touched when the whole stream is good. */
 int vcpu_load_state(struct vcpu *v, struct state_reader *r)
 {
     uint64_t values[ARRAY_LEN(vcpu_regs)];
     bool seen[ARRAY_LEN(vcpu_regs)] = {false};
+    void *vector = 0;
     uint16_t count = state_get_u16(r);
 
     if (!r->error && count != vcpu_reg_count)
@@ -227,10 +277,21 @@ int vcpu_load_state(struct vcpu *v, struct state_reader *r)
         if (error)
             state_fail(r, error);
     }
-    if (r->error)
+    if (!r->error) {
+        int error = read_vector(r, &vector);
+        if (error)
+            state_fail(r, error);
+    }
+    if (r->error) {
+        heap_free(vector);
         return r->error;
+    }
     for (unsigned i = 0; i < vcpu_reg_count; i++)
         vcpu_reg_set(v, &vcpu_regs[i], values[i]);
+    v->vector_used = vector != 0;
+    if (vector)
+        memcpy(v->vector_regs, vector, vector_bytes());
+    heap_free(vector);
     atomic_store(&v->start_ready, atomic_load(&v->hsm) == HSM_START_PENDING);
     return 0;
 }

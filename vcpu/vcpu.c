@@ -11,12 +11,17 @@
 #include "vcpu/load.h"
 #include "vcpu/offsets.h"
 #include "vcpu/sbi/fwft.h"
+#include "vcpu/vector.h"
 
 _Static_assert(offsetof(struct vcpu, gpr) == VCPU_GPR, "assembly");
 _Static_assert(offsetof(struct vcpu, pc) == VCPU_PC, "assembly");
 _Static_assert(offsetof(struct vcpu, stack_top) == VCPU_STACK_TOP, "assembly");
 _Static_assert(offsetof(struct vcpu, hart) == VCPU_HART, "assembly");
 _Static_assert(offsetof(struct vcpu, exits) == VCPU_EXITS, "assembly");
+_Static_assert(offsetof(struct vector_csrs, vl) == VECTOR_VL, "assembly");
+_Static_assert(offsetof(struct vector_csrs, vtype) == VECTOR_VTYPE, "assembly");
+_Static_assert(offsetof(struct vector_csrs, vcsr) == VECTOR_VCSR, "assembly");
+_Static_assert(offsetof(struct vector_csrs, vstart) == VECTOR_VSTART, "assembly");
 
 #define VSSTATUS_UXL_64 (2ul << 32)
 
@@ -32,7 +37,7 @@ void vcpu_reset(struct vcpu *v)
     v->csr.vstimecmp = UINT64_MAX;
     /* As firmware leaves it: user mode may read cycle, time and instret until a kernel says otherwise. */
     v->csr.scounteren = COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR;
-    v->sstatus = SSTATUS_SPP | SSTATUS_FS_CLEAN;
+    v->sstatus = SSTATUS_SPP | SSTATUS_FS_CLEAN | (vcpu_features.vlenb ? SSTATUS_VS_CLEAN : 0);
     v->hstatus = HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP;
     fwft_reset(v);
     v->wake_at = UINT64_MAX;
@@ -40,6 +45,7 @@ void vcpu_reset(struct vcpu *v)
     v->stop_reason = 0;
     v->last_hart = -1;
     v->fp_hart = -1;
+    vector_forget(v);
     atomic_store(&v->irq_level, 0);
     atomic_store(&v->irq_edge, 0);
     atomic_store(&v->start_ready, false);
@@ -53,11 +59,14 @@ struct vcpu *vcpu_create(struct guest *g, unsigned index)
 
     if (!v)
         return 0;
-    fmt_snprintf(name, sizeof(name), "%.16s/%u", g->name, index);
-    if (thread_init(&v->thread, name, boundary_first_entry, v)) {
-        heap_free(v);
-        return 0;
+    if (vcpu_features.vlenb) {
+        v->vector_regs = heap_alloc(vector_bytes());
+        if (!v->vector_regs)
+            goto no_memory;
     }
+    fmt_snprintf(name, sizeof(name), "%.16s/%u", g->name, index);
+    if (thread_init(&v->thread, name, boundary_first_entry, v))
+        goto no_memory;
     v->stack_top = (uint64_t)v->thread.stack + THREAD_STACK_SIZE;
     v->thread.switch_in = load_switch_in;
     v->thread.switch_out = load_switch_out;
@@ -70,13 +79,19 @@ struct vcpu *vcpu_create(struct guest *g, unsigned index)
     timer_init(&v->timer, boundary_timer_fired);
     vcpu_reset(v);
     return v;
+
+no_memory:
+    heap_free(v->vector_regs);
+    heap_free(v);
+    return 0;
 }
 
 void vcpu_destroy(struct vcpu *v)
 {
     timer_cancel_wait(&v->timer);
     thread_destroy(&v->thread);
-    load_forget_fp(v);
+    load_forget_registers(v);
+    heap_free(v->vector_regs);
     heap_free(v);
 }
 
@@ -109,7 +124,7 @@ void vcpu_park(struct vcpu *v) { vcpu_request(v, VCPU_REQ_PARK); }
 
 void vcpu_unpark(struct vcpu *v)
 {
-    v->fp_hart = -1; /* registers may have been set meanwhile */
+    v->fp_hart = v->vector_hart = -1; /* registers may have been set meanwhile */
     atomic_fetch_and(&v->requests, ~(uint64_t)VCPU_REQ_PARK);
     thread_wake(&v->thread);
 }

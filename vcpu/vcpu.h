@@ -38,6 +38,11 @@ enum { /* vcpu->requests: work for the exit boundary */
        VCPU_REQ_TIMER = 16,    /* wake_at may have come; without Sstc */
 };
 
+/* Beside v0..v31. Offsets: vcpu/offsets.h. */
+struct vector_csrs {
+    uint64_t vl, vtype, vcsr, vstart;
+};
+
 struct vcpu {
     /* Known to assembly: vcpu/offsets.h. */
     uint64_t gpr[32];       /* x0..x31; [0] is unused */
@@ -66,6 +71,10 @@ struct vcpu {
     uint64_t fpr[32];
     uint32_t fcsr;
     int fp_hart;            /* whose FP registers may still be its own; see hart->fp_owner */
+    bool vector_used;       /* vector_regs and vector hold something; else: as after a reset */
+    int vector_hart;        /* as fp_hart */
+    void *vector_regs;      /* v0..v31, 32 * vcpu_features.vlenb bytes; NULL: the host has none */
+    struct vector_csrs vector;
     uint16_t index;         /* 0..: position in guest->vcpu */
     uint64_t hartid;        /* what the guest calls it */
     struct guest *guest;
@@ -122,9 +131,10 @@ struct guest {
 /* Hosts' features that decide what guests get; probed at boot (vcpu/features.c). */
 struct vcpu_features {
     bool vstimecmp; /* the host has it, whether guests get it (sstc) or not */
-    bool sstc, stateen, zicboz, zicbom, svpbmt, svadu, htinst;
     bool misaligned_deleg, pmlen7, pmlen16; /* what guests may switch through FWFT, like svadu */
+    bool sstc, stateen, zicboz, zicbom, svpbmt, svadu, seed, ssnpm, htinst;
     uint16_t cbom_block, cboz_block;
+    uint32_t vlenb; /* bytes of a vector register; 0: guests have none */
 };
 extern struct vcpu_features vcpu_features;
 

@@ -8,13 +8,14 @@
 #define INSN_WFI_WORD 0x10500073u
 #define INSN_WRS_NTO_WORD 0x00d00073u /* traps like WFI while others want the hart (Zawrs) */
 
-#define COUNTERS 0x60 /* top seven bits of a CSR instruction on 0xc00..0xc1f: all of csr_rows */
+#define COUNTERS 0x60 /* top seven bits of a CSR instruction on 0xc00..0xc1f */
 
 /* A CSR that the guest may use and the hart does not give it: one row each. */
 struct csr_row {
     uint16_t number;
     bool (*read)(struct vcpu *v, uint64_t *value);
     bool (*write)(struct vcpu *v, uint64_t value);
+    bool (*allowed)(const struct insn *in);
 };
 
 /* Hosts that cannot hand the time CSR to guests (hcounteren.TM is WARL). */
@@ -34,17 +35,34 @@ static bool read_instret(struct vcpu *v, uint64_t *value)
     return arch_csr_probe(CSR_INSTRET, value);
 }
 
-static const struct csr_row csr_rows[] = {
-    {CSR_CYCLE, read_cycle, 0},
-    {CSR_TIME, read_time, 0},
-    {CSR_INSTRET, read_instret, 0},
-};
+/* Zkr: no virtual mode ever reaches it; whatever state the source is in, the guest sees it. */
+static bool read_seed(struct vcpu *v, uint64_t *value)
+{
+    (void)v;
+    return vcpu_features.seed && arch_csr_probe(CSR_SEED, value);
+}
+static bool write_seed(struct vcpu *v, uint64_t value)
+{
+    (void)v;
+    (void)value; /* ignored, but an instruction that does not write is illegal */
+    return true;
+}
+
+static bool is_kernel(void) { return csr_read(CSR_SSTATUS) & SSTATUS_SPP; }
 
 /* User mode sees a counter only when the guest's scounteren lets it. */
-static bool csr_allowed(const struct insn *in)
+static bool counter_allowed(const struct insn *in)
 {
-    return csr_read(CSR_SSTATUS) & SSTATUS_SPP || csr_read(CSR_SCOUNTEREN) & BIT(in->csr & 31);
+    return is_kernel() || csr_read(CSR_SCOUNTEREN) & BIT(in->csr & 31);
 }
+static bool seed_allowed(const struct insn *in) { return is_kernel() && insn_csr_writes(in); }
+
+static const struct csr_row csr_rows[] = {
+    {CSR_CYCLE, read_cycle, 0, counter_allowed},
+    {CSR_TIME, read_time, 0, counter_allowed},
+    {CSR_INSTRET, read_instret, 0, counter_allowed},
+    {CSR_SEED, read_seed, write_seed, seed_allowed},
+};
 
 static bool access_csr(struct vcpu *v, const struct insn *in)
 {
@@ -54,7 +72,7 @@ static bool access_csr(struct vcpu *v, const struct insn *in)
 
         if (row->number != in->csr)
             continue;
-        if (!csr_allowed(in) || (insn_csr_writes(in) && !row->write))
+        if (!row->allowed(in) || (insn_csr_writes(in) && !row->write))
             return false;
         if (insn_csr_reads(in) && !row->read(v, &old))
             return false;
@@ -73,6 +91,9 @@ static bool access_csr(struct vcpu *v, const struct insn *in)
     }
     return false;
 }
+
+/* Nearly all that come here are not for us: told apart before they are decoded. */
+static bool may_be_row(uint32_t raw) { return raw >> 25 == COUNTERS || raw >> 20 == CSR_SEED; }
 
 enum exit_result exit_virtual_instruction(struct vcpu *v)
 {
@@ -94,8 +115,7 @@ enum exit_result exit_virtual_instruction(struct vcpu *v)
         v->pc += 4;
         return EXIT_BLOCK;
     }
-    if (raw >> 25 == COUNTERS && insn_decode(raw, &in) == 0 && in.kind == INSN_CSR &&
-        access_csr(v, &in))
+    if (may_be_row(raw) && insn_decode(raw, &in) == 0 && in.kind == INSN_CSR && access_csr(v, &in))
         return EXIT_ADVANCE;
     vcpu_inject(v, CAUSE_ILLEGAL, raw);
     return EXIT_INJECT;

@@ -6,7 +6,7 @@
 
 unsigned rt_hart_count;
 uint64_t rt_fdt, rt_fdt_size, rt_ram_base, rt_ram_size, rt_timebase;
-char rt_isa[512], rt_bootargs[256];
+char rt_isa[2048], rt_bootargs[256];
 
 enum { BEGIN_NODE = 1, END_NODE = 2, PROP = 3, END = 9, DEPTH = 8 };
 

@@ -40,6 +40,11 @@
 #define CSR_HVIP 0x645
 #define CSR_HTINST 0x64A
 #define CSR_HGATP 0x680
+#define CSR_VSTART 0x008
+#define CSR_VCSR 0x00F
+#define CSR_VL 0xC20
+#define CSR_VTYPE 0xC21
+#define CSR_VLENB 0xC22
 #define CSR_CYCLE 0xC00
 #define CSR_TIME 0xC01
 #define CSR_INSTRET 0xC02
@@ -49,7 +54,10 @@
 #define SSTATUS_SPIE (1 << 5)
 #define SSTATUS_UBE (1 << 6)
 #define SSTATUS_SPP (1 << 8)
-#define SSTATUS_VS_SHIFT 9
+#define SSTATUS_VS (3 << 9)
+#define SSTATUS_VS_INITIAL (1 << 9)
+#define SSTATUS_VS_CLEAN (2 << 9)
+#define SSTATUS_VS_DIRTY (3 << 9)
 #define SSTATUS_FS_SHIFT 13
 #define SSTATUS_FS (3 << 13)
 #define SSTATUS_FS_INITIAL (1 << 13)
@@ -90,6 +98,9 @@
 #define HENVCFG_PBMTE (1ul << 62)
 #define HENVCFG_STCE (1ul << 63)
 
+#define SENVCFG_PMM_MASK (3ul << 32)
+#define SENVCFG_PMM_7 (2ul << 32)
+
 #define COUNTEREN_CY (1 << 0)
 #define COUNTEREN_TM (1 << 1)
 #define COUNTEREN_IR (1 << 2)
@@ -121,6 +132,8 @@
 #define CAUSE_LOAD_GUEST_PAGE_FAULT 21
 #define CAUSE_VIRTUAL_INSTRUCTION 22
 #define CAUSE_STORE_GUEST_PAGE_FAULT 23
+
+#define VTYPE_VILL (1ul << 63)
 
 #define SATP_SV39 (8ul << 60)
 #define HGATP_MODE_SHIFT 60

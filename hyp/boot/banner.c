@@ -48,15 +48,39 @@ static void stage2_line(char *to, size_t size)
     fmt_snprintf(to + n, size - (size_t)n, ", %u VMID bits", banner_facts.vmid_bits);
 }
 
+/* As many lines as it takes: nothing of the list is left out. */
+static void isa_lines(void (*emit)(void *ctx, const char *line), void *ctx)
+{
+    enum { WIDTH = 100, WORDS_AT = 9 };
+    const char *s = vcpu_isa(), *label = "guests";
+    char line[WIDTH + 1];
+
+    while (*s) {
+        size_t len = strlen(s), cut = len;
+
+        if (len > WIDTH - WORDS_AT) {
+            cut = WIDTH - WORDS_AT;
+            while (s[cut] != ' ') /* no name is as long as a line */
+                cut--;
+        }
+        memset(line, ' ', WORDS_AT);
+        memcpy(line, label, strlen(label));
+        memcpy(line + WORDS_AT, s, cut);
+        line[WORDS_AT + cut] = 0;
+        emit(ctx, line);
+        label = "";
+        s += cut + (s[cut] == ' ');
+    }
+}
+
 void banner_lines(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx)
 {
-    char line[700];
+    char line[240];
 
     emit(ctx, "Trapline, a RISC-V hypervisor");
     fmt_snprintf(line, sizeof(line), "host     %s, timebase %lu Hz", p->model, p->timebase_hz);
     emit(ctx, line);
-    fmt_snprintf(line, sizeof(line), "guests   %s", vcpu_isa());
-    emit(ctx, line);
+    isa_lines(emit, ctx);
     stage2_line(line, sizeof(line));
     emit(ctx, line);
     fmt_snprintf(line, sizeof(line), "timers   %s",

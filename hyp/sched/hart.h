@@ -45,6 +45,8 @@ struct hart {
     _Atomic(struct xcall *) xcall[HART_MAX]; /* one slot for each calling hart */
 
     struct vcpu *fp_owner; /* whose FP registers are in the hart */
+    struct vcpu *vector_owner; /* the same for the vector registers */
+    bool vector_zero; /* these are as after a reset, whosever they are */
     unsigned lock_depth;
     uint8_t lock_ranks[16];
 };

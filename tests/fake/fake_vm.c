@@ -204,5 +204,6 @@ const char *exit_cause_name(unsigned index)
     return index == 10 ? "sbi" : index == 21 ? "load-guest-page" : "other";
 }
 
+__attribute__((weak)) struct vcpu_features vcpu_features;
 __attribute__((weak)) void *heap_alloc(size_t size) { return calloc(1, size); }
 __attribute__((weak)) void heap_free(void *p) { free(p); }

@@ -19,6 +19,9 @@ static struct fake_chr chr;
 static struct fake_blk disk;
 static char image[4096];
 
+struct vcpu_features vcpu_features = {.vlenb = 16};
+static uint8_t vectors[2][32 * 16];
+
 static void set_external(void *owner, unsigned context, bool level)
 {
     (void)level;
@@ -147,6 +150,9 @@ static void one_vcpu(struct fake_stream *in)
 
     memset(&a, 0x5a, sizeof(a));
     memset(&b, 0, sizeof(b));
+    a.vector_used = false;
+    a.vector_regs = vectors[0];
+    b.vector_regs = vectors[1];
     before = a;
     if (vcpu_load_from(&a, in)) {
         assert_memory_equal(&a, &before, sizeof(a)); /* not touched */
@@ -200,6 +206,8 @@ size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
         static struct vcpu v;
 
         memset(&v, 0, sizeof(v));
+        v.vector_regs = vectors[0];
+        v.vector_used = n & 1;
         vcpu_save(&v, &w);
     } else {
         fake_gm_start(false);

@@ -22,6 +22,7 @@
 #include "vcpu/fpu.h"
 #include "vcpu/load.h"
 #include "vcpu/sbi/hsm.h"
+#include "vcpu/vector.h"
 
 static struct hart hart0, hart1;
 struct hart *harts[HART_MAX] = {&hart0, &hart1};
@@ -99,6 +100,29 @@ void fpu_load(const uint64_t fpr[32], uint32_t fcsr)
 }
 void fpu_save(uint64_t fpr[32]) { (void)fpr; }
 uint32_t fpu_fcsr(void) { return 0; }
+/* Vector registers: of each hart one number stands for all of them. */
+static uint32_t hart_vector[2];
+static unsigned vector_loads, vector_saves, vector_clears;
+void vector_load(const void *registers, const struct vector_csrs *csrs)
+{
+    vector_loads++;
+    memcpy(&hart_vector[fake_hart], registers, sizeof(hart_vector[0]));
+    fake_csr[CSR_VCSR] = csrs->vcsr;
+    fake_csr[CSR_VSTART] = csrs->vstart;
+}
+void vector_save(void *registers, struct vector_csrs *csrs)
+{
+    vector_saves++;
+    memcpy(registers, &hart_vector[fake_hart], sizeof(hart_vector[0]));
+    csrs->vcsr = fake_csr[CSR_VCSR];
+    csrs->vstart = fake_csr[CSR_VSTART];
+}
+void vector_clear(void)
+{
+    vector_clears++;
+    hart_vector[fake_hart] = 0;
+    fake_csr[CSR_VCSR] = fake_csr[CSR_VSTART] = 0;
+}
 bool hsm_resume(struct vcpu *vcpu)
 {
     (void)vcpu;
@@ -391,6 +415,86 @@ static void test_fast_access_that_cannot_fetch(void **state)
     assert_int_equal(v->gpr[10], 0xffffffff80000001);
 }
 
+/* The guest of a loaded vCPU uses vectors. */
+static void use_vector(uint32_t number)
+{
+    hart_vector[fake_hart] = number;
+    fake_csr[CSR_SSTATUS] |= SSTATUS_VS_DIRTY;
+}
+
+static void on_hart(unsigned hart, struct vcpu *vcpu, uint32_t expected)
+{
+    fake_hart = hart;
+    load_vcpu(vcpu);
+    assert_int_equal(hart_vector[hart], expected);
+    assert_int_not_equal(fake_csr[CSR_SSTATUS] & SSTATUS_VS, 0);
+}
+
+static void test_vector(void **state)
+{
+    struct vcpu *a, *b, *c;
+
+    (void)state;
+    vcpu_features.vlenb = 16;
+    a = vcpu_create(&guest, 1);
+    b = vcpu_create(&guest, 2);
+    c = vcpu_create(&guest, 3);
+    hart_vector[0] = hart_vector[1] = 0xBAD; /* as firmware left it */
+    for (fake_hart = 0; fake_hart < 2; fake_hart++)
+        load_hart_init();
+    vector_loads = vector_saves = vector_clears = 0;
+    for (unsigned i = 0; i < 3; i++) { /* nobody has used any: nothing to be done */
+        on_hart(0, a, 0);
+        load_unload(a);
+        on_hart(0, b, 0);
+        load_unload(b);
+    }
+    assert_int_equal(vector_loads + vector_saves + vector_clears, 0);
+    on_hart(0, a, 0);
+    use_vector(11);
+    load_unload(a);
+    assert_int_equal(vector_saves, 1);
+    on_hart(0, a, 11); /* still there */
+    load_unload(a);
+    assert_int_equal(vector_loads, 0);
+    assert_int_equal(vector_saves, 1); /* and clean */
+    on_hart(0, b, 0); /* sees nothing of a's */
+    assert_int_equal(vector_clears, 1);
+    fake_csr[CSR_VCSR] = 5; /* and QEMU says nothing of this */
+    load_unload(b);
+    on_hart(0, a, 11);
+    assert_int_equal(fake_csr[CSR_VCSR], 0);
+    fake_csr[CSR_VSTART] = 2;
+    load_unload(a);
+    on_hart(0, b, 0);
+    assert_int_equal(fake_csr[CSR_VCSR], 5);
+    load_unload(b);
+    on_hart(0, c, 0);
+    load_unload(c);
+    on_hart(1, a, 11); /* to another hart, changed there, and back */
+    assert_int_equal(fake_csr[CSR_VSTART], 2);
+    use_vector(12);
+    load_unload(a);
+    on_hart(0, a, 12);
+    use_vector(13);
+    load_unload(a);
+    vcpu_reset(a);
+    on_hart(0, a, 0); /* a reset is one */
+    load_unload(a);
+    on_hart(0, b, 0);
+    use_vector(21);
+    load_unload(b);
+    vcpu_destroy(b);
+    b = vcpu_create(&guest, 2); /* perhaps at the same address */
+    on_hart(0, b, 0);
+    load_unload(b);
+    vcpu_destroy(a);
+    vcpu_destroy(b);
+    vcpu_destroy(c);
+    vcpu_features.vlenb = 0;
+    fake_hart = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +505,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_timer_without_sstc, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late_timer_is_not_early, setup, teardown),
         cmocka_unit_test_setup_teardown(test_start_clears_timer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vector, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fast_access_that_cannot_fetch, setup, teardown),
     };
 

@@ -12,7 +12,8 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "vcpu/vcpu.h"
+#include "mem/heap.h"
+#include "vcpu/vector.h"
 
 struct stream {
     uint8_t data[8192];
@@ -20,6 +21,20 @@ struct stream {
 };
 static struct stream stream;
 static struct vcpu from, to;
+static uint8_t from_vector[32 * 32], to_vector[32 * 32];
+static unsigned heap_blocks;
+
+struct vcpu_features vcpu_features;
+void *heap_alloc(size_t size)
+{
+    heap_blocks++;
+    return calloc(1, size);
+}
+void heap_free(void *p)
+{
+    heap_blocks -= p != NULL;
+    free(p);
+}
 
 static int write_stream(void *ctx, const void *data, size_t len)
 {
@@ -84,6 +99,15 @@ static int setup(void **state)
     from.sstatus = SSTATUS_SPP | SSTATUS_FS_CLEAN;
     from.hstatus = HSTATUS_SPVP | HSTATUS_SPV | HSTATUS_VSXL_64;
     from.fcsr = 0xE5;
+    vcpu_features.vlenb = 32;
+    for (unsigned i = 0; i < sizeof(from_vector); i++)
+        from_vector[i] = (uint8_t)(i * 7 + 1);
+    memset(to_vector, 0x55, sizeof(to_vector));
+    from.vector = (struct vector_csrs){.vl = 16, .vtype = 8, .vcsr = 5, .vstart = 3};
+    from.vector_used = true;
+    from.vector_regs = from_vector;
+    to.vector_used = false;
+    to.vector_regs = to_vector;
     from.hsm = HSM_SUSPENDED;
     from.in_wfi = true;
     from.irq_level = HVIP_VSEIP;
@@ -154,6 +178,7 @@ static void test_round_trip(void **state)
 {
     (void)state;
     memset(&to, 0, sizeof(to));
+    to.vector_regs = to_vector;
     to.sstatus = SSTATUS_FS_CLEAN;
     to.hstatus = HSTATUS_SPV;
     save();
@@ -172,6 +197,48 @@ static void test_round_trip(void **state)
     assert_true(to.start_ready);
 }
 
+static void test_vector(void **state)
+{
+    (void)state;
+    save();
+    assert_int_equal(load(), 0);
+    assert_true(to.vector_used);
+    assert_memory_equal(to_vector, from_vector, sizeof(to_vector));
+    assert_memory_equal(&to.vector, &from.vector, sizeof(to.vector));
+    assert_int_equal(heap_blocks, 0);
+
+    from.vector_used = false; /* nothing of what was there before shows */
+    save();
+    assert_int_equal(load(), 0);
+    assert_false(to.vector_used);
+    vcpu_reg_set(&to, reg("vl"), 1);
+    assert_true(to.vector_used);
+    for (unsigned i = 0; i < sizeof(to_vector); i++)
+        assert_int_equal(to_vector[i], 0);
+    from.vector_used = true;
+
+    vcpu_features.vlenb = 16; /* another length: refused, nothing touched */
+    save();
+    vcpu_features.vlenb = 32;
+    memset(to_vector, 0x55, sizeof(to_vector));
+    assert_int_equal(load(), -ENOTSUP);
+    assert_int_equal(to_vector[0], 0x55);
+    vcpu_features.vlenb = 0; /* from a host with, to one without */
+    assert_int_equal(load(), -ENOTSUP);
+    from.vector_used = false;
+    save();
+    to.vector_regs = NULL;
+    assert_int_equal(load(), 0); /* and from one without to one without */
+    vcpu_reg_set(&to, reg("vl"), 1);
+    assert_false(to.vector_used);
+    vcpu_features.vlenb = 32;
+    stream.data[stream.len - 1] = 2;
+    assert_int_equal(load(), -EINVAL);
+    stream.data[stream.len - 1] = 1; /* used, of no length */
+    assert_int_equal(load(), -EINVAL);
+    assert_int_equal(heap_blocks, 0);
+}
+
 static void test_cut(void **state)
 {
     struct vcpu before;
@@ -185,7 +252,9 @@ static void test_cut(void **state)
         stream.len = len;
         assert_true(load() < 0);
         assert_memory_equal(&to, &before, sizeof(to));
+        assert_int_equal(to_vector[0], 0x55);
     }
+    assert_int_equal(heap_blocks, 0);
 }
 
 static void expect_refused(const char *name, uint64_t value)
@@ -251,6 +320,7 @@ static void test_altered(void **state)
         stream.data[(size_t)rand() % stream.len] = (uint8_t)rand();
         memset(&to, 0, sizeof(to));
         to.hstatus = HSTATUS_SPV;
+        to.vector_regs = to_vector;
         (void)load();
         assert_int_equal(to.hstatus & ~(uint64_t)HSTATUS_SPVP, HSTATUS_SPV);
         assert_true(to.hsm <= 6);
@@ -263,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup(test_table, setup),      cmocka_unit_test_setup(test_get_set, setup),
         cmocka_unit_test_setup(test_round_trip, setup), cmocka_unit_test_setup(test_cut, setup),
         cmocka_unit_test_setup(test_bad_values, setup), cmocka_unit_test_setup(test_altered, setup),
+        cmocka_unit_test_setup(test_vector, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
