@@ -122,6 +122,8 @@ WEAK bool spin_held(const struct spinlock *l)
 unsigned fake_highest_lock(void);
 unsigned fake_highest_lock(void) { return held_count ? held[held_count - 1]->rank : 0; }
 
+WEAK bool log_ratelimit(struct log_limit *l) { return ++l->count <= LOG_BURST; }
+
 WEAK void log_write(enum log_level level, const char *fmt, ...)
 {
     va_list ap;

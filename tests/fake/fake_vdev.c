@@ -193,8 +193,11 @@ void fake_blk_complete(struct fake_blk *b, unsigned which)
     r->done(r);
 }
 
+unsigned fake_entropy_fills;
+
 static void entropy_fill(void *ctx, void *to, size_t len)
 {
+    fake_entropy_fills++;
     static uint8_t next;
 
     (void)ctx;

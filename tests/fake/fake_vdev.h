@@ -48,6 +48,7 @@ void fake_blk_free(struct fake_blk *b);
 void fake_blk_complete(struct fake_blk *b, unsigned which); /* one of the queue */
 
 struct entropy_backend *fake_entropy(void); /* bytes 1, 2, 3, ... */
+extern unsigned fake_entropy_fills;
 
 /* State streams */
 struct fake_stream {

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "base/log.h"
 #include "fake_vdev.h"
 #include "vdev/virtio/virtio_dev.h"
 #include "vdev/virtio/virtq.h"
@@ -71,10 +72,29 @@ static void status_machine(void **state)
     static const struct {
         uint8_t write, read;
     } step[] = {
-        {4, 0},   {15, 0}, {1, 1}, {1, 1},  {0, 0},  {1, 1},
-        {3, 3},   {15, 3}, {7, 3}, {1, 3},  {11, 3}, /* VERSION_1 was not accepted */ {131, 131},
-        {3, 131}, {0, 0},  {3, 3}, {64, 3}, {67, 3}, {1, 3}, {2, 3}, {0, 0},
-        /* U-Boot resets after ACKNOWLEDGE and goes on with DRIVER alone */ {1, 1}, {0, 0}, {2, 2},
+        {4, 0},
+        {15, 0},
+        {1, 1},
+        {1, 1},
+        {0, 0},
+        {1, 1},
+        {3, 3},
+        {15, 3},
+        {7, 3},
+        {1, 3},
+        {11, 3},
+        /* VERSION_1 was not accepted */ {131, 131},
+        {3, 131},
+        {0, 0},
+        {3, 3},
+        {64, 3},
+        {67, 3},
+        {1, 3},
+        {2, 3},
+        {0, 0},
+        /* U-Boot resets after ACKNOWLEDGE and goes on with DRIVER alone */ {1, 1},
+        {0, 0},
+        {2, 2},
     };
 
     (void)state;
@@ -462,7 +482,90 @@ static void work_per_kick_is_bounded(void **state)
     assert_int_equal(drv_used_idx(0), 256);
 }
 
+static unsigned log_lines;
+void log_write(enum log_level level, const char *fmt, ...)
+{
+    (void)level;
+    (void)fmt;
+    log_lines++;
+}
+
+static void rules_broken_at_will(void **state)
+{
+    (void)state;
+    log_lines = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_true(drv_init(V1, 1, 8));
+        drv_set_avail_idx(0, 100);
+        reg_write(0x50, 0);
+        assert_true(drv_needs_reset());
+    }
+    assert_in_range(log_lines, 1, LOG_BURST);
+}
+
+/* A table of n descriptors for len bytes each, and a queue full of chains that all are this table. */
+static void offer_long_chains(unsigned queue, unsigned n, uint32_t len, uint16_t flags)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct {
+            uint64_t addr;
+            uint32_t len;
+            uint16_t flags, next;
+        } d = {DRV_DATA, len, (uint16_t)(flags | (i + 1 < n ? NEXT : 0)), (uint16_t)(i + 1)};
+
+        fake_gm_put(drv_q[queue].table + 16 * i, &d, 16);
+    }
+    for (unsigned i = 0; i < drv_q[queue].size; i++) {
+        drv_desc(queue, i, drv_q[queue].table, 16 * n, INDIRECT, 0);
+        drv_offer(queue, (uint16_t)i);
+    }
+}
+
+/* The longest chains, of buffers for one byte: neither the generator nor the hart is kept busy with it. */
+static void random_byte_by_byte(void **state)
+{
+    uint8_t byte;
+
+    (void)state;
+    assert_true(drv_init(V1 | INDIR, 1, 256));
+    offer_long_chains(0, 256, 1, WRITE);
+    fake_entropy_fills = 0;
+    fake_gm_copied = 0;
+    reg_write(0x50, 0);
+    assert_true(fake_gm_copied <= 64 * (256 * 17 + 64));
+    assert_true(fake_entropy_fills <= 64 * 4);
+    assert_int_equal(drv_kick(0), MMIO_OK);
+    assert_int_equal(drv_used_idx(0), 256);
+    fake_gm_get(DRV_DATA, &byte, 1);
+    assert_true(byte != 0);
+}
+
 /* ---- console ---- */
+
+static void empty_output(void **state)
+{
+    (void)state;
+    assert_true(drv_init(V1 | INDIR, 2, 256));
+    offer_long_chains(1, 256, 0, 0);
+    fake_gm_copied = 0;
+    assert_int_equal(reg_write(0x50, 1), MMIO_RETRY);
+    assert_true(fake_gm_copied <= 65 * 256 * 17);
+    assert_int_equal(drv_kick(1), MMIO_OK);
+    assert_int_equal(drv_used_idx(1), 256);
+    assert_int_equal(chr.writes, 0);
+}
+
+/* Nobody reads a chain of nothing to its end while a person types. */
+static void empty_input(void **state)
+{
+    (void)state;
+    assert_true(drv_init(V1 | INDIR, 2, 256));
+    offer_long_chains(0, 256, 0, WRITE);
+    fake_gm_copied = 0;
+    fake_chr_type(&chr, "x", 1);
+    assert_true(drv_needs_reset());
+    assert_true(fake_gm_copied <= 1024);
+}
 
 static void console_config(void **state)
 {
@@ -636,6 +739,8 @@ int main(void)
         RNG(fuzz),
         RNG(changing_while_read),
         RNG(work_per_kick_is_bounded),
+        RNG(rules_broken_at_will),
+        RNG(random_byte_by_byte),
         RNG_SCATTERED(queue_registers),
         RNG_SCATTERED(bad_queue_addresses),
         RNG_SCATTERED(hostile_rings),
@@ -644,6 +749,8 @@ int main(void)
         RNG_SCATTERED(work_per_kick_is_bounded),
         CON(console_config),
         CON(console_output),
+        CON(empty_output),
+        CON(empty_input),
         CON(console_input),
         CON(second_driver),
         CON(every_access_is_harmless),

@@ -449,6 +449,89 @@ static void bounded_work(void **state)
     assert_int_equal(drv_used_idx(0), 80);
 }
 
+/* A queue full of the longest chains there are, that ask for nothing known. */
+static void offer_junk(unsigned n)
+{
+    put_header(HEADER, 99, 0);
+    for (unsigned i = 0; i < 256; i++) {
+        struct {
+            uint64_t addr;
+            uint32_t len;
+            uint16_t flags, next;
+        } d = {i < 255 ? HEADER : STATUS, i ? i / 255 : 16, (uint16_t)(i < 255 ? NEXT : WRITE),
+               (uint16_t)(i + 1)};
+
+        fake_gm_put(drv_q[0].table + 0x1000 + 16 * i, &d, 16);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        drv_desc(0, 255 - i, drv_q[0].table + 0x1000, 16 * 256, INDIRECT, 0);
+        drv_offer(0, (uint16_t)(255 - i));
+    }
+}
+
+enum { JUNK_COPIED = 256 * 17 + 64 }; /* for one */
+
+static void bounded_junk(void **state)
+{
+    enum mmio_result result;
+    unsigned exits = 0;
+
+    (void)state;
+    assert_true(drv_init(ALL & ~EVENT, 1, 256));
+    offer_junk(200);
+    do {
+        fake_gm_copied = 0;
+        result = reg_write(0x50, 0);
+        assert_true(fake_gm_copied <= 130 * JUNK_COPIED);
+        assert_true(++exits < 10);
+    } while (result == MMIO_RETRY);
+    assert_int_equal(drv_used_idx(0), 200);
+    assert_false(drv_needs_reset());
+}
+
+/* The same when the disk calls back: what is left goes on with the end of the next that is in flight. */
+static void bounded_callback(void **state)
+{
+    (void)state;
+    disk.async = true;
+    assert_true(drv_init(ALL & ~EVENT, 1, 256));
+    for (unsigned i = 0; i < 8; i++)
+        offer(i, 0, 8 * i, BUFFER + 4096 * i, 512, false);
+    assert_int_equal(reg_write(0x50, 0), MMIO_OK);
+    offer_junk(200);
+    for (unsigned left = 8; left; left--) {
+        fake_gm_copied = 0;
+        fake_blk_complete(&disk, 0);
+        assert_true(fake_gm_copied <= 130 * JUNK_COPIED);
+        assert_false(drv_needs_reset());
+    }
+    assert_int_equal(drv_used_idx(0), 208);
+}
+
+/* Data that cannot be cut at sectors is pinned for nothing: that is work, too. */
+static void bounded_pins(void **state)
+{
+    struct drv_buf b[62];
+    unsigned exits = 0;
+
+    (void)state;
+    assert_true(drv_init(ALL & ~EVENT & ~INDIR, 1, 256));
+    put_header(HEADER, 1, 0);
+    b[0] = (struct drv_buf){HEADER, 16, false};
+    for (unsigned i = 1; i < 61; i++)
+        b[i] = (struct drv_buf){BUFFER + 8192 * i, i == 1 ? 16641 : i == 60 ? 16127 : 16384, false};
+    b[61] = (struct drv_buf){STATUS, 1, true};
+    drv_add(0, b, 62, false);
+    for (unsigned i = 0; i < 254; i++)
+        drv_offer(0, 0);
+    while (reg_write(0x50, 0) == MMIO_RETRY)
+        assert_true(++exits < 100);
+    assert_false(drv_needs_reset());
+    assert_int_equal(disk.submitted, 0);
+    assert_int_equal(status_of(0), 1);
+    assert_true(exits >= 3);
+}
+
 static void out_of_memory(void **state)
 {
     (void)state;
@@ -606,6 +689,9 @@ int main(void)
         BLK(reset_in_flight),
         BLK(malformed),
         BLK(bounded_work),
+        BLK(bounded_junk),
+        BLK(bounded_callback),
+        BLK(bounded_pins),
         BLK(out_of_memory),
         BLK_SCATTERED(read_and_write),
         BLK_SCATTERED(odd_framing),

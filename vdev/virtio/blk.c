@@ -60,8 +60,10 @@ enum {
     VBLK_ROUND = 1 << 20, /* bytes in a round */
     VBLK_KICK = 4 << 20, /* bytes (or as much work) in one exit */
     VBLK_CHAIN_COST = 4096, /* what a chain costs of those, even when empty */
+    VBLK_DESC_COST = 128, /* and each of its descriptors */
     VBLK_MAX_DISCARD = 128 * 1024, /* sectors: 64 MiB, so that none takes long */
     VBLK_DISCARD_SHIFT = 6, /* discarding costs 1/64 of copying */
+    VBLK_PIN_SHIFT = 4, /* and pinning 1/16 */
 };
 
 enum vblk_state { VBLK_S_FREE, VBLK_S_READY, VBLK_S_SUBMITTED, VBLK_S_EARLY, VBLK_S_IN_FLIGHT };
@@ -96,6 +98,7 @@ struct vblk {
     struct virtio_dev v;
     struct blk_backend *blk;
     unsigned depth;
+    uint32_t work; /* done for a chain, in bytes of the budget, not charged yet */
     bool full; /* the backend said -EAGAIN: wait for ready or done */
     uint8_t redo_count; /* chains in flight when the state was saved: done again first */
     uint16_t redo[VBLK_DEPTH];
@@ -171,6 +174,7 @@ static int vblk_pin_round(struct vblk_req *r)
         }
         if (got < 0)
             return got;
+        r->dev->work += (uint32_t)n >> VBLK_PIN_SHIFT;
         r->br.seg_count += (unsigned)got;
         r->at_offset += (uint32_t)n;
         bytes += n;
@@ -241,6 +245,18 @@ static bool vblk_end_round(struct vblk_req *r)
     return false;
 }
 
+/* What a round costs this hart: when it ended at once its data were moved, or zeroed, here. */
+static int64_t vblk_round_cost(const struct vblk_req *r)
+{
+    return (int64_t)(r->br.sectors * SECTOR) >> (r->pinned ? 0 : VBLK_DISCARD_SHIFT);
+}
+
+static void vblk_charge(struct vblk *b, int64_t *budget)
+{
+    *budget -= b->work;
+    b->work = 0;
+}
+
 /* Hands rounds of a READY request to the backend while they end at once. False: the budget is spent. */
 static bool vblk_go(struct vblk_req *r, int64_t *budget)
 {
@@ -248,11 +264,12 @@ static bool vblk_go(struct vblk_req *r, int64_t *budget)
 
     do {
         uint32_t was = VBLK_S_SUBMITTED;
+        int64_t cost;
         int error;
 
         if (*budget <= 0)
             return false;
-        *budget -= (int64_t)(r->br.sectors * SECTOR) >> (r->pinned ? 0 : VBLK_DISCARD_SHIFT);
+        cost = vblk_round_cost(r);
         atomic_store_explicit(&r->state, VBLK_S_SUBMITTED, memory_order_relaxed);
         error = b->blk->submit(b->blk->ctx, &r->br);
         if (error == -EAGAIN) {
@@ -264,6 +281,8 @@ static bool vblk_go(struct vblk_req *r, int64_t *budget)
             r->br.result = error;
         else if (atomic_compare_exchange_strong(&r->state, &was, VBLK_S_IN_FLIGHT))
             return true;
+        *budget -= cost;
+        vblk_charge(b, budget);
     } while (vblk_end_round(r));
     return true;
 }
@@ -281,6 +300,7 @@ static int vblk_read_chain(struct vblk_req *r, struct virtq_chain *c)
     r->bufs = r->readable = 0;
     r->readable_len = r->writable_len = 0;
     while ((more = virtq_next(c, &buf)) > 0) {
+        r->dev->work += VBLK_DESC_COST;
         if (!buf.len)
             continue;
         if (buf.write) {
@@ -493,6 +513,7 @@ static bool vblk_run(struct vblk *b, int64_t *budget)
 
     while (virtio_live(&b->v, 0) && !b->full) {
         struct virtq_chain c;
+        bool ready;
         int got;
 
         r = vblk_in_state(b, VBLK_S_READY);
@@ -516,8 +537,10 @@ static bool vblk_run(struct vblk *b, int64_t *budget)
                 return true;
             continue;
         }
-        *budget -= VBLK_CHAIN_COST;
-        if (vblk_begin(r, &c) && !vblk_go(r, budget))
+        b->work += VBLK_CHAIN_COST;
+        ready = vblk_begin(r, &c);
+        vblk_charge(b, budget);
+        if (ready && !vblk_go(r, budget))
             return false;
     }
     return true;
@@ -532,14 +555,13 @@ static enum mmio_result vblk_notify(struct virtio_dev *v, unsigned queue)
     return all ? MMIO_OK : MMIO_RETRY;
 }
 
-/* Work from a callback has no exit to come back to, so it gets a far larger budget, which only a
- * driver that floods us with senseless requests, faster than we answer, can spend. */
-static void vblk_continue(struct vblk *b)
+/* Work from a callback has no exit to come back to: when the budget is spent, the end of what is in flight
+ * goes on with it. Nothing is in flight only when a driver floods us with requests that end at once,
+ * faster than we answer them. */
+static void vblk_continue(struct vblk *b, int64_t budget)
 {
-    int64_t budget = 16ll * VBLK_KICK;
-
     b->full = false;
-    if (!vblk_run(b, &budget))
+    if (!vblk_run(b, &budget) && !vblk_in_state(b, VBLK_S_IN_FLIGHT))
         virtio_fail(&b->v, "flooded with requests");
     virtio_used(&b->v, 0);
 }
@@ -554,7 +576,7 @@ static void vblk_done(struct blk_request *br)
         return; /* submit has not returned yet, and holds the lock */
     spin_lock(&b->v.vdev.lock);
     (void)vblk_end_round(r); /* another round is READY, and vblk_run finds it */
-    vblk_continue(b);
+    vblk_continue(b, VBLK_KICK);
     spin_unlock(&b->v.vdev.lock);
 }
 
@@ -563,7 +585,7 @@ static void vblk_ready(void *device)
     struct vblk *b = device;
 
     spin_lock(&b->v.vdev.lock);
-    vblk_continue(b);
+    vblk_continue(b, VBLK_KICK);
     spin_unlock(&b->v.vdev.lock);
 }
 
@@ -639,7 +661,7 @@ static int vblk_load(struct virtio_dev *v, struct state_reader *r)
     return r->error;
 }
 
-static void vblk_resume(struct virtio_dev *v) { vblk_continue(vblk_of(v)); }
+static void vblk_resume(struct virtio_dev *v) { vblk_continue(vblk_of(v), 16ll * VBLK_KICK); }
 
 static void vblk_free(struct vblk *b)
 {

@@ -19,7 +19,13 @@ enum {
 };
 
 /* Output that one exit may carry before the vCPU gets a chance to be scheduled away. */
-enum { VCON_KICK_BYTES = 32 * 1024, VCON_PIECE = 256 };
+enum {
+    VCON_KICK_BYTES = 8 * 1024,
+    VCON_CHAIN_COST =
+        128, /* what a chain costs of those, however short: it may have 511 buffers for nothing */
+    VCON_PIECE = 256,
+    VCON_RX_BUFS = 16, /* buffers of an input chain that are looked at */
+};
 
 struct vcon {
     struct virtio_dev v;
@@ -121,6 +127,9 @@ static enum mmio_result vcon_tx(struct vcon *c)
             return MMIO_OK;
         }
         virtq_push(q, chain.head, 0);
+        if (budget < VCON_CHAIN_COST)
+            break;
+        budget -= VCON_CHAIN_COST;
     }
     virtio_used(&c->v, QUEUE_TX);
     return result;
@@ -134,9 +143,13 @@ static int rx_chain(struct vcon *c, struct virtq_chain *chain, uint32_t *filled)
     int r;
 
     *filled = 0;
-    while (*filled < c->rx_len && (r = virtq_next(chain, &b)) != 0) {
-        uint32_t n = (uint32_t)min_u64(b.len, c->rx_len - *filled);
+    for (unsigned i = 0; i < VCON_RX_BUFS && *filled < c->rx_len; i++) {
+        uint32_t n;
 
+        r = virtq_next(chain, &b);
+        if (r == 0)
+            break;
+        n = (uint32_t)min_u64(b.len, c->rx_len - *filled);
         if (r < 0 || !b.write)
             return -EILSEQ;
         r = guest_mem_write(c->v.vdev.mem, b.addr, c->rx + *filled, n);

@@ -8,7 +8,11 @@
 
 /* The device need not fill a buffer (5.4.6.1: one byte will do), and drivers come back: so that
  * no kick makes the host generate megabytes. */
-enum { VRNG_CHAIN_MAX = 256 };
+enum {
+    VRNG_CHAIN_MAX = 256,
+    VRNG_STEP = 64, /* made at once: a chain may have hundreds of buffers of one byte */
+    VRNG_KICK = 64 /* chains in one exit */
+};
 
 struct vrng {
     struct virtio_dev v;
@@ -19,6 +23,7 @@ static int vrng_fill(struct vrng *g, struct virtq_chain *c, uint32_t *filled)
 {
     uint8_t random[VRNG_CHAIN_MAX];
     struct virtq_buf b;
+    uint32_t made = 0;
     int r;
 
     *filled = 0;
@@ -27,8 +32,9 @@ static int vrng_fill(struct vrng *g, struct virtq_chain *c, uint32_t *filled)
 
         if (r < 0 || !b.write)
             return -EILSEQ;
-        g->source->fill(g->source->ctx, random, n);
-        r = guest_mem_write(g->v.vdev.mem, b.addr, random, n);
+        for (; made < *filled + n; made += VRNG_STEP)
+            g->source->fill(g->source->ctx, random + made, VRNG_STEP);
+        r = guest_mem_write(g->v.vdev.mem, b.addr, random + *filled, n);
         if (r)
             return r;
         *filled += n;
@@ -40,7 +46,7 @@ static enum mmio_result vrng_notify(struct virtio_dev *v, unsigned queue)
 {
     struct virtq *q = &v->q[queue];
 
-    for (unsigned n = 0; n < q->size; n++) {
+    for (unsigned n = 0; n < VRNG_KICK; n++) {
         struct virtq_chain c;
         uint32_t filled;
         int r = virtq_pop(q, &c);
