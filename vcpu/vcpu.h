@@ -124,6 +124,7 @@ struct guest {
     uint64_t
         htinst_mask; /* all ones; 0 (a test): every faulting instruction is fetched and decoded */
     uint16_t last_vcpu[HART_MAX]; /* hart n ran vCPU last_vcpu[n] - 1 of this guest last; 0: none */
+    atomic_uint crashed; /* since the start: a vCPU that could not go on has been reported */
     const char *name;
     const struct guest_ops *ops;
 };

@@ -106,6 +106,7 @@ int vm_start_claimed(struct vm *vm, const char **why)
         memset(g->vcpu[i]->exits, 0, sizeof(g->vcpu[i]->exits));
     }
     atomic_store(&vm->pending, 0);
+    atomic_store(&g->crashed, 0);
     vm->end_reason[0] = vm->crash_report[0] = 0;
     vm->started_at = arch_time();
     g->time_delta = -vm->started_at; /* a machine's clock starts at 0 */

@@ -11,6 +11,13 @@ static struct thread *manager;
 static bool off_when_idle;
 static bool any_failed; /* a VM crashed or could not start */
 
+/* A guest that does nothing but reboot would have this thread copy its images all the time, at the
+ * others' cost, and be never at rest for a person's command. */
+#define REBOOT_EVERY_US 1000000
+
+static struct timer reboot_timer;
+static uint64_t reboot_at; /* the earliest that waits, as of this look; UINT64_MAX: none */
+
 void manager_wake(void)
 {
     if (manager)
@@ -28,8 +35,8 @@ void manager_event(struct guest *g, enum guest_event event, uint32_t reason)
     uint64_t none = 0;
 
     /* Several vCPUs may ask: the first decides. */
-    atomic_compare_exchange_strong(&guest_to_vm(g)->pending, &none, pack(event, reason));
-    manager_wake();
+    if (atomic_compare_exchange_strong(&guest_to_vm(g)->pending, &none, pack(event, reason)))
+        manager_wake();
 }
 
 /* SBI 3.0, "System Reset Extension", reset reasons. */
@@ -93,19 +100,36 @@ static void carry_out(struct vm *vm, enum guest_event event, uint32_t reason)
     }
 }
 
+static enum guest_event event_of(uint64_t packed)
+{
+    return (enum guest_event)((uint32_t)packed - 1);
+}
+
+/* Whether what the guest asks for has to wait; the VM stays as it is meanwhile. */
+static bool too_early(const struct vm *vm, uint64_t packed)
+{
+    enum guest_event event = event_of(packed);
+    uint64_t when = vm->started_at + timer_us(REBOOT_EVERY_US);
+
+    if ((event != GUEST_REBOOT_COLD && event != GUEST_REBOOT_WARM) || arch_time() >= when)
+        return false;
+    reboot_at = min_u64(reboot_at, when);
+    return true;
+}
+
 /* Whether something was done. */
 static bool look_at(struct vm *vm)
 {
-    uint64_t event;
+    uint64_t event = atomic_load(&vm->pending);
 
-    if (!atomic_load(&vm->pending))
+    if (!event || too_early(vm, event))
         return false;
     /* When another operation is under way: its end wakes this thread again. */
     if (vm_claim(vm, 1u << VM_RUNNING | 1u << VM_PAUSED, NULL))
         return false;
     event = atomic_exchange(&vm->pending, 0); /* 0: a stop was faster */
     if (event)
-        carry_out(vm, (enum guest_event)((uint32_t)event - 1), (uint32_t)(event >> 32));
+        carry_out(vm, event_of(event), (uint32_t)(event >> 32));
     vm_release(vm);
     return event != 0;
 }
@@ -131,6 +155,12 @@ static void show_shell(void)
     log_info("no VM runs: `list` says why, `start VM` starts one, `poweroff` ends");
 }
 
+static void reboot_is_due(struct timer *t)
+{
+    (void)t;
+    manager_wake();
+}
+
 static void manager_main(void *arg)
 {
     bool look_idle = true; /* at first: perhaps none could start */
@@ -138,6 +168,7 @@ static void manager_main(void *arg)
     (void)arg;
     autostart();
     for (;;) {
+        reboot_at = UINT64_MAX;
         for (unsigned i = 0; i < VM_MAX; i++) {
             struct vm *vm = vm_at(i);
             if (vm && look_at(vm))
@@ -150,6 +181,8 @@ static void manager_main(void *arg)
                 show_shell();
         }
         look_idle = false;
+        if (reboot_at != UINT64_MAX)
+            timer_set(&reboot_timer, reboot_at);
         thread_block();
     }
 }
@@ -158,6 +191,7 @@ int vm_manager_start(bool power_off_when_idle)
 {
     off_when_idle = power_off_when_idle;
     any_failed = false;
+    timer_init(&reboot_timer, reboot_is_due);
     manager = thread_create("vm-manager", manager_main, NULL);
     if (!manager)
         return -ENOMEM;

@@ -170,6 +170,34 @@ void thread_block(void)
     swapcontext(&thread_context, &test_context);
 }
 
+/* The manager's. */
+static struct timer *the_timer;
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t))
+{
+    *t = (struct timer){.fn = fn};
+    the_timer = NULL;
+}
+
+void timer_set(struct timer *t, uint64_t when)
+{
+    t->when = when;
+    the_timer = t;
+}
+
+bool fake_timer_run(void)
+{
+    struct timer *t = the_timer;
+
+    if (!t)
+        return false;
+    the_timer = NULL;
+    if (fake_time < t->when)
+        fake_time = t->when;
+    t->fn(t);
+    return true;
+}
+
 bool fake_manager_run(void)
 {
     if (!thread_there || !atomic_exchange(&the_thread.wake, false))

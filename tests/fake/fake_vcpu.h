@@ -17,6 +17,8 @@ extern uint64_t fake_steps;
 
 /* Lets the manager (the one thread that was created) run until it blocks; false: nobody woke it. */
 bool fake_manager_run(void);
+/* Lets the time of its timer come; false: there is none. */
+bool fake_timer_run(void);
 
 extern int fake_creates_left; /* vCPUs, consoles, devices, disks that can be made; -1: all */
 extern int fake_heap_left; /* heap_allocs that still work; -1: all */

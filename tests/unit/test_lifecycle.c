@@ -116,7 +116,7 @@ static void guest_asks(struct vm *vm, enum guest_event event, uint32_t reason)
 
 static void run_manager(void)
 {
-    while (fake_manager_run())
+    while (fake_manager_run() || fake_timer_run())
         ;
 }
 
@@ -416,6 +416,38 @@ static void test_kept_up(void **state)
     assert_int_equal(srst_calls, 0);
 }
 
+/* It waits, can be stopped meanwhile, and is carried out when its time has come. */
+static void test_reboot_at_once(void **state)
+{
+    struct vm *vm = make();
+
+    (void)state;
+    ok(vm_manager_start(false));
+    run_manager();
+    ok(vm_start(vm, &why));
+    guest_asks(vm, GUEST_REBOOT_COLD, 0);
+    while (fake_manager_run())
+        ;
+    assert_int_equal(vm->boots, 1);
+    assert_int_equal(state_of(vm), VM_RUNNING);
+    assert_false(vm->busy);
+    assert_true(fake_timer_run());
+    run_manager();
+    assert_int_equal(vm->boots, 2);
+    guest_asks(vm, GUEST_REBOOT_WARM, 0);
+    while (fake_manager_run())
+        ;
+    ok(vm_stop(vm, &why));
+    run_manager();
+    assert_int_equal(state_of(vm), VM_OFF);
+    assert_int_equal(vm->boots, 2);
+    ok(vm_start(vm, &why)); /* what does not begin again does not wait */
+    guest_asks(vm, GUEST_SHUTDOWN, 0);
+    while (fake_manager_run())
+        ;
+    assert_int_equal(state_of(vm), VM_OFF);
+}
+
 static void test_power_off_waits_for_the_last(void **state)
 {
     struct vm *a, *b;
@@ -667,6 +699,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_twenty_reboots, setup, teardown),
         cmocka_unit_test_setup_teardown(test_power_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kept_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reboot_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_power_off_waits_for_the_last, setup, teardown),
         cmocka_unit_test_setup_teardown(test_none_can_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_to_run, setup, teardown),

@@ -51,6 +51,16 @@ static void start_in_each_state(void **state)
     fake_expect(HSM(0, 0, FAKE_RAM, 0), SBI_ERR_ALREADY_AVAILABLE, 0); /* itself */
 }
 
+/* A vCPU that crashed stays as it is: its VM is about to be stopped. */
+static void start_of_crashed(void **state)
+{
+    (void)state;
+    fake_vcpus[1].stop_reason = "a load that nothing handles";
+    fake_expect(HSM(0, 1, FAKE_RAM, 0), SBI_ERR_FAILED, 0);
+    assert_int_equal(fake_starts, 0);
+    fake_vcpus[1].stop_reason = NULL;
+}
+
 static void start_of_no_hart(void **state)
 {
     static const uint64_t bad[] = {
@@ -246,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(start, setup),
         cmocka_unit_test_setup(start_in_each_state, setup),
+        cmocka_unit_test_setup(start_of_crashed, setup),
         cmocka_unit_test_setup(start_of_no_hart, setup),
         cmocka_unit_test_setup(start_addresses, setup),
         cmocka_unit_test_setup(start_that_fails, setup),

@@ -27,6 +27,8 @@ static long hart_start(struct vcpu *v)
         return SBI_ERR_INVALID_PARAM;
     if (!act_address_ok(v->guest, v->gpr[11]))
         return SBI_ERR_INVALID_ADDRESS;
+    if (target->stop_reason)
+        return SBI_ERR_FAILED; /* it could not go on, and its registers are wanted as they are */
     switch (vcpu_start(target, v->gpr[11], v->gpr[12])) {
     case 0:
         return SBI_OK;
