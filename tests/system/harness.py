@@ -51,9 +51,10 @@ class Machine:
             "timeout", "-k", "5", str(limit * FACTOR), QEMU,
             "-M", machine, "-cpu", cpu, "-smp", str(harts), "-m", mem,
             "-display", "none", "-monitor", "none", "-serial", "stdio",
-            "-global", "virtio-mmio.force-legacy=false", "-device", "virtio-rng-device",
             "-bios", FIRMWARE, "-kernel", kernel, "-append", append,
         ]
+        if machine.startswith("virt"):
+            command += ["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-rng-device"]
         if bundle:
             command += ["-initrd", bundle]
         if icount:

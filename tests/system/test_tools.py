@@ -123,3 +123,11 @@ def test_help_names_every_setting():
     for word in ("run", "bundle", "unit", "test", "bench", "HARTS", "MEM", "MACHINE", "CPU", "DISK", "KEEP",
                  "QEMU", "QEMU_ARGS", "KERNEL", "INITRD", "BOOTARGS", "VCPUS", "RAM", "NAME", "OUT"):
         assert re.search(rf"\b{word}\b", text), word
+
+
+def test_run_spike(bundle):
+    unit = os.path.join(harness.BUILD, "guests", "unit.bin")
+    path = bundle(vm("unit", unit, None, "only=isa_bit", ram="64M"))
+    done = tool("tools/run", path, MACHINE="spike", HARTS="1", MEM="512M", TIMEOUT="50")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "unit guest: 1 passed, 0 failed" in done.stdout
