@@ -29,6 +29,7 @@ NORETURN void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64
 
 struct platform platform;
 uint64_t image_pa;
+static char boot_fault_page[PAGE_SIZE] __attribute__((aligned(16)));
 static struct thread boot_idle; /* the boot stack becomes the boot hart's idle thread */
 
 static void warn(const char *line) { log_warn("device tree: %s", line); }
@@ -90,6 +91,8 @@ static void init_boot_hart(uint64_t hartid)
 {
     struct hart *h = &boot_hart_data;
 
+    /* From the first line on a fault is to be loud. */
+    start_hart_faults(h, boot_fault_page);
     h->hartid = hartid;
     harts[0] = h;
     hart_count = 1;
@@ -150,8 +153,6 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
     timer_hz = platform.timebase_hz;
     log_set_timebase(timer_hz);
     init_memory(fdt_pa, direct_base);
-    if (start_hart_memory(&boot_hart_data))
-        panic("no memory for the boot hart");
     host_console_init(&platform);
     log_set_sink(banner_log_sink);
     features_probe(&platform);

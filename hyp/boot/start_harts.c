@@ -29,16 +29,11 @@ struct start_block {
     void (*fn)(void);
 };
 
-int start_hart_memory(struct hart *h)
+void start_hart_faults(struct hart *h, char *page)
 {
-    char *page = frame_alloc_page();
-
-    if (!page)
-        return -ENOMEM;
     /* The frame lies below the stack: an overflow of the emergency stack spoils only the report. */
     h->fault_frame = (uint64_t *)page;
     h->fault_stack = (uint64_t)page + PAGE_SIZE;
-    return 0;
 }
 
 void start_hart_local(void)
@@ -84,10 +79,12 @@ static const char *start_one(uint64_t hartid)
     struct start_block *block = frame_alloc_page();
     struct hart *h = heap_alloc(sizeof(*h));
     struct thread *idle = heap_alloc(sizeof(*idle));
+    char *fault_page = frame_alloc_page();
     struct sbi_ret ret;
 
-    if (!block || !h || !idle || start_hart_memory(h))
+    if (!block || !h || !idle || !fault_page)
         return "out of memory";
+    start_hart_faults(h, fault_page);
     idle->stack = hostmap_stack(THREAD_STACK_SIZE);
     if (!idle->stack)
         return "out of memory";

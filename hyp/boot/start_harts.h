@@ -9,8 +9,8 @@
 extern struct hart boot_hart_data;
 /* Where the image lies: its link address minus this is the distance. */
 extern uint64_t image_pa;
-/* Emergency stack and fault frame for a hart. 0 or -ENOMEM. */
-int start_hart_memory(struct hart *h) MUST_CHECK;
+/* A page for a hart's emergency stack and fault frame. */
+void start_hart_faults(struct hart *h, char *page);
 /* What every hart sets for itself once it runs on the final page tables. */
 void start_hart_local(void);
 /* Starts all usable harts but this one. Those that fail are named in the log, and left out. */
