@@ -56,7 +56,12 @@ static void print_thread(const struct command_out *out, const struct thread *t)
 {
     static const char *const states[] = {"ready", "running", "blocked", "dead"};
     unsigned state = atomic_load(&t->state);
-    uint64_t ms = timer_hz ? t->run_time / (timer_hz / 1000 ? timer_hz / 1000 : 1) : 0;
+    uint64_t ran = t->run_time, ms;
+
+    /* Accounts are made when a thread gives its hart up, which one that is alone never does. */
+    if (state == THREAD_RUNNING)
+        ran += arch_time() - t->started;
+    ms = timer_hz ? ran / (timer_hz / 1000 ? timer_hz / 1000 : 1) : 0;
 
     command_print(out, "%-24s %-8s %4u %8lu.%03lu s", t->name,
                   state < ARRAY_LEN(states) ? states[state] : "?", t->hart,

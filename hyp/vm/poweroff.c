@@ -67,7 +67,7 @@ void vm_machine_off(bool failure)
             if (vm->disk[d] && vm->disk[d]->can_flush && !vm->disk[d]->read_only)
                 flush_disk(vm->disk[d]);
     }
-    log_notice("no VM runs: powering off (the option keep prevents that)");
+    log_notice("no VM runs: powering off");
     r = arch_sbi(SBI_EXT_SRST, 0, SRST_SHUTDOWN,
                  failure ? VM_SRST_SYSTEM_FAILURE : VM_SRST_NO_REASON, 0, 0, 0, 0);
     log_error("the firmware cannot power off (SBI error %ld): turn the machine off", r.error);

@@ -451,6 +451,12 @@ static void test_devices_report_frames(void **state)
     assert_non_null(strstr(screen, "33 not used      -  no H extension"));
     expect("threads", "on/1");
     assert_non_null(strstr(screen, "waits"));
+    struct thread *alone = &vm_find("on")->guest.vcpu[0]->thread;
+    unsigned state_before = atomic_exchange(&alone->state, THREAD_RUNNING);
+    alone->run_time = 1000;
+    alone->started = fake_time - 2345;
+    expect("threads", "running     0        3.345 s"); /* what is not accounted for yet, too */
+    atomic_store(&alone->state, state_before);
     expect("info", "no banner");
 }
 
