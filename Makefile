@@ -23,7 +23,7 @@ NAME ?= vm0
 
 # Goals that need more than a compiler first see to set-up, then start make anew: what set-up brought
 # (compiler, libfdt) is then known when the rules are read. Set-up with nothing to do takes a moment.
-again = +@$(MAKE) --no-print-directory
+again = +@$(MAKE) -s --no-print-directory
 
 .PHONY: all
 all: setup-run ## build/trapline.bin and the default bundle
