@@ -138,7 +138,8 @@ UNIT_CASE(fwft_lock, UNIT_SMP)
     for (unsigned round = 0; round < 2; round++) {
         CHECK(hart_run(1, lock_ad, seen), "hart did not start");
         CHECK(hart_wait(1), "hart does not end");
-        CHECK(seen[0] == 0 || !rt_trapline, "round %u: not reset", round); /* OpenSBI: Svadu alone */
+        CHECK(seen[0] == 0 || !rt_trapline, "round %u: not reset",
+              round); /* OpenSBI: Svadu alone */
         CHECK_EQ(seen[1], SBI_OK);
         CHECK((long)seen[2] == DENIED_LOCKED || (!rt_trapline && (long)seen[2] == SBI_DENIED),
               "locked: %ld", (long)seen[2]);

@@ -10,7 +10,7 @@ static uint64_t data_word = 0x8082; /* ret, if it could run */
 
 static __attribute__((noinline)) void drill_null(void)
 {
-    volatile uintptr_t nowhere = 0;
+    volatile uintptr_t nowhere = 8; /* in the page at 0, which is never mapped */
 
     (void)*(volatile uint64_t *)nowhere;
 }

@@ -228,7 +228,7 @@ static void locks(void **state)
     fake_expect(SET(AD, 0, 1), SBI_ERR_DENIED_LOCKED, 0);
     fake_expect(GET(AD), 0, 1);
     fake_expect(SET(PMLEN, 7, 0), 0, 0); /* another feature */
-    fake_caller = 1;                     /* another vCPU */
+    fake_caller = 1; /* another vCPU */
     fake_expect(GET(AD), 0, 0);
     fake_expect(SET(AD, 1, 0), 0, 0);
     fake_caller = 0;

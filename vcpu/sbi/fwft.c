@@ -69,7 +69,8 @@ void fwft_load(const struct vcpu *v)
     unsigned hart = hart_index();
 
     csr_write(CSR_HENVCFG, v->guest->henvcfg | v->fwft.henvcfg);
-    if (delegates[hart] != v->fwft.misaligned && firmware_set(MISALIGNED_EXC_DELEG, v->fwft.misaligned))
+    if (delegates[hart] != v->fwft.misaligned &&
+        firmware_set(MISALIGNED_EXC_DELEG, v->fwft.misaligned))
         delegates[hart] = v->fwft.misaligned;
 }
 
