@@ -2,8 +2,10 @@
 // The host's virtio block devices (virtio 1.2, 5.2) as backends: asynchronous, many requests in flight.
 //
 // A request takes a slot; when it is more than the device takes at once (segments, sectors of a discard),
-// its slot sends it in parts, one after the other. Completions are taken by interrupt on the boot hart, and done and ready are called there
-// with no lock held; an opener counts the calls that are out, and close waits for them.
+// its slot sends it in parts, one after the other. The interrupt only wakes a thread, which takes completions and calls done
+// and ready, with no lock held: what a VM begins there counts as that thread's time, not as that of whom
+// the interrupt came upon, and is fair to all however many requests a VM makes. An opener counts the
+// calls that are out, and close waits for them.
 #include <errno.h>
 #include <string.h>
 
@@ -15,6 +17,7 @@
 #include "drv/virtio_host.h"
 #include "mem/frame.h"
 #include "mem/heap.h"
+#include "sched/thread.h"
 
 #define F_SEG_MAX (1ull << 2)
 #define F_RO (1ull << 5)
@@ -33,7 +36,14 @@ enum { /* configuration space, 5.2.4 */
 };
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2, S_NONE = 0xFF };
-enum { SECTOR = 512, DISKS = 8, ID_LENGTH = 20, RANGE_UNMAP = 1, ID_WAIT = 10000000 };
+enum {
+    SECTOR = 512,
+    DISKS = 8,
+    ID_LENGTH = 20,
+    RANGE_UNMAP = 1,
+    ID_WAIT = 10000000,
+    COMPLETE_MAX = 8
+};
 
 /* What the device reads and writes besides data. */
 struct slot_dma {
@@ -87,6 +97,7 @@ struct opener {
     bool waiting; /* was told -EAGAIN */
 };
 
+static struct thread *worker; /* of all disks */
 static struct disk *disk[DISKS];
 static unsigned disk_count;
 
@@ -372,29 +383,42 @@ static void call_ready(struct disk *k)
     }
 }
 
-static void complete(struct disk *k)
+/* Some of what is done; true: there may be more. */
+static bool complete(struct disk *k)
 {
-    struct blk_request *r;
+    struct blk_request *r = NULL;
     struct opener *o;
-    bool any = false;
+    unsigned n = 0;
     spin_lock(&k->lock);
-    while ((r = next_done(k, &o))) {
-        any = true;
+    while (n < COMPLETE_MAX && (r = next_done(k, &o))) {
+        n++;
         spin_unlock(&k->lock);
         r->done(r);
         spin_lock(&k->lock);
         o->calls_out--;
     }
-    if (any)
+    if (n > 0)
         call_ready(k);
     spin_unlock(&k->lock);
+    return r != NULL;
+}
+
+static void worker_main(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        for (unsigned i = 0; i < disk_count; i++)
+            while (complete(disk[i]))
+                sched_point();
+        thread_block();
+    }
 }
 
 static void on_interrupt(void *arg)
 {
     struct disk *k = arg;
     virtio_host_ack(k->d); /* before the ring is looked at, so that none is missed */
-    complete(k);
+    thread_wake(worker);
 }
 
 /* --- opening and closing --- */
@@ -410,7 +434,7 @@ static void disk_close(void *ctx)
     o->waiting = false;
     while (o->calls_out > 0) {
         spin_unlock(&k->lock);
-        complete(k);
+        (void)complete(k);
         arch_pause();
         spin_lock(&k->lock);
     }
@@ -533,6 +557,10 @@ int virtio_blk_host_attach(struct virtio_host *d)
 {
     if (disk_count == DISKS)
         return -ENOSPC;
+    if (!worker)
+        worker = thread_create("disks", worker_main, NULL);
+    if (!worker)
+        return -ENOMEM;
     struct disk *k = heap_alloc(sizeof(*k));
     if (!k)
         return -ENOMEM;

@@ -3,6 +3,7 @@
 // The drivers of the host's virtio devices against a device of the test's own, which completes requests
 // in the order, with the status and with the mistakes that the test wants.
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 #include "fake_mem.h"
 #include "mem/frame.h"
 #include "mem/hostmap.h"
+#include "sched/thread.h"
 
 unsigned fake_highest_lock(void);
 
@@ -284,6 +286,35 @@ int plic_register(uint32_t irq, void (*fn)(void *arg), void *arg)
     return 0;
 }
 
+/* The drivers' thread: runs when it is woken, until it blocks. */
+static struct thread thread;
+static jmp_buf blocked;
+static unsigned sched_points;
+static bool no_thread;
+
+struct thread *thread_create(const char *name, void (*fn)(void *arg), void *arg)
+{
+    (void)name;
+    thread.fn = fn;
+    thread.arg = arg;
+    return no_thread ? NULL : &thread;
+}
+
+void thread_wake(struct thread *t)
+{
+    assert_int_equal(fake_highest_lock(), 0);
+    if (!setjmp(blocked))
+        t->fn(t->arg);
+}
+
+void thread_block(void) { longjmp(blocked, 1); }
+
+void sched_point(void)
+{
+    assert_int_equal(fake_highest_lock(), 0);
+    sched_points++;
+}
+
 /* --- helpers --- */
 
 static void config32(struct device *d, unsigned at, uint32_t v) { memcpy(d->config + at, &v, 4); }
@@ -520,6 +551,31 @@ static void test_out_of_order(void **state)
     }
     disk->held = false;
     frame_put(p);
+}
+
+static unsigned again;
+static void on_done_again(struct blk_request *r)
+{
+    on_done(r);
+    if (!again--)
+        return;
+    r->owner = NULL;
+    assert_int_equal(backend->submit(backend->ctx, r), 0);
+}
+
+/* Who asks for more at each end, and gets it at once, keeps nobody from a hart. */
+static void test_without_end(void **state)
+{
+    (void)state;
+    struct blk_segment seg = {page, 512};
+    struct blk_request r = request(BLK_READ, 0, 1, &seg, 1);
+    r.done = on_done_again;
+    again = 1000;
+    sched_points = 0;
+    assert_int_equal(backend->submit(backend->ctx, &r), 0);
+    disk->handler(disk->arg);
+    assert_int_equal(again, UINT_MAX);
+    assert_true(sched_points >= 100);
 }
 
 /* Fills the queue by slots, then by descriptors; ready comes once, when there is room, and nothing is lost. */
@@ -800,6 +856,7 @@ int main(void)
         cmocka_unit_test(test_bad_requests),
         cmocka_unit_test(test_device_errors),
         cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_without_end),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_bad_device),
