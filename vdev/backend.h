@@ -9,8 +9,8 @@
 
 /* A character stream, such as a console. Never blocks. */
 struct chr_backend {
-    /* Bytes taken: all, or, when the buffer is full and is being drained, fewer: the guest's access is
-     * then tried again (MMIO_RETRY). A stream that nobody drains takes all and drops the oldest. */
+    /* Bytes taken: all, or fewer when the buffer is full and is being drained, or when it has taken long
+     * enough: the guest's access is then tried again (MMIO_RETRY). A stream that nobody drains takes all and drops the oldest. */
     size_t (*write)(void *ctx, const char *data, size_t len);
     size_t (*read)(void *ctx, char *to, size_t max); /* bytes waiting, up to max */
     void (*size)(void *ctx, uint16_t *columns, uint16_t *rows);

@@ -10,9 +10,11 @@
 #include "ctl/terminal.h"
 #include "mem/heap.h"
 #include "sched/thread.h"
+#include "sched/timer.h"
 
 enum { SCROLLBACK = 4096, INPUT = 1024, REPLAY_LINES = 20, NAME = 32 };
 enum { END_VIRTIO, END_UART, END_DEVICES, END_SBI = END_DEVICES, END_NONE };
+enum { PIECE = 16, WRITE_US = 500 }; /* characters at once; time of one call */
 enum { KEY_ESCAPE = 0x1D }; /* Ctrl-] */
 
 struct console_end {
@@ -273,7 +275,7 @@ void console_deliver(void)
 
 /* ---- a VM's ends ---- */
 
-static size_t end_write(struct console *c, unsigned number, const char *data, size_t len)
+static void write_piece(struct console *c, unsigned number, const char *data, size_t len)
 {
     bool wake = false;
 
@@ -287,7 +289,22 @@ static size_t end_write(struct console *c, unsigned number, const char *data, si
     spin_unlock(&lock);
     if (wake)
         wake_shell();
-    return len;
+}
+
+/* A serial line is slow, and its driver waits: so a guest that has the terminal gives the lock back to other
+ * writers now and then, and its hart to the scheduler (the rest is tried again). */
+static size_t end_write(struct console *c, unsigned number, const char *data, size_t len)
+{
+    uint64_t end = arch_time() + timer_us(WRITE_US);
+    size_t done = 0;
+
+    do {
+        size_t n = min_u64(len - done, PIECE);
+
+        write_piece(c, number, data + done, n);
+        done += n;
+    } while (done < len && (c == shell || arch_time() < end));
+    return done;
 }
 
 static size_t device_write(void *ctx, const char *data, size_t len)

@@ -26,7 +26,8 @@ struct console *console_create(const char *name);
 void console_destroy(struct console *c);
 /* The backend for the VM's console device number n (0: virtio, 1: UART); both share one console. */
 struct chr_backend *console_backend(struct console *c, unsigned n);
-/* For SBI DBCN, and the shell: raw bytes; all are taken. */
+/* For SBI DBCN, and the shell: raw bytes. How many were taken: the shell's all; of others at least some, fewer
+ * than all when the terminal is slow. */
 size_t console_write(struct console *c, const char *data, size_t len);
 size_t console_read(struct console *c, char *to, size_t max);
 /* Before its devices are destroyed: no ready() is under way, nor will be. The scroll-back stays.

@@ -35,8 +35,12 @@ void thread_yield(void)
     assert_int_equal(fake_highest_lock(), 0);
 }
 
+uint64_t timer_hz = 1000000;
+static unsigned character_takes; /* microseconds */
+
 static void host_write(const char *data, size_t len)
 {
+    fake_time += character_takes * len;
     assert_true(screen_len + len < sizeof(screen));
     memcpy(screen + screen_len, data, len);
     screen_len += len;
@@ -454,6 +458,33 @@ static void test_under_locks(void **state)
     spin_unlock(&device);
 }
 
+/* At 115200 baud a guest's output gives the hart back soon, and goes on where it stopped; the shell's, and
+ * what the terminal does not show, are taken whole. */
+static void test_slow_terminal(void **state)
+{
+    struct chr_backend *chr;
+    char text[4096];
+    size_t taken;
+
+    (void)state;
+    console_set_focus(a);
+    memset(text, 'x', sizeof(text));
+    character_takes = 87;
+    clear();
+    chr = console_backend(a, 0);
+    taken = chr->write(chr->ctx, text, sizeof(text));
+    assert_in_range(taken, 1, 64);
+    assert_int_equal(screen_len, taken);
+    taken = console_write(a, text, sizeof(text));
+    assert_in_range(taken, 1, 64);
+    assert_int_equal(console_write(b, text, sizeof(text)), sizeof(text));
+    console_set_focus(NULL);
+    assert_int_equal(console_write(console_shell(), text, sizeof(text)), sizeof(text));
+    character_takes = 0;
+    console_set_focus(a);
+    assert_int_equal(chr->write(chr->ctx, text, sizeof(text)), sizeof(text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_escape_within_input, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_edit_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_slow_terminal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_detach, setup, teardown),
         cmocka_unit_test_setup_teardown(test_size, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
