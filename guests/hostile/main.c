@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Runs attacks as its command line says:
+//   seed=N        of all random numbers
+//   ops=N         actions of each attack, on each hart (2000)
+//   rounds=N      all attacks, so many times; 0: for ever (1)
+//   attack=a,b    only these
+//   disks=N       virtio disks that the VM has (0)
+//   then=WORD     what ends it: off, or a final attack by name
+#include "hostile/hostile.h"
+
+struct worker workers[RT_HARTS];
+unsigned disks;
+uint64_t arena, arena_size;
+
+static const struct attack {
+    const char *name;
+    void (*run)(struct worker *w);
+    void (*beside)(struct worker *w); /* what the other harts do meanwhile; NULL: the same */
+    bool alone;
+} attacks[] = {
+    {"sbi", attack_sbi, NULL, false},
+    {"mmio", attack_mmio, NULL, false},
+    {"virtio", attack_virtio, attack_virtio_scribble, false},
+    {"paging", attack_paging, attack_paging_scribble, false},
+    {"csr", attack_csr, NULL, false},
+    {"system", attack_system, NULL, false},
+    {"storm", attack_storm, NULL, false},
+    {"hsm", attack_hsm, NULL, true}, /* it starts and stops the others itself */
+    {"console", attack_console, NULL, false},
+};
+static const struct attack finals[] = {
+    {"hole", final_hole, NULL, true},
+    {"lost", final_lost, NULL, false},
+    {"reboot", final_reboot, NULL, true},
+    {"crowd", final_crowd, NULL, false},
+};
+
+static const struct attack *running;
+
+/* The value of "name=" in the command line, or NULL. */
+static const char *option(const char *name)
+{
+    size_t n = strlen(name);
+
+    for (const char *s = rt_bootargs; (s = strstr(s, name)); s++)
+        if ((s == rt_bootargs || s[-1] == ' ') && s[n] == '=')
+            return s + n + 1;
+    return NULL;
+}
+
+static uint64_t number(const char *name, uint64_t otherwise)
+{
+    const char *s = option(name);
+    uint64_t v = 0;
+
+    if (!s)
+        return otherwise;
+    for (; *s >= '0' && *s <= '9'; s++)
+        v = v * 10 + (uint64_t)(*s - '0');
+    return v;
+}
+
+/* Whether word is in the list that the option gives; true for all when it is not given. */
+static bool chosen(const char *name, const char *word)
+{
+    const char *s = option(name);
+    size_t n = strlen(word);
+
+    if (!s)
+        return true;
+    while (*s && *s != ' ') {
+        if (!memcmp(s, word, n) && (!s[n] || s[n] == ' ' || s[n] == ','))
+            return true;
+        while (*s && *s != ' ' && *s++ != ',')
+            ;
+    }
+    return false;
+}
+
+static void work(void *arg)
+{
+    struct worker *w = arg;
+
+    trap_begin();
+    (w->index && running->beside ? running->beside : running->run)(w);
+    trap_end();
+    csr_write(sie, 0);
+    csr_clear(sstatus, SSTATUS_SIE);
+    csr_set(sstatus, SSTATUS_FS);
+}
+
+static void run(const struct attack *a, uint64_t ops)
+{
+    uint64_t before = 0, after = 0;
+
+    running = a;
+    for (unsigned i = 0; i < rt_hart_count; i++) {
+        workers[i].ops = ops;
+        before += workers[i].done;
+    }
+    for (unsigned i = 1; i < rt_hart_count && !a->alone; i++)
+        if (!hart_run(i, work, &workers[i]))
+            printf("hostile: hart %u does not start\n", i);
+    work(&workers[0]);
+    for (unsigned i = 1; i < rt_hart_count && !a->alone; i++)
+        while (!hart_wait(i))
+            printf("hostile: hart %u is slow\n", i);
+    for (unsigned i = 0; i < rt_hart_count; i++)
+        after += workers[i].done;
+    fill_arena();
+    printf("\nhostile: %s: %lu actions\n", a->name, after - before);
+}
+
+static void set_up(uint64_t seed)
+{
+    for (unsigned i = 0; i < RT_HARTS; i++) {
+        workers[i] = (struct worker){.state = (seed + 1) * 0x9E3779B97F4A7C15 + i, .index = i};
+        random_next(&workers[i]);
+    }
+    arena = (rt_ram_base + rt_ram_size / 2) & ~0x1ffffful;
+    arena_size = rt_ram_size / 4;
+    fill_arena();
+}
+
+void guest_main(void)
+{
+    uint64_t seed = number("seed", 1), ops = number("ops", 2000), rounds = number("rounds", 1);
+    uint64_t total = 0;
+
+    disks = (unsigned)number("disks", 0);
+    set_up(seed);
+    printf("hostile: seed %lu, %u harts, %lu MiB\n", seed, rt_hart_count, rt_ram_size >> 20);
+    for (uint64_t i = 0; !rounds || i < rounds; i++)
+        for (unsigned a = 0; a < ARRAY_LEN(attacks); a++)
+            if (chosen("attack", attacks[a].name))
+                run(&attacks[a], ops);
+    for (unsigned i = 0; i < RT_HARTS; i++)
+        total += workers[i].done;
+    printf("hostile: done, %lu actions\n", total);
+    for (unsigned a = 0; a < ARRAY_LEN(finals); a++)
+        if (option("then") && chosen("then", finals[a].name))
+            run(&finals[a], ops);
+}

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests that mean harm (guests/hostile) beside a Debian VM that works and checks its work: no panic, the hostile
+VM can be stopped and destroyed, and not a frame of it is left.
+
+Longer: HOSTILE_SEEDS="1 2 3" HOSTILE_OPS=20000 (actions of each attack, on each vCPU), HOSTILE_WORK=200 (sums that
+Debian makes), with TIMEOUT_FACTOR to match.
+"""
+import hashlib
+import os
+import re
+
+import pytest
+
+import harness
+from harness import vm
+
+HOSTILE = os.path.join(harness.BUILD, "guests", "hostile.bin")
+SEEDS = os.environ.get("HOSTILE_SEEDS", "1").split()
+OPS = int(os.environ.get("HOSTILE_OPS", "500"))
+WORK = int(os.environ.get("HOSTILE_WORK", "6"))
+RAM_DISK = 8 << 20
+LIMIT = 60 + OPS // 10 + WORK * 4
+
+NUMBERS = 20000
+SUM = hashlib.sha256("".join(f"{n}\n" for n in range(1, NUMBERS + 1)).encode()).hexdigest()
+DEBIAN = (f'console=hvc0 tl.cmd="for i in $(seq {WORK}); do seq {NUMBERS} | sha256sum | grep -q ^{SUM} || exit 1; '
+          'done; echo all sums are right" tl.then=poweroff')
+
+
+def hostile(name, words, vcpus=3, disks=()):
+    return vm(name, HOSTILE, None, words, vcpus=vcpus, ram="128M", disks=disks, autostart=False)
+
+
+def free_kib(m):
+    """Of the whole machine."""
+    return int(re.search(r"^all\s+(\d+)", m.command("frames"), re.M).group(1))
+
+
+def frames_of(m, name):
+    """KiB that the VM owns, in any state."""
+    return int(re.search(rf"^{name}\s+.*\s(\d+)$", m.command("frames"), re.M).group(1))
+
+
+def begin(m, *names):
+    """To the shell; free memory once every VM has run (a VM's first start makes things that stay)."""
+    m.to_shell()
+    for name in names:
+        m.command(f"start {name}")
+        end(m, name)
+    return free_kib(m)
+
+
+def end(m, name):
+    """Stops it, as a person would, whatever it is doing; and nothing of it is left."""
+    for _ in range(50):  # while it crashes, or is restarted, a command is refused
+        m.command(f"stop {name}")
+        if re.search(rf"^{name}\s+off", m.command("list"), re.M):
+            break
+    assert frames_of(m, name) == 0
+
+
+@pytest.mark.parametrize("append,kind", [("", "host"), ("nosstc nohtinst", "ram")])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_beside_a_vm_that_works(machine, bundle, disk, seed, append, kind):
+    disks = ["host"] if kind == "host" else [disk(RAM_DISK)]
+    path = bundle(vm("good", bootargs=DEBIAN, autostart=False),
+                  hostile("bad", f"seed={seed} ops={OPS} rounds=0 disks=1", disks=disks))
+    m = machine(bundle=path, harts=2, append=f"keep {append}", disk=disk(), limit=LIMIT * 3)
+    free = begin(m, "good", "bad")
+    m.command("start bad")
+    m.command("start good")
+    m.line("console good")
+    m.expect("all sums are right", LIMIT)
+    m.expect("good: stopped: guest shut down", 30)
+    m.to_shell()
+    m.line("console bad")
+    m.expect(r"hostile: \w+: \d+ actions", LIMIT)  # it has not been killed by its own doing
+    m.to_shell()
+    end(m, "bad")
+    written = free - free_kib(m)  # to a disk in RAM: it outlives the VM's stop
+    assert written == 0 if kind == "host" else 0 <= written <= 2 * RAM_DISK >> 10
+    m.command("destroy bad")
+    assert free_kib(m) >= free
+    assert not re.search(r"^bad\b", m.command("frames"), re.M)
+    assert "not given back" not in m.output
+
+
+def test_ends(machine, bundle):
+    """What a VM does not come back from: it crashes, with a report, or can be stopped."""
+    holes = [hostile(f"hole{n}", f"seed={n} attack=none then=hole", vcpus=1) for n in range(int(SEEDS[0]), int(SEEDS[0]) + 8)]
+    others = ("lost", "reboot", "crowd")
+    path = bundle(*holes, *(hostile(name, f"attack=none then={name}") for name in others))
+    m = machine(bundle=path, harts=2, append="keep", limit=LIMIT * 3)
+    names = [words[1] for words in holes]
+    free = begin(m, *names, *others)
+    crashed = 0
+    for name in names:
+        m.line(f"start {name}")
+        # An atomic access over a device's end is an access fault of the guest's own, and it goes on.
+        ended = m.expect(rf"{name}: (crashed|stopped: guest shut down)", 20).group(1)
+        m.command("list")
+        if ended == "crashed":
+            assert "check:" in m.command(f"report {name}")
+            crashed += 1
+        end(m, name)
+    assert crashed > len(names) // 2
+    for name in others:
+        m.line(f"start {name}")
+    for name in others:
+        m.command("list")
+        end(m, name)
+    assert free_kib(m) == free
+    for name in (*names, *others):
+        m.command(f"destroy {name}")
+    assert "not given back" not in m.output
+    # One report for each of its two starts, however many vCPUs came to grief, and were started again by others.
+    assert 1 <= m.output.count("error: crowd: an access") <= 2
