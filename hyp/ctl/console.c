@@ -140,9 +140,11 @@ static void give_focus(struct console *c)
     if (terminal.interactive)
         terminal_write(&terminal, "\x1b[0m", 4);
     if (c)
-        fmt_snprintf(text, sizeof(text), "[trapline: console of %s; Ctrl-] for the next]", c->name);
+        fmt_snprintf(text, sizeof(text), "[trapline: console of %s%s; Ctrl-] for the next]",
+                     c->name, c->written ? "" : " (no output yet)");
     else
-        fmt_snprintf(text, sizeof(text), "[trapline: shell; Ctrl-] for the next]");
+        fmt_snprintf(text, sizeof(text),
+                     "[trapline: shell (help lists commands); Ctrl-] for the next]");
     notice(text);
     if (c || shell)
         replay(c ? c : shell);

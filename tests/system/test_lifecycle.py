@@ -12,6 +12,19 @@ def test_reboot_is_of_the_vm_only(machine, bundle):
     assert m.output.count("OpenSBI v") == 1  # the machine itself was started once
 
 
+def test_how_a_vm_ended_is_shown_at_its_console(machine, bundle):
+    """Kept up, the terminal then goes to Trapline's shell, and the VM starts from there."""
+    m = machine(bundle=bundle(), harts=2, append="keep")
+    m.boot()
+    m.line("poweroff")
+    m.expect(r"^\[trapline\] \[.*\] vm0: stopped: guest shut down", 60)
+    m.expect(r"\[trapline: shell.*\]")
+    m.expect(harness.SHELL_PROMPT)
+    m.command("start vm0")
+    m.line("poweroff now")
+    m.expect_off()
+
+
 def test_twenty_reboots(machine, bundle):
     m = machine(bundle=bundle(vm(bootargs="console=hvc0 tl.then=reboot")), harts=2)
     for _ in range(20):

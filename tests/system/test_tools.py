@@ -90,6 +90,7 @@ def test_bundle_mistakes(tmp_path, words, message):
         ({"MACHINE": "nonesuch"}, "does not take"),
         ({"QEMU": "/nonesuch"}, "no QEMU at /nonesuch"),
         ({"QEMU": "/bin/true"}, "is not QEMU"),
+        ({"MEM": "16M"}, "too little for the bundle"),
         ({"DISK": "/nonesuch"}, "no disk image /nonesuch"),
         ({"TRAPLINE": "/nonesuch"}, "no /nonesuch"),
     ],

@@ -310,6 +310,7 @@ static void test_log_lines(void **state)
 {
     (void)state;
     console_set_focus(a);
+    assert_non_null(strstr(screen, "console of alpha (no output yet);"));
     clear();
     log_line(LOG_INFO, "[   0.100000] alpha: started\n"); /* its guest has said nothing yet */
     assert_string_equal(screen, "[   0.100000] alpha: started\r\n");
@@ -326,6 +327,9 @@ static void test_log_lines(void **state)
     clear();
     log_line(LOG_NOTICE, "[   0.300000] alpha: stopped\n");
     assert_string_equal(screen, "[trapline] [   0.300000] alpha: stopped\r\n");
+    console_set_focus(NULL);
+    console_set_focus(a);
+    assert_non_null(strstr(screen, "console of alpha;"));
     console_set_focus(NULL);
     clear();
     log_line(LOG_INFO, "[   0.300000] all\n");
