@@ -42,6 +42,7 @@ class Machine:
     ):
         os.makedirs(LOGS, exist_ok=True)
         self.log_path = os.path.join(LOGS, f"{name}.log")
+        self._stderr_path = os.path.join(LOGS, f"{name}.stderr")
         self.output = ""
         self._rest = b""  # an escape sequence or character that has come in part
         self._at = 0  # expect() looks from here on
@@ -66,10 +67,11 @@ class Machine:
         self._log = open(self.log_path, "wb")
         self._log.write((" ".join(command) + "\n").encode())
         self.started = time.monotonic()
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        # QEMU's own messages have a file of their own: among the console's text they would tear its lines.
+        with open(self._stderr_path, "wb") as stderr:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True,
+            )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -193,6 +195,10 @@ class Machine:
 
     def _report(self, what):
         tail = "\n".join(self.output.splitlines()[-25:])
+        with open(self._stderr_path, errors="replace") as file:
+            stderr = file.read()[-1000:]
+        if stderr:
+            tail += f"\n--- QEMU's own messages\n{stderr}"
         return f"{what}\n--- end of the console (all: {os.path.relpath(self.log_path, TOP)})\n{tail}"
 
     def __enter__(self):

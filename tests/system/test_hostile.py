@@ -24,7 +24,7 @@ LIMIT = 60 + OPS // 10 + WORK * 4
 NUMBERS = 20000
 SUM = hashlib.sha256("".join(f"{n}\n" for n in range(1, NUMBERS + 1)).encode()).hexdigest()
 DEBIAN = (f'console=hvc0 tl.cmd="for i in $(seq {WORK}); do seq {NUMBERS} | sha256sum | grep -q ^{SUM} || exit 1; '
-          'done; echo all sums are right" tl.then=poweroff')
+          'done; echo sums are right" tl.then=poweroff')
 
 
 def hostile(name, words, vcpus=3, disks=()):
@@ -70,7 +70,8 @@ def test_beside_a_vm_that_works(machine, bundle, disk, seed, append, kind):
     m.command("start bad")
     m.command("start good")
     m.line("console good")
-    m.expect("all sums are right", LIMIT)
+    # Linux hands 16 characters over at once, the line's end among them: no line of the log parts these.
+    m.expect("sums are right", LIMIT)
     m.expect("good: stopped: guest shut down", 30)
     m.to_shell()
     m.line("console bad")
