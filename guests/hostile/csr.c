@@ -51,28 +51,58 @@ void attack_csr(struct worker *w)
     csr_write(sie, 0);
 }
 
+/* rs1 is a1, rs2 or rd is a0: registers that hold nothing. */
+static uint32_t r_type(unsigned funct7, unsigned funct3, unsigned rs2, unsigned rd)
+{
+    return funct7 << 25 | rs2 << 20 | 11u << 15 | funct3 << 12 | rd << 7 | 0x73;
+}
+
+static uint32_t hypervisor_access(struct worker *w)
+{
+    static const struct {
+        uint8_t funct7, rs2;
+    } loads[] = {/* HLV.B, BU, H, HU, W, WU, D; HLVX.HU, WU */
+                 {0x30, 0}, {0x30, 1}, {0x32, 0}, {0x32, 1}, {0x34, 0},
+                 {0x34, 1}, {0x36, 0}, {0x32, 3}, {0x34, 3}};
+    uint64_t n = random_below(w, ARRAY_LEN(loads) + 4);
+
+    if (n >= ARRAY_LEN(loads)) /* HSV.B, H, W, D */
+        return r_type(0x31 + 2 * (unsigned)(n - ARRAY_LEN(loads)), 4, 10, 0);
+    return r_type(loads[n].funct7, 4, loads[n].rs2, 10);
+}
+
+static uint32_t fence(struct worker *w)
+{
+    /* SFENCE.VMA, HFENCE.VVMA, HFENCE.GVMA; Svinval: SINVAL.VMA, HINVAL.VVMA, HINVAL.GVMA */
+    static const uint8_t funct7[] = {0x09, 0x11, 0x31, 0x0b, 0x13, 0x33};
+    static const uint32_t words[] = {0x18000073, 0x18100073}; /* SFENCE.W.INVAL, SFENCE.INVAL.IR */
+    bool svinval = to_firmware || rt_has("svinval");
+
+    if (svinval && one_in(w, 8))
+        return words[random_below(w, ARRAY_LEN(words))];
+    return r_type(funct7[random_below(w, svinval ? 6 : 3)], 0, 10, 0);
+}
+
+static uint32_t of_machine_mode(struct worker *w)
+{
+    /* mret, mnret, wrs.nto, wrs.sto, uret, dret, wfi, ebreak, a word of no meaning; not sret */
+    static const uint32_t words[] = {0x30200073, 0x70200073, 0x00d00073, 0x01d00073, 0x00200073,
+                                     0x7b200073, 0x10500073, 0x00100073, 0x10400073};
+
+    return words[random_below(w, ARRAY_LEN(words))];
+}
+
 static uint32_t system_insn(struct worker *w)
 {
-    static const uint8_t fences[] = {0x09, 0x0b, 0x0c, 0x11, 0x13, 0x31, 0x33};
-    uint32_t raw = (uint32_t)random_next(w);
-
-    /* Firmware that is asked first about illegal instructions may write a line for each of the last two kinds. */
-    switch (one_in(w, 16) ? 2 + random_below(w, 2) : random_below(w, 2)) {
-    case 0: /* HLV, HSV: by all registers but those that hold something */
-        return (0x30 + (uint32_t)random_below(w, 8)) << 26 | (raw & 0x7f00000) >> 1 | 11u << 15 |
-               4u << 12 | 10u << 7 | 0x73;
+    switch (random_below(w, to_firmware ? 4 : 2)) {
+    case 0:
+        return hypervisor_access(w);
     case 1:
-        return (uint32_t)fences[random_below(w, ARRAY_LEN(fences))] << 25 | 10u << 20 | 11u << 15 |
-               0x73;
-    case 2: /* mret, mnret, wrs.nto, wrs.sto, uret, dret; not sret */
-    {
-        static const uint32_t words[] = {0x30200073, 0x70200073, 0x00d00073, 0x01d00073, 0x00200073,
-                                         0x7b200073, 0x10500073, 0x00100073, 0x10400073};
-
-        return words[random_below(w, ARRAY_LEN(words))];
-    }
-    default: /* anything of funct3 4; or no instruction */
-        return (raw & 0xfff07000) | (4u << 12) | 11u << 15 | 10u << 7 | 0x73;
+        return fence(w);
+    case 2:
+        return of_machine_mode(w);
+    default: /* reserved ones, most of them */
+        return ((uint32_t)random_next(w) & 0xfff00000) | r_type(0, 4, 0, 10);
     }
 }
 

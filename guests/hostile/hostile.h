@@ -14,6 +14,9 @@ struct worker {
 };
 extern struct worker workers[RT_HARTS];
 extern unsigned disks; /* virtio disks that this VM has, behind console and entropy */
+/* Whether to try what M-mode's firmware sees before the hypervisor: OpenSBI writes a line on the machine's console for
+   each illegal instruction of opcode SYSTEM that accesses no CSR. */
+extern bool to_firmware;
 
 /* RAM that attacks may let devices and page tables write to: 2 MiB-aligned, full of text lines. */
 extern uint64_t arena, arena_size;

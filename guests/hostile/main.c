@@ -5,11 +5,13 @@
 //   rounds=N      all attacks, so many times; 0: for ever (1)
 //   attack=a,b    only these
 //   disks=N       virtio disks that the VM has (0)
+//   firmware=1    also instructions that make firmware write to the machine's console (0)
 //   then=WORD     what ends it: off, or a final attack by name
 #include "hostile/hostile.h"
 
 struct worker workers[RT_HARTS];
 unsigned disks;
+bool to_firmware;
 uint64_t arena, arena_size;
 
 static const struct attack {
@@ -128,6 +130,7 @@ void guest_main(void)
     uint64_t total = 0;
 
     disks = (unsigned)number("disks", 0);
+    to_firmware = number("firmware", 0);
     set_up(seed);
     printf("hostile: seed %lu, %u harts, %lu MiB\n", seed, rt_hart_count, rt_ram_size >> 20);
     for (uint64_t i = 0; !rounds || i < rounds; i++)

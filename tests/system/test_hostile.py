@@ -117,3 +117,14 @@ def test_ends(machine, bundle):
     assert "not given back" not in m.output
     # One report for each of its two starts, however many vCPUs came to grief, and were started again by others.
     assert 1 <= len(re.findall("error: crowd: (an access|a jump)", m.output)) <= 2
+
+
+def test_past_the_firmware(machine, bundle):
+    """Instructions that OpenSBI sees first, and complains of on the same console, mid in any line of it."""
+    path = bundle(hostile("bad", "attack=system firmware=1 then=off", vcpus=2))
+    m = machine(bundle=path, harts=2, append="keep", limit=LIMIT * 3)
+    free = begin(m, "bad")
+    m.line("start bad")
+    m.expect("bad: stopped: guest shut down", LIMIT)  # nothing else writes by then
+    end(m, "bad")
+    assert free_kib(m) == free
