@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "sched/irq.h"
 #include "vcpu/load.h"
+#include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
 #include "vcpu/sbi/hsm.h"
 
@@ -66,6 +67,7 @@ static void begin(struct vcpu *v)
     v->csr.hvip = 0;
     v->csr.vstimecmp = UINT64_MAX;
     fwft_reset(v);
+    pmu_reset(v);
     v->sstatus |= SSTATUS_SPP;
     v->hstatus |= HSTATUS_SPVP;
     v->gpr[10] = v->hartid;

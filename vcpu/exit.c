@@ -7,6 +7,7 @@
 #include "vcpu/boundary.h"
 #include "vcpu/fault.h"
 #include "vcpu/report.h"
+#include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/sbi.h"
 #include "vcpu/virtual.h"
 
@@ -14,8 +15,9 @@
 
 void exit_slow(struct vcpu *v);
 void exit_slow_call(struct vcpu *v, enum exit_result verdict);
+void exit_slow_counted(struct vcpu *v);
 
-extern char exit_entry[], exit_entry_costs[]; /* switch.S */
+extern char exit_entry[], exit_entry_costs[], exit_entry_counted[]; /* switch.S */
 static bool costs;
 
 static enum exit_result exit_interrupt(struct vcpu *v)
@@ -56,12 +58,38 @@ const char *exit_cause_name(unsigned index)
     return index < EXIT_CAUSES && exit_table[index].name ? exit_table[index].name : "other";
 }
 
-static void set_vector(void *arg) { csr_write(CSR_STVEC, (uint64_t)arg); }
+void exit_choose_vector(void)
+{
+    const struct vcpu *v = this_hart()->vcpu;
+    bool counts = v && atomic_load(&v->guest->pmu_counting);
+
+    csr_write(CSR_STVEC, (uint64_t)(counts  ? exit_entry_counted
+                                    : costs ? exit_entry_costs
+                                            : exit_entry));
+}
+
+static void choose_vector(void *arg)
+{
+    (void)arg;
+    exit_choose_vector();
+}
+
+void exit_choose_vectors(const struct guest *g)
+{
+    uint64_t on = 0;
+
+    for (unsigned i = 0; i < g->vcpu_count; i++) {
+        int hart = atomic_load(&g->vcpu[i]->loaded_hart);
+
+        on |= hart < 0 ? 0 : BIT(hart);
+    }
+    xcall_run(on, choose_vector, 0);
+}
 
 void exit_set_costs(bool on)
 {
     costs = on;
-    xcall_run(~0ul >> (64 - hart_count), set_vector, on ? exit_entry_costs : exit_entry);
+    xcall_run(~0ul >> (64 - hart_count), choose_vector, 0);
 }
 
 /* Applies a verdict, then does what the exit boundary asks. EXIT_RESUME, EXIT_INJECT: pc is right. */
@@ -76,13 +104,11 @@ static inline void finish(struct vcpu *v, enum exit_result verdict)
         boundary_pass(v);
 }
 
-/* From switch.S, everything saved: any exit but a fast SBI call. */
-void exit_slow(struct vcpu *v)
+static inline enum exit_result handle(struct vcpu *v, uint64_t cause)
 {
-    uint64_t cause = csr_read(CSR_SCAUSE);
     unsigned row = (unsigned)(cause & 31) | (cause >> 63 ? INTERRUPT : 0);
     uint64_t before = costs ? csr_read(CSR_INSTRET) : 0;
-    enum exit_result (*handle)(struct vcpu *) = exit_table[row].handle;
+    enum exit_result (*handler)(struct vcpu *) = exit_table[row].handle;
     enum exit_result verdict;
 
     v->exit.cause = cause;
@@ -90,12 +116,29 @@ void exit_slow(struct vcpu *v)
     v->exit.htval = csr_read(CSR_HTVAL);
     v->exit.htinst = csr_read(CSR_HTINST);
     v->exits[row]++;
-    if (!handle || cause << 1 >= 64)
-        handle = exit_unexpected;
-    verdict = handle(v);
+    if (!handler || cause << 1 >= 64)
+        handler = exit_unexpected;
+    verdict = handler(v);
 
     if (before)
         v->exits_cost[row] += csr_read(CSR_INSTRET) - before;
+    return verdict;
+}
+
+/* From switch.S, everything saved: any exit but a fast SBI call. */
+void exit_slow(struct vcpu *v) { finish(v, handle(v, csr_read(CSR_SCAUSE))); }
+
+/* The same where firmware events are counted, SBI calls included. */
+void exit_slow_counted(struct vcpu *v)
+{
+    uint64_t cause = csr_read(CSR_SCAUSE);
+    enum exit_result verdict;
+
+    if (cause == CAUSE_ECALL_VS)
+        pmu_count_call(v);
+    verdict = handle(v, cause);
+    if (verdict == EXIT_INJECT)
+        pmu_count_trap(v);
     finish(v, verdict);
 }
 

@@ -25,3 +25,7 @@ enum exit_result exit_crash(struct vcpu *v, const char *what);
 const char *exit_cause_name(unsigned index); /* index into vcpu->exits */
 /* Costs in instructions by cause, switched on and off for all vCPUs. */
 void exit_set_costs(bool on);
+/* Sets the trap vector of this hart as costs and the loaded vCPU's guest want it. */
+void exit_choose_vector(void);
+/* The same on all harts that run vCPUs of the guest now; others do it when they load one. */
+void exit_choose_vectors(const struct guest *g);

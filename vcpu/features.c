@@ -124,6 +124,8 @@ void features_probe(const struct platform *p)
     f->seed = platform_has(p, "zkr") && arch_csr_probe(CSR_SEED, &value);
     f->ssnpm = platform_has(p, "ssnpm") && senvcfg_takes_pmm();
     f->vlenb = probe_vlenb(p);
+    f->cycle = arch_csr_probe(CSR_CYCLE, &value);
+    f->instret = arch_csr_probe(CSR_INSTRET, &value);
     f->cbom_block = (uint16_t)p->cbom_block;
     f->cboz_block = (uint16_t)p->cboz_block;
     f->htinst = !boot_option("nohtinst");

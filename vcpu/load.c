@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vcpu/load.h"
 
+#include "vcpu/exit.h"
 #include "vcpu/features.h"
 #include "vcpu/fpu.h"
+#include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
 #include "vcpu/vector.h"
 
@@ -124,6 +126,7 @@ void load_vcpu(struct vcpu *v)
     csr_write(CSR_SCOUNTEREN, c->scounteren);
     csr_write(CSR_SENVCFG, c->senvcfg);
     fwft_load(v);
+    pmu_load(v);
     csr_write(CSR_HTIMEDELTA, v->guest->time_delta);
     if (v->guest->sstc)
         csr_write(CSR_VSTIMECMP, c->vstimecmp);
@@ -139,6 +142,7 @@ void load_vcpu(struct vcpu *v)
     h->vcpu = v;
     v->hart = h;
     atomic_store(&v->loaded_hart, (int)h->index);
+    exit_choose_vector(); /* after it: see exit_choose_vectors */
     load_sync_irq(v);
 }
 
@@ -149,6 +153,7 @@ void load_unload(struct vcpu *v)
 
     if (atomic_load_explicit(&v->loaded_hart, memory_order_relaxed) < 0)
         return;
+    pmu_unload(v);
     v->sstatus = csr_read(CSR_SSTATUS);
     v->hstatus = csr_read(CSR_HSTATUS);
     c->vsstatus = csr_read(CSR_VSSTATUS);

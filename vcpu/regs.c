@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mem/heap.h"
+#include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
 #include "vcpu/vector.h"
 
@@ -14,6 +15,8 @@
 #define GPR(n, abi) {abi, AT(gpr) + 8 * (n), 8, NO_CSR}
 #define FPR(n, abi) {abi, AT(fpr) + 8 * (n), 8, NO_CSR}
 #define CSR(field, number) {#field, AT(csr.field), 8, number}
+#define PMU(n) \
+    {"pmu_event" #n, AT(pmu.event[n]), 4, NO_CSR}, { "pmu_value" #n, AT(pmu.value[n]), 8, NO_CSR }
 #define OTHER(field) {#field, AT(field), sizeof(((struct vcpu *)0)->field), NO_CSR}
 #define VECTOR(field) {#field, AT(vector.field), 8, NO_CSR}
 
@@ -115,6 +118,39 @@ const struct vcpu_reg vcpu_regs[] = {
     {"fwft_henvcfg", AT(fwft.henvcfg), 8, NO_CSR},
     {"fwft_locked", AT(fwft.locked), 4, NO_CSR},
     {"fwft_misalign", AT(fwft.misaligned), 1, NO_CSR},
+    PMU(0),
+    PMU(1),
+    PMU(2),
+    PMU(3),
+    PMU(4),
+    PMU(5),
+    PMU(6),
+    PMU(7),
+    PMU(8),
+    PMU(9),
+    PMU(10),
+    PMU(11),
+    PMU(12),
+    PMU(13),
+    PMU(14),
+    PMU(15),
+    PMU(16),
+    PMU(17),
+    PMU(18),
+    {"pmu_fw2", AT(pmu.events[2]), 8, NO_CSR},
+    {"pmu_fw3", AT(pmu.events[3]), 8, NO_CSR},
+    {"pmu_fw4", AT(pmu.events[4]), 8, NO_CSR},
+    {"pmu_fw5", AT(pmu.events[5]), 8, NO_CSR},
+    {"pmu_fw6", AT(pmu.events[6]), 8, NO_CSR},
+    {"pmu_fw7", AT(pmu.events[7]), 8, NO_CSR},
+    {"pmu_fw8", AT(pmu.events[8]), 8, NO_CSR},
+    {"pmu_fw9", AT(pmu.events[9]), 8, NO_CSR},
+    {"pmu_fw10", AT(pmu.events[10]), 8, NO_CSR},
+    {"pmu_fw11", AT(pmu.events[11]), 8, NO_CSR},
+    {"pmu_fw12", AT(pmu.events[12]), 8, NO_CSR},
+    {"pmu_fw13", AT(pmu.events[13]), 8, NO_CSR},
+    {"pmu_running", AT(pmu.running), 8, NO_CSR},
+    {"pmu_shmem", AT(pmu.shmem), 8, NO_CSR},
 };
 const unsigned vcpu_reg_count = ARRAY_LEN(vcpu_regs);
 
@@ -209,6 +245,10 @@ static bool is_valid(const struct vcpu_reg *r, uint64_t value)
         return value <= HSM_RESUME_PENDING;
     if (r->offset == AT(fcsr))
         return value <= 0xFF;
+    if (r->offset >= AT(pmu.event[0]) && r->offset < AT(pmu.event[PMU_COUNTERS]))
+        return !value || pmu_can_count((unsigned)(r->offset - AT(pmu.event[0])) / 4, value);
+    if (r->offset == AT(pmu.shmem))
+        return !(value & PAGE_MASK);
     if (r->offset == AT(fwft.henvcfg))
         return !(value & ~FWFT_HENVCFG) && (value & HENVCFG_PMM) != 1ul << HENVCFG_PMM_SHIFT;
     if (r->offset == AT(irq_level) || r->offset == AT(irq_edge) || r->offset == AT(csr.hvip))
@@ -292,6 +332,7 @@ int vcpu_load_state(struct vcpu *v, struct state_reader *r)
     if (vector)
         memcpy(v->vector_regs, vector, vector_bytes());
     heap_free(vector);
+    pmu_restored(v);
     atomic_store(&v->start_ready, atomic_load(&v->hsm) == HSM_START_PENDING);
     return 0;
 }

@@ -117,6 +117,15 @@ exit_entry_costs:
         SAVE_CALLER
         j exit_save_rest
 
+/* The vector while firmware events are counted (PMU): all exits, SBI calls too. */
+        .globl exit_entry_counted
+        .balign 4
+exit_entry_counted:
+        SAVE_CALLER
+        SAVE_REST
+        call exit_slow_counted
+        j exit_return
+
 /* The fast call wants the slow path: a1 is its verdict, EXIT_RESUME when it is done. */
 exit_save_again:
         SAVE_REST

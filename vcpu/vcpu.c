@@ -10,6 +10,7 @@
 #include "vcpu/boundary.h"
 #include "vcpu/load.h"
 #include "vcpu/offsets.h"
+#include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
 #include "vcpu/vector.h"
 
@@ -40,6 +41,7 @@ void vcpu_reset(struct vcpu *v)
     v->sstatus = SSTATUS_SPP | SSTATUS_FS_CLEAN | (vcpu_features.vlenb ? SSTATUS_VS_CLEAN : 0);
     v->hstatus = HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP;
     fwft_reset(v);
+    pmu_reset(v);
     v->wake_at = UINT64_MAX;
     v->in_wfi = false;
     v->stop_reason = 0;

@@ -15,6 +15,8 @@
 #include "vdev/dev.h"
 
 #define GUEST_MAX_VCPUS 32
+#define PMU_COUNTERS 19
+#define PMU_EVENTS 14 /* firmware events that there can be: codes 0 to 13 */
 #define EXIT_CAUSES 64 /* scause codes 0..31, interrupts 32..63 */
 
 struct guest;
@@ -68,6 +70,14 @@ struct vcpu {
         uint32_t locked; /* a bit for each feature */
         bool misaligned; /* misaligned accesses trap to the guest */
     } fwft;
+    /* Its counters: vcpu/sbi/counters.h. */
+    struct vcpu_pmu {
+        uint32_t event[PMU_COUNTERS]; /* 0: none */
+        uint64_t value[PMU_COUNTERS];
+        uint64_t used, running;              /* bits: has an event; counts */
+        uint64_t shmem;                      /* where snapshots go, or 0 */
+        _Atomic uint64_t events[PMU_EVENTS]; /* firmware events so far, by code; by any hart */
+    } pmu;
     uint64_t fpr[32];
     uint32_t fcsr;
     int fp_hart;            /* whose FP registers may still be its own; see hart->fp_owner */
@@ -120,6 +130,7 @@ struct guest {
     uint64_t time_delta; /* guest time = host time + this */
     uint64_t henvcfg, hstateen0;
     uint64_t ram_base; /* lowest address of RAM: devices lie below */
+    _Atomic uint64_t pmu_counting; /* a bit for each vCPU that counts firmware events */
     bool sstc; /* the guest has Sstc (host has it, and it is not switched off) */
     uint64_t
         htinst_mask; /* all ones; 0 (a test): every faulting instruction is fetched and decoded */
@@ -134,6 +145,7 @@ struct vcpu_features {
     bool vstimecmp; /* the host has it, whether guests get it (sstc) or not */
     bool misaligned_deleg, pmlen7, pmlen16; /* what guests may switch through FWFT, like svadu */
     bool sstc, stateen, zicboz, zicbom, svpbmt, svadu, seed, ssnpm, htinst;
+    bool cycle, instret; /* the CSRs can be read */
     uint16_t cbom_block, cboz_block;
     uint32_t vlenb; /* bytes of a vector register; 0: guests have none */
 };

@@ -4,6 +4,7 @@
 #include "vcpu/boundary.h"
 #include "vcpu/fault.h"
 #include "vcpu/insn.h"
+#include "vcpu/sbi/counters.h"
 
 #define INSN_WFI_WORD 0x10500073u
 #define INSN_WRS_NTO_WORD 0x00d00073u /* traps like WFI while others want the hart (Zawrs) */
@@ -24,15 +25,11 @@ static bool read_time(struct vcpu *v, uint64_t *value)
     *value = arch_time() + v->guest->time_delta;
     return true;
 }
-static bool read_cycle(struct vcpu *v, uint64_t *value)
-{
-    (void)v;
-    return arch_csr_probe(CSR_CYCLE, value);
-}
+/* Counters that the host withholds, or that the guest has configured. */
+static bool read_cycle(struct vcpu *v, uint64_t *value) { return pmu_read(v, PMU_CYCLE, value); }
 static bool read_instret(struct vcpu *v, uint64_t *value)
 {
-    (void)v;
-    return arch_csr_probe(CSR_INSTRET, value);
+    return pmu_read(v, PMU_INSTRET, value);
 }
 
 /* Zkr: no virtual mode ever reaches it; whatever state the source is in, the guest sees it. */

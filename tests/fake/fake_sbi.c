@@ -18,7 +18,7 @@ uint8_t fake_ram[FAKE_RAM_SIZE];
 uint64_t fake_hgatp[FAKE_HARTS];
 unsigned fake_caller;
 unsigned fake_starts, fake_ssip[GUEST_MAX_VCPUS], fake_timers, fake_injects, fake_events;
-unsigned fake_populates, fake_xcall_runs;
+unsigned fake_populates, fake_xcall_runs, fake_vectors;
 uint64_t fake_xcall_mask;
 uint64_t fake_start_pc, fake_start_arg, fake_timer, fake_inject_cause, fake_inject_tval;
 uint64_t fake_populated;
@@ -89,6 +89,7 @@ void fake_sbi_reset(unsigned count)
     memset(fake_ssip, 0, sizeof(fake_ssip));
     fake_caller = 0;
     fake_starts = fake_timers = fake_injects = fake_events = fake_populates = fake_xcall_runs = 0;
+    fake_vectors = 0;
     fake_start_result = fake_populate_result = fake_walk_result = fake_mem_error = 0;
     fake_xcall_mask = fake_mem_error_from = 0;
     fake_before_xcall = NULL;
@@ -185,6 +186,12 @@ int vcpu_start(struct vcpu *v, uint64_t pc, uint64_t arg)
     fake_start_pc = pc;
     fake_start_arg = arg;
     return 0;
+}
+
+void exit_choose_vectors(const struct guest *g)
+{
+    (void)g;
+    fake_vectors++;
 }
 
 void vcpu_irq_raise_ssip(struct vcpu *v) { fake_ssip[v->index]++; }

@@ -38,7 +38,7 @@ void fake_expect(struct fake_result r, long error, unsigned long value);
 
 /* What was asked for. */
 extern unsigned fake_starts, fake_ssip[GUEST_MAX_VCPUS], fake_timers, fake_injects, fake_events;
-extern unsigned fake_populates, fake_xcall_runs;
+extern unsigned fake_populates, fake_xcall_runs, fake_vectors; /* of exit_choose_vectors */
 extern uint64_t fake_xcall_mask; /* of the last xcall */
 extern uint64_t fake_start_pc, fake_start_arg, fake_timer, fake_inject_cause, fake_inject_tval;
 extern uint64_t fake_populated; /* the last one */

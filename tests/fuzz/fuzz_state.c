@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // State streams of devices and of vCPUs, altered: refused, and the device is as new; or taken, and then
 // what it saves is a stream that loads to the same state, it goes on working, and it leaves nothing behind.
-// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/bus.c vcpu/regs.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c
+// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/bus.c vcpu/regs.c vcpu/sbi/counters.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c
 #include <errno.h>
 
 #include "fake_vdev.h"
@@ -145,6 +145,7 @@ static int vcpu_load_from(struct vcpu *v, struct fake_stream *s)
 static void one_vcpu(struct fake_stream *in)
 {
     static struct vcpu a, b, before;
+    static struct guest guest;
     struct fake_stream now = {0}, again = {0};
     struct state_writer w = fake_stream_writer(&now);
 
@@ -153,6 +154,8 @@ static void one_vcpu(struct fake_stream *in)
     a.vector_used = false;
     a.vector_regs = vectors[0];
     b.vector_regs = vectors[1];
+    a.index = 0;
+    a.guest = b.guest = &guest;
     before = a;
     if (vcpu_load_from(&a, in)) {
         assert_memory_equal(&a, &before, sizeof(a)); /* not touched */

@@ -2,7 +2,7 @@
 // The exit boundary and what others ask of a vCPU: parking, waiting, timers; a vCPU on and off a hart. The
 // scheduler is the test's: when the vCPU's thread would give up its hart, the test does what others do then.
 // units: vcpu/boundary.c vcpu/load.c vcpu/vcpu.c vcpu/fault.c vcpu/inject.c vcpu/insn.c
-// units: vcpu/sbi/fwft.c tests/fake/fake_base.c
+// units: vcpu/sbi/counters.c vcpu/sbi/fwft.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -172,6 +172,7 @@ const struct stage2_ram *stage2_find_ram(const struct stage2 *s2, gpa_t g)
     (void)g;
     return NULL;
 }
+void exit_choose_vector(void) {}
 enum exit_result exit_crash(struct vcpu *vcpu, const char *what)
 {
     vcpu->stop_reason = what;

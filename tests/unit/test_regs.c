@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The register table: names, places, and the state stream: round trip, every cut, every altered
 // byte.
-// units: vcpu/regs.c hyp/base/state.c tests/fake/fake_base.c
+// units: vcpu/regs.c vcpu/sbi/counters.c hyp/base/state.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include "vcpu/vector.h"
 
 struct stream {
-    uint8_t data[8192];
+    uint8_t data[16384];
     size_t len, at;
 };
 static struct stream stream;
@@ -35,6 +35,7 @@ void heap_free(void *p)
     heap_blocks -= p != NULL;
     free(p);
 }
+static struct guest guest;
 
 static int write_stream(void *ctx, const void *data, size_t len)
 {
@@ -87,6 +88,7 @@ static int setup(void **state)
 {
     (void)state;
     memset(&from, 0, sizeof(from));
+    memset(&guest, 0, sizeof(guest));
     memset(&to, 0x77, sizeof(to));
     for (unsigned i = 1; i < 32; i++) {
         from.gpr[i] = 0x1111111100000000 * (i & 3) + i;
@@ -118,6 +120,14 @@ static int setup(void **state)
     from.fwft.henvcfg = HENVCFG_ADUE | HENVCFG_PMM;
     from.fwft.locked = 0x11;
     from.fwft.misaligned = true;
+    from.pmu.event[0] = 1;
+    from.pmu.event[18] = 0xF0005;
+    from.pmu.value[0] = 1ul << 63;
+    from.pmu.running = BIT(18) | BIT(0);
+    from.pmu.shmem = 0x80001000;
+    from.pmu.events[5] = 77;
+    to.guest = from.guest = &guest;
+    to.index = 0;
     return 0;
 }
 
@@ -179,6 +189,7 @@ static void test_round_trip(void **state)
     (void)state;
     memset(&to, 0, sizeof(to));
     to.vector_regs = to_vector;
+    to.guest = &guest;
     to.sstatus = SSTATUS_FS_CLEAN;
     to.hstatus = HSTATUS_SPV;
     save();
@@ -190,6 +201,8 @@ static void test_round_trip(void **state)
     assert_memory_equal(&to.csr, &from.csr, sizeof(to.csr));
     assert_memory_equal(to.fpr, from.fpr, sizeof(to.fpr));
     assert_int_equal(to.hstatus, HSTATUS_SPV | HSTATUS_SPVP); /* the rest is the host's */
+    assert_int_equal(to.pmu.used, BIT(18) | BIT(0));
+    assert_int_equal(guest.pmu_counting, BIT(0));
     assert_false(to.start_ready);
     from.hsm = HSM_START_PENDING;
     save();
@@ -289,6 +302,11 @@ static void test_bad_values(void **state)
     expect_refused("fwft_henvcfg", HENVCFG_STCE);
     expect_refused("fwft_henvcfg", 1ul << HENVCFG_PMM_SHIFT); /* reserved */
     expect_refused("fwft_misalign", 2);
+    expect_refused("pmu_event0", 2);
+    expect_refused("pmu_event1", 1);
+    expect_refused("pmu_event3", 0xF000E);
+    expect_refused("pmu_event18", 0xF0000);
+    expect_refused("pmu_shmem", 0x80000010);
     expect_refused("fwft_locked", 1ul << 32);
 }
 
@@ -319,6 +337,7 @@ static void test_altered(void **state)
         stream.data[rand() % 64] ^= (uint8_t)(1 << rand() % 8);
         stream.data[(size_t)rand() % stream.len] = (uint8_t)rand();
         memset(&to, 0, sizeof(to));
+        to.guest = &guest;
         to.hstatus = HSTATUS_SPV;
         to.vector_regs = to_vector;
         (void)load();

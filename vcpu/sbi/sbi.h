@@ -40,6 +40,7 @@ enum {
 #define SBI_EXT_HSM 0x48534D
 #define SBI_EXT_SRST 0x53525354
 #define SBI_EXT_DBCN 0x4442434E
+#define SBI_EXT_PMU 0x504D55
 #define SBI_EXT_SUSP 0x53555350
 #define SBI_EXT_FWFT 0x46574654
 #define SBI_IMPL_TRAPLINE 0x54524150 /* "TRAP"; not registered */
