@@ -173,8 +173,9 @@ fuzz: setup-unit ## fuzzers for long: TARGET=virtio, SECONDS=60 each, ENGINE=lib
 # --- coverage -------------------------------------------------------------------------------------
 
 .PHONY: coverage
-coverage: setup-unit ## line coverage of stage2/, vcpu/, vdev/ by unit tests and bounded fuzzing
-	@MAKE='$(MAKE)' ci/coverage
+coverage: setup-$(if $(SYSTEM),test,unit) ## line coverage of stage2/, vcpu/, vdev/ by unit tests; SYSTEM=1: and system tests
+	$(if $(SYSTEM),$(again) trapline build/default.itb $(if $(GUEST_BINS),guests))
+	@ci/coverage $(if $(SYSTEM),--system)
 
 # For scripts: make print-HYP_CFLAGS
 print-%:

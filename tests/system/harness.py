@@ -15,12 +15,15 @@ import subprocess
 import threading
 import time
 
+import executed
+
 TOP = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 BUILD = os.path.join(TOP, "build")
 LOGS = os.path.join(BUILD, "test-logs")
 QEMU = os.environ.get("QEMU") or os.path.join(BUILD, "bin", "qemu-system-riscv64")
 FIRMWARE = os.path.join(BUILD, "firmware", "fw_dynamic.bin")
 TRAPLINE = os.path.join(BUILD, "trapline.bin")
+ELF = os.path.join(BUILD, "trapline.elf")
 LINUX = os.path.join(BUILD, "linux", "Image")
 INITRD = os.path.join(BUILD, "linux", "initrd.cpio")
 BOOTARGS = "earlycon=sbi console=hvc0"
@@ -28,6 +31,7 @@ USERSPACE = r"trapline-guest: userspace up"
 PROMPT = r"guest:\S*# "
 SHELL_PROMPT = r"trapline> "
 ESCAPE = b"\x1d"  # Ctrl-]: on to the next console
+COVERAGE = os.environ.get("COVERAGE")  # a folder: what ran of the hypervisor is left there (ci/coverage)
 
 # All limits are for an idle machine of this project's size; a slower one can be given more.
 FACTOR = float(os.environ.get("TIMEOUT_FACTOR", "1"))
@@ -64,6 +68,9 @@ class Machine:
             command += ["-drive", f"if=none,id=disk,format=raw,file={disk}",
                         "-device", "virtio-blk-device,drive=disk"]
         command += args
+        self._trace = os.path.join(COVERAGE, f"{name}.trace") if COVERAGE and kernel == TRAPLINE else None
+        if self._trace:
+            command += executed.options(ELF, self._trace)
         self._log = open(self.log_path, "wb")
         self._log.write((" ".join(command) + "\n").encode())
         self.started = time.monotonic()
@@ -192,6 +199,10 @@ class Machine:
         self._process.stdin.close()
         self._process.stdout.close()
         self._log.close()
+        if self._trace and os.path.exists(self._trace):
+            with open(f"{self._trace[:-6]}.ran", "w") as file:
+                file.writelines(f"{a:#x}\n" for a in sorted(executed.addresses(ELF, self._trace)))
+            os.remove(self._trace)
 
     def _report(self, what):
         tail = "\n".join(self.output.splitlines()[-25:])
