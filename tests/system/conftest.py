@@ -2,6 +2,8 @@
 """Fixtures of the system tests: machines and bundles that go away with their test."""
 import os
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -66,6 +68,30 @@ def disk(tmp_path):
         path = str(tmp_path / f"disk{len(made)}.img")
         made.append(path)
         return harness.make_disk(path, size)
+
+    yield make
+    for path in made:
+        os.remove(path)
+
+
+@pytest.fixture
+def file_system(tmp_path):
+    """Makes ext4 images: file_system({"extlinux/extlinux.conf": "text", "Image": pathlib.Path(...)})."""
+    made = []
+
+    def make(files, size="96M"):
+        tree = tmp_path / f"tree{len(made)}"
+        for name, what in files.items():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(what, os.PathLike):
+                shutil.copy(what, tree / name)
+            else:
+                (tree / name).write_text(what)
+        made.append(str(tmp_path / f"fs{len(made)}.img"))
+        # Its place is not on every user's PATH.
+        subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-d", tree, made[-1], size], check=True)
+        shutil.rmtree(tree)
+        return made[-1]
 
     yield make
     for path in made:

@@ -254,6 +254,19 @@ def image_at(path, address, image=TRAPLINE):
     return path
 
 
+def device_tree(path, edit, machine="virt", **options):
+    """The tree that QEMU would give, with edit(text) done to its source; for args=["-dtb", path]. The options are
+    Machine's harts, mem, cpu, which must be the same there."""
+    command = [QEMU, "-display", "none", "-M", f"{machine},dumpdtb={path}",
+               "-smp", str(options.get("harts", 1)), "-m", options.get("mem", "1G"), "-cpu", options.get("cpu", "rv64")]
+    subprocess.run(["timeout", "-k", "5", "30"] + command, check=True, capture_output=True)
+    text = subprocess.run(["dtc", "-q", "-I", "dtb", "-O", "dts", path], check=True, capture_output=True, text=True)
+    changed = edit(text.stdout)
+    assert changed != text.stdout
+    subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", path], check=True, input=changed, text=True)
+    return path
+
+
 def make_disk(path, size):
     with open(path, "wb") as file:
         file.truncate(size)

@@ -46,7 +46,9 @@ def test_bundle_layout(bundle, small):
         assert (base + offset) % (2 << 20) == 0
         with open(source, "rb") as file:
             assert data[base + offset : base + offset + size] == file.read()
-    assert tool("fdtget", "-l", path, "/images").stdout.split() == ["kernel", "initrd", "disk"]
+    own = f"{os.path.getsize(path):x}"  # all of the file, as U-Boot looks for it
+    assert tool("fdtget", "-l", path, "/images").stdout.split() == ["kernel", "initrd", "disk", own]
+    assert tool("fdtget", "-t", "x", path, f"/images/{own}", "data-size").stdout.strip() == own
     assert tool("fdtget", "-l", path, "/trapline").stdout.split() == ["a", "b"]
     assert fdtget(path, "/trapline", "compatible") == "trapline,bundle-1"
     assert fdtget(path, "/trapline/a", "memory", "x") == "0 4000000"

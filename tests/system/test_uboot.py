@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """U-Boot as a guest: another system, and one driver after another on the same virtio disk."""
 import os
-import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -19,18 +19,10 @@ label linux
 
 
 @pytest.fixture
-def boot_disk(tmp_path):
+def boot_disk(file_system):
     """An ext4 file system with the Debian kernel, its initrd, and what U-Boot reads to start them."""
-    tree = tmp_path / "tree"
-    (tree / "extlinux").mkdir(parents=True)
-    (tree / "extlinux" / "extlinux.conf").write_text(EXTLINUX)
-    os.link(harness.LINUX, tree / "Image")
-    os.link(harness.INITRD, tree / "initrd")
-    image = tmp_path / "boot.img"
-    tool = "/sbin/mke2fs"
-    subprocess.run([tool, "-q", "-t", "ext4", "-d", tree, image, "64M"], check=True)
-    yield str(image)
-    image.unlink()
+    return file_system({"extlinux/extlinux.conf": EXTLINUX, "Image": Path(harness.LINUX),
+                        "initrd": Path(harness.INITRD)}, "64M")
 
 
 def test_uboot_starts_linux_from_a_virtio_disk(machine, bundle, boot_disk):
