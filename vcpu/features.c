@@ -107,6 +107,29 @@ static bool senvcfg_takes_pmm(void)
     return takes;
 }
 
+/* What cbo.zero clears in one go, bytes; 0: it traps, or clears nothing that could be its block. Not by the tree
+ * alone: henvcfg's bits for Zicbom and Zicboz can be set in QEMU's harts without either. */
+static uint32_t probe_cboz(void)
+{
+    static uint8_t page[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+    uint32_t n = 0;
+
+    memset(page, 0xFF, sizeof(page));
+    if (!arch_cbo_zero_probe(page))
+        return 0;
+    while (n < sizeof(page) && !page[n])
+        n++;
+    return n;
+}
+
+/* cbo.flush and cbo.inval, in HS-mode: menvcfg, which firmware sets, decides for all modes below. */
+static bool probe_cbom(void)
+{
+    static uint8_t page[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+
+    return arch_cbo_flush_probe(page);
+}
+
 void features_probe(const struct platform *p)
 {
     struct vcpu_features *f = &vcpu_features;
@@ -117,8 +140,10 @@ void features_probe(const struct platform *p)
         timer_sstc && henvcfg_takes(HENVCFG_STCE) && arch_csr_probe(CSR_VSTIMECMP, &value);
     f->sstc = f->vstimecmp && !boot_option("nosstc");
     f->stateen = arch_csr_probe(CSR_HSTATEEN0, &value);
-    f->zicbom = platform_has(p, "zicbom") && henvcfg_takes(HENVCFG_CBIE_FLUSH | HENVCFG_CBCFE);
-    f->zicboz = platform_has(p, "zicboz") && henvcfg_takes(HENVCFG_CBZE);
+    f->zicbom = p->cbom_block && platform_has(p, "zicbom") &&
+                henvcfg_takes(HENVCFG_CBIE_FLUSH | HENVCFG_CBCFE) && probe_cbom();
+    f->zicboz = p->cboz_block && platform_has(p, "zicboz") && henvcfg_takes(HENVCFG_CBZE) &&
+                probe_cboz() == p->cboz_block;
     f->svpbmt = platform_has(p, "svpbmt") && henvcfg_takes(HENVCFG_PBMTE);
     fwft_probe(platform_has(p, "svadu"));
     f->seed = platform_has(p, "zkr") && arch_csr_probe(CSR_SEED, &value);

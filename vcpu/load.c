@@ -16,6 +16,17 @@
      BIT(CAUSE_FETCH_PAGE_FAULT) | BIT(CAUSE_LOAD_PAGE_FAULT) | BIT(CAUSE_STORE_PAGE_FAULT) | \
      BIT(CAUSE_SOFTWARE_CHECK))
 
+/* sstateen1 to 3 hold nothing that is defined yet, and are not switched: so no guest may write there, even where
+ * firmware lets us (OpenSBI does not). */
+static void close_stateen(void)
+{
+    static const uint16_t csr[] = {CSR_HSTATEEN1, CSR_HSTATEEN2, CSR_HSTATEEN3};
+    uint64_t back;
+
+    for (unsigned i = 0; vcpu_features.stateen && i < ARRAY_LEN(csr); i++)
+        (void)arch_csr_probe_write(csr[i], 0, &back);
+}
+
 void load_hart_init(void)
 {
     csr_write(CSR_HEDELEG, DELEGATED_EXCEPTIONS);
@@ -30,6 +41,7 @@ void load_hart_init(void)
         csr_write(CSR_VSTIMECMP, UINT64_MAX);
         csr_write(CSR_HENVCFG, 0);
     }
+    close_stateen();
     fwft_hart_init();
     if (vcpu_features.vlenb) {
         csr_set(CSR_SSTATUS, SSTATUS_VS_INITIAL);

@@ -242,6 +242,11 @@ UNIT_CASE(isa_ssstateen, 0)
     trap_begin();
     __asm__ volatile("csrr %0, 0x10c\n csrw 0x10c, %0" : "=r"(v));
     CHECK_EQ(trap_end().count, 0);
+    /* Nothing is in these yet, and nothing may pass from one guest to another there. */
+    trap_begin();
+    __asm__ volatile("csrw 0x10d, %0\n csrw 0x10e, %0\n csrw 0x10f, %0" ::"r"(~0ul));
+    struct trap_record t = trap_end();
+    CHECK(!rt_trapline || (t.count == 3 && t.cause == CAUSE_ILLEGAL), "sstateen1 to 3: %u", t.count);
 }
 
 UNIT_CASE(isa_bit_manipulation, 0)

@@ -158,3 +158,6 @@ bool arch_guest_fetch32(uint64_t gva, uint32_t *to,
 bool arch_csr_probe(unsigned number, uint64_t *value);
 /* Writes then reads back: false when it traps. */
 bool arch_csr_probe_write(unsigned number, uint64_t value, uint64_t *read_back);
+/* Whether Zicboz, Zicbom work in HS-mode: zeroes the block at this address; writes it back and drops it. */
+bool arch_cbo_zero_probe(void *at);
+bool arch_cbo_flush_probe(void *at);

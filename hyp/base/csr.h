@@ -35,6 +35,9 @@
 #define CSR_HGEIE 0x607
 #define CSR_HENVCFG 0x60A
 #define CSR_HSTATEEN0 0x60C
+#define CSR_HSTATEEN1 0x60D
+#define CSR_HSTATEEN2 0x60E
+#define CSR_HSTATEEN3 0x60F
 #define CSR_HTVAL 0x643
 #define CSR_HIP 0x644
 #define CSR_HVIP 0x645

@@ -141,9 +141,34 @@ arch_csr_probe_write:
         WRITE_STUB CSR_HENVCFG
         WRITE_STUB CSR_SENVCFG
         WRITE_STUB CSR_HSTATEEN0
+        WRITE_STUB CSR_HSTATEEN1
+        WRITE_STUB CSR_HSTATEEN2
+        WRITE_STUB CSR_HSTATEEN3
         WRITE_STUB CSR_SSTATEEN0
         li      a0, 0
         ret
         .size   arch_csr_probe_write, . - arch_csr_probe_write
+
+// bool arch_cbo_zero_probe(void *at)
+        .globl  arch_cbo_zero_probe
+        .type   arch_cbo_zero_probe, @function
+arch_cbo_zero_probe:
+1:      .insn i 0x0F, 2, x0, a0, 4      // cbo.zero (a0)
+        GUARD   1b, guard_false
+        li      a0, 1
+        ret
+        .size   arch_cbo_zero_probe, . - arch_cbo_zero_probe
+
+// bool arch_cbo_flush_probe(void *at)
+        .globl  arch_cbo_flush_probe
+        .type   arch_cbo_flush_probe, @function
+arch_cbo_flush_probe:
+1:      .insn i 0x0F, 2, x0, a0, 2      // cbo.flush (a0)
+2:      .insn i 0x0F, 2, x0, a0, 0      // cbo.inval (a0): nothing is lost that was flushed
+        GUARD   1b, guard_false
+        GUARD   2b, guard_false
+        li      a0, 1
+        ret
+        .size   arch_cbo_flush_probe, . - arch_cbo_flush_probe
 
         .option pop

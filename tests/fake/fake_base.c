@@ -28,6 +28,8 @@ uint64_t fake_time;
 uint64_t fake_csr[4096];
 bool fake_csr_absent[4096];
 unsigned fake_hgatp_vmid_bits = 14;
+unsigned fake_cboz_block = 64;
+bool fake_cbo_flush_traps;
 struct fake_fence fake_fence[FAKE_FENCES];
 unsigned fake_fences;
 uint64_t fake_zeroed_bytes;
@@ -49,6 +51,8 @@ void fake_arch_reset(void)
     memset(fake_csr, 0, sizeof(fake_csr));
     memset(fake_csr_absent, 0, sizeof(fake_csr_absent));
     fake_hgatp_vmid_bits = 14;
+    fake_cboz_block = 64;
+    fake_cbo_flush_traps = false;
     fake_fences = 0;
     fake_zeroed_bytes = 0;
     fake_zero_hook = NULL;
@@ -258,4 +262,15 @@ WEAK bool arch_csr_probe_write(unsigned number, uint64_t value, uint64_t *read_b
     fake_csr_put(number, value);
     *read_back = fake_csr_get(number);
     return true;
+}
+WEAK bool arch_cbo_zero_probe(void *at)
+{
+    if (fake_cboz_block)
+        memset((void *)((uintptr_t)at & ~((uintptr_t)fake_cboz_block - 1)), 0, fake_cboz_block);
+    return fake_cboz_block != 0;
+}
+WEAK bool arch_cbo_flush_probe(void *at)
+{
+    (void)at;
+    return !fake_cbo_flush_traps;
 }

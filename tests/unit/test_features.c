@@ -65,6 +65,8 @@ static int setup(void **state)
     (void)state;
     fake_arch_reset();
     memset(&p, 0, sizeof(p));
+    p.cbom_block = p.cboz_block = 64;
+    arch_zero_block = 0;
     fake_csr_put(CSR_VLENB, 16);
     return 0;
 }
@@ -117,6 +119,31 @@ static void test_promised_only(void **state)
     assert_int_equal(vcpu_features.vlenb, 0);
 }
 
+/* henvcfg takes the bits of both on QEMU's harts that have neither: only the instructions tell. */
+static void test_cache_blocks(void **state)
+{
+    (void)state;
+    fake_cboz_block = 0;
+    fake_cbo_flush_traps = true;
+    probe(MAX);
+    assert_false(guests_have("zicbom") || guests_have("zicboz"));
+    assert_int_equal(arch_zero_block, 0);
+    fake_cboz_block = 128; /* the tree says 64: one of both is wrong */
+    fake_cbo_flush_traps = false;
+    probe(MAX);
+    assert_true(guests_have("zicbom"));
+    assert_false(guests_have("zicboz"));
+    p.cbom_block = p.cboz_block = 0; /* not told, or harts differ */
+    probe(MAX);
+    assert_false(guests_have("zicbom") || guests_have("zicboz"));
+    assert_int_equal(arch_zero_block, 0);
+    p.cboz_block = 128;
+    probe(MAX);
+    assert_true(guests_have("zicboz"));
+    assert_int_equal(arch_zero_block, 128);
+    arch_zero_block = 0;
+}
+
 static void test_odd_vector_length(void **state)
 {
     (void)state;
@@ -137,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_everything, setup),
         cmocka_unit_test_setup(test_promised_only, setup),
+        cmocka_unit_test_setup(test_cache_blocks, setup),
         cmocka_unit_test_setup(test_odd_vector_length, setup),
     };
 

@@ -109,3 +109,7 @@ bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault);
 bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault);
 bool arch_csr_probe(unsigned number, uint64_t *value);
 bool arch_csr_probe_write(unsigned number, uint64_t value, uint64_t *read_back);
+extern unsigned fake_cboz_block; /* bytes that cbo.zero clears (64 after reset); 0: it traps */
+extern bool fake_cbo_flush_traps;
+bool arch_cbo_zero_probe(void *at);
+bool arch_cbo_flush_probe(void *at);
