@@ -246,7 +246,8 @@ UNIT_CASE(isa_ssstateen, 0)
     trap_begin();
     __asm__ volatile("csrw 0x10d, %0\n csrw 0x10e, %0\n csrw 0x10f, %0" ::"r"(~0ul));
     struct trap_record t = trap_end();
-    CHECK(!rt_trapline || (t.count == 3 && t.cause == CAUSE_ILLEGAL), "sstateen1 to 3: %u", t.count);
+    CHECK(!rt_trapline || (t.count == 3 && t.cause == CAUSE_ILLEGAL), "sstateen1 to 3: %u",
+          t.count);
 }
 
 UNIT_CASE(isa_bit_manipulation, 0)
