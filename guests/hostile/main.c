@@ -39,20 +39,9 @@ static const struct attack finals[] = {
 
 static const struct attack *running;
 
-/* The value of "name=" in the command line, or NULL. */
-static const char *option(const char *name)
-{
-    size_t n = strlen(name);
-
-    for (const char *s = rt_bootargs; (s = strstr(s, name)); s++)
-        if ((s == rt_bootargs || s[-1] == ' ') && s[n] == '=')
-            return s + n + 1;
-    return NULL;
-}
-
 static uint64_t number(const char *name, uint64_t otherwise)
 {
-    const char *s = option(name);
+    const char *s = rt_option(name);
     uint64_t v = 0;
 
     if (!s)
@@ -65,7 +54,7 @@ static uint64_t number(const char *name, uint64_t otherwise)
 /* Whether word is in the list that the option gives; true for all when it is not given. */
 static bool chosen(const char *name, const char *word)
 {
-    const char *s = option(name);
+    const char *s = rt_option(name);
     size_t n = strlen(word);
 
     if (!s)
@@ -141,6 +130,6 @@ void guest_main(void)
         total += workers[i].done;
     printf("hostile: done, %lu actions\n", total);
     for (unsigned a = 0; a < ARRAY_LEN(finals); a++)
-        if (option("then") && chosen("then", finals[a].name))
+        if (rt_option("then") && chosen("then", finals[a].name))
             run(&finals[a], ops);
 }

@@ -99,3 +99,14 @@ bool rt_has(const char *extension)
             return true;
     return false;
 }
+
+/* The value of "name=" in the command line, which ends at a blank; NULL when it is not there. */
+const char *rt_option(const char *name)
+{
+    size_t n = strlen(name);
+
+    for (const char *s = rt_bootargs; (s = strstr(s, name)); s++)
+        if ((s == rt_bootargs || s[-1] == ' ') && s[n] == '=')
+            return s + n + 1;
+    return NULL;
+}

@@ -133,6 +133,7 @@ extern char rt_bootargs[256];
 extern bool rt_trapline; /* we are a guest of Trapline */
 extern char _end[], image_start[];
 bool rt_has(const char *isa_extension);
+const char *rt_option(const char *name);
 /* Reads the device tree: see fdt.c. False when it is none. */
 bool fdt_read(uint64_t fdt);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Sv39: identity by 1 GiB leaves below WINDOW_VA, and 4 KiB leaves in the window.
-#include "unit/unit.h"
+#include "rt/paging.h"
 
 static uint64_t root[512] __attribute__((aligned(4096)));
 static uint64_t middle[512] __attribute__((aligned(4096)));
