@@ -38,7 +38,4 @@ struct sbi_ret spec_call(uint64_t ext, uint64_t fid, unsigned n, const uint64_t 
     return (struct sbi_ret){(long)regs[REGS + A0], regs[REGS + A1]};
 }
 
-unsigned long spec_probe(uint64_t ext)
-{
-    return sbi_call(SBI_BASE, 3, ext, 0, 0, 0, 0).value;
-}
+unsigned long spec_probe(uint64_t ext) { return sbi_call(SBI_BASE, 3, ext, 0, 0, 0, 0).value; }

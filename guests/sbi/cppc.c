@@ -9,7 +9,7 @@ enum { REGISTERS = 0x15, FIRST_READ_WRITE = 5 };
 
 static void check_reserved(uint64_t fid)
 {
-    static const uint64_t ids[] = {REGISTERS,  0x7FFFFFFF, 0x80000001,
+    static const uint64_t ids[] = {REGISTERS,  0x7FFFFFFF,       0x80000001,
                                    0xFFFFFFFF, HIGH | REGISTERS, ~0ul};
 
     for (unsigned i = 0; i < ARRAY_LEN(ids); i++)
@@ -27,7 +27,8 @@ SPEC_CHECK(EXT_CPPC, PROBE, cppc_probe)
 
         check(r.error == SBI_OK && (!r.value || r.value == 32 || r.value == 64),
               "register %lx: error %ld, width %lx", reg, r.error, r.value);
-        check_value(CALL(EXT_CPPC, PROBE, reg | HIGH), r.value, "register %lx, upper bits set", reg);
+        check_value(CALL(EXT_CPPC, PROBE, reg | HIGH), r.value, "register %lx, upper bits set",
+                    reg);
     }
 }
 

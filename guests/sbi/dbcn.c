@@ -6,7 +6,10 @@ enum { WRITE, READ, WRITE_BYTE };
 
 static uint64_t fid;
 
-static struct sbi_ret move8(uint64_t low, uint64_t high) { return CALL(SBI_DBCN, fid, 8, low, high); }
+static struct sbi_ret move8(uint64_t low, uint64_t high)
+{
+    return CALL(SBI_DBCN, fid, 8, low, high);
+}
 
 static void check_memory(uint64_t function)
 {
@@ -78,7 +81,8 @@ SPEC_CHECK(SBI_DBCN, READ, dbcn_read)
     memset(spec_pages, '!', sizeof(spec_pages));
     check_memory(READ);
     check_lengths(READ);
-    check_value(CALL(SBI_DBCN, READ, sizeof(spec_pages), (uint64_t)spec_pages, 0), 0, "three pages");
+    check_value(CALL(SBI_DBCN, READ, sizeof(spec_pages), (uint64_t)spec_pages, 0), 0,
+                "three pages");
     if (rt_trapline)
         check_value(CALL(SBI_DBCN, READ, rt_ram_size, rt_ram_base, 0), 0, "all of RAM");
     for (unsigned i = 0; i < sizeof(spec_pages); i++)

@@ -16,8 +16,8 @@ static bool there(uint64_t feature) { return get(feature).error == SBI_OK; }
 
 /* Reserved and platforms' own, local and global; the id is 32 bits wide. */
 static const uint64_t reserved[] = {
-    FEATURES,   0x20000000, 0x3FFFFFFF, 0x40000000,     0x7FFFFFFF,
-    0x80000000, 0xBFFFFFFF, 0xC0000000, 0xFFFFFFFF,     HIGH | FEATURES,
+    FEATURES,   0x20000000, 0x3FFFFFFF, 0x40000000, 0x7FFFFFFF,
+    0x80000000, 0xBFFFFFFF, 0xC0000000, 0xFFFFFFFF, HIGH | FEATURES,
 };
 
 SPEC_CHECK(EXT_FWFT, GET, fwft_get)
@@ -73,8 +73,8 @@ static void check_good(uint64_t f)
         check_errors(r, ERR(SBI_OK) | (f == PMLEN && v ? ERR(SBI_INVALID_PARAM) : 0),
                      "feature %lx, value %lx", f, v);
         uint64_t now = get(f).value;
-        check(r.error || (f == PMLEN && v ? now >= v : now == v), "feature %lx: %lx set, %lx got", f,
-              v, now);
+        check(r.error || (f == PMLEN && v ? now >= v : now == v), "feature %lx: %lx set, %lx got",
+              f, v, now);
     }
     check_error(set(f, was, 0), SBI_OK, "feature %lx back to %lx", f, was);
 }
@@ -118,7 +118,8 @@ static void lock_all(void *arg)
 SPEC_CHECK(EXT_FWFT, SET, fwft_lock)
 {
     for (unsigned round = 0; round < 2 && rt_hart_count > 1; round++) {
-        check(hart_stopped(1) && hart_run(1, lock_all, NULL) && hart_wait(1), "hart 1 does not run");
+        check(hart_stopped(1) && hart_run(1, lock_all, NULL) && hart_wait(1),
+              "hart 1 does not run");
         for (uint64_t f = 0; f < FEATURES; f++) {
             if (locked[f][0])
                 continue;

@@ -16,9 +16,19 @@ static void check_no_harts(uint64_t fid)
 
     for (unsigned i = 0; i < rt_hart_count; i++)
         last = harts[i].id > last ? harts[i].id : last;
-    uint64_t ids[] = {last + 1, last + 2,   63,        64,          4096,
-                      1ul << 31, 0xFFFFFFFF, 1ul << 32, (1ul << 32) | harts[0].id,
-                      1ul << 63, (1ul << 63) | harts[0].id, ~0ul, ~0ul - 1};
+    uint64_t ids[] = {last + 1,
+                      last + 2,
+                      63,
+                      64,
+                      4096,
+                      1ul << 31,
+                      0xFFFFFFFF,
+                      1ul << 32,
+                      (1ul << 32) | harts[0].id,
+                      1ul << 63,
+                      (1ul << 63) | harts[0].id,
+                      ~0ul,
+                      ~0ul - 1};
     for (unsigned i = 0; i < ARRAY_LEN(ids); i++)
         if (rt_trapline || !(ids[i] >> 32)) /* OpenSBI 1.6 looks at the low 32 bits */
             check_error(CALL(SBI_HSM, fid, ids[i], (uint64_t)spec_started, 0), SBI_INVALID_PARAM,
@@ -31,13 +41,14 @@ static void check_no_addresses(uint64_t id)
     if (!rt_trapline)
         return;
     for (unsigned i = 0; i < spec_no_code_count; i++)
-        check_error(CALL(SBI_HSM, START, id, spec_no_code[i], 0), SBI_INVALID_ADDRESS, "address %lx",
-                    spec_no_code[i]);
+        check_error(CALL(SBI_HSM, START, id, spec_no_code[i], 0), SBI_INVALID_ADDRESS,
+                    "address %lx", spec_no_code[i]);
     check_error(CALL(SBI_HSM, START, id, ram_end(), 0), SBI_INVALID_ADDRESS, "RAM's end");
     check_error(CALL(SBI_HSM, START, id, rt_ram_base - 2, 0), SBI_INVALID_ADDRESS, "before RAM");
-    check_error(CALL(SBI_HSM, START, id, (uint64_t)spec_started + 1, 0), SBI_INVALID_ADDRESS, "odd");
-    check_error(CALL(SBI_HSM, START, id, (uint64_t)spec_started | 1ul << 63, 0), SBI_INVALID_ADDRESS,
-                "a good one, but for its most significant bit");
+    check_error(CALL(SBI_HSM, START, id, (uint64_t)spec_started + 1, 0), SBI_INVALID_ADDRESS,
+                "odd");
+    check_error(CALL(SBI_HSM, START, id, (uint64_t)spec_started | 1ul << 63, 0),
+                SBI_INVALID_ADDRESS, "a good one, but for its most significant bit");
 }
 
 static void check_start(unsigned n, uint64_t opaque)
@@ -126,7 +137,8 @@ SPEC_CHECK(SBI_HSM, STATUS, hsm_status)
         check(hart_status_becomes(n, SUSPENDED), "hart %u: status %lu, not SUSPENDED", n,
               hart_status(n));
         check_error(CALL(SBI_HSM, START, harts[n].id, (uint64_t)spec_started, 0),
-                    rt_trapline ? SBI_ALREADY_AVAILABLE : SBI_INVALID_PARAM, "start of a suspended");
+                    rt_trapline ? SBI_ALREADY_AVAILABLE : SBI_INVALID_PARAM,
+                    "start of a suspended");
         check_error(CALL(SBI_IPI, 0, 1, harts[n].id), SBI_OK, "an IPI to it");
         check(hart_wait(n) && error == 0, "hart %u: suspend ended with %ld", n, (long)error);
         check_value(CALL(SBI_HSM, STATUS, harts[n].id), STARTED, "hart %lx, awake", harts[n].id);
@@ -146,13 +158,25 @@ static uint64_t wake_later(void)
 /* 32 bits wide: reserved types, and platforms' that nobody has implemented. */
 SPEC_CHECK(SBI_HSM, SUSPEND, hsm_suspend_types)
 {
-    static const uint64_t types[] = {1,          2,          0x0FFFFFFF, 0x10000000, 0x10000001,
-                                     0x7FFFFFFF, 0x80000001, 0x8FFFFFFF, 0x90000000, 0xFFFFFFFE,
-                                     0xFFFFFFFF, ~0ul,       1ul << 63 | 1, 1ul << 32 | 0x80000001};
+    static const uint64_t types[] = {1,
+                                     2,
+                                     0x0FFFFFFF,
+                                     0x10000000,
+                                     0x10000001,
+                                     0x7FFFFFFF,
+                                     0x80000001,
+                                     0x8FFFFFFF,
+                                     0x90000000,
+                                     0xFFFFFFFE,
+                                     0xFFFFFFFF,
+                                     ~0ul,
+                                     1ul << 63 | 1,
+                                     1ul << 32 | 0x80000001};
 
     for (unsigned i = 0; i < ARRAY_LEN(types); i++)
         check_errors(CALL(SBI_HSM, SUSPEND, types[i], (uint64_t)spec_started, 0),
-                     ERR(SBI_INVALID_PARAM) | natively(ERR(SBI_NOT_SUPPORTED)), "type %lx", types[i]);
+                     ERR(SBI_INVALID_PARAM) | natively(ERR(SBI_NOT_SUPPORTED)), "type %lx",
+                     types[i]);
 }
 
 /* resume_addr is unused, all registers are kept, and bits above the 32 do not count. */
@@ -191,7 +215,8 @@ SPEC_CHECK(SBI_HSM, SUSPEND, hsm_suspend_addresses)
     for (unsigned i = 0; i < spec_no_code_count; i++)
         check_error(CALL(SBI_HSM, SUSPEND, NON_RETENTIVE, spec_no_code[i], 0), SBI_INVALID_ADDRESS,
                     "address %lx", spec_no_code[i]);
-    check_error(CALL(SBI_HSM, SUSPEND, NON_RETENTIVE, ram_end(), 0), SBI_INVALID_ADDRESS, "RAM's end");
+    check_error(CALL(SBI_HSM, SUSPEND, NON_RETENTIVE, ram_end(), 0), SBI_INVALID_ADDRESS,
+                "RAM's end");
     check_error(CALL(SBI_HSM, SUSPEND, NON_RETENTIVE, (uint64_t)spec_started + 1, 0),
                 SBI_INVALID_ADDRESS, "odd");
 }

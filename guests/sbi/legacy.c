@@ -60,7 +60,7 @@ static struct sbi_ret legacy(uint64_t id, uint64_t address)
 /* A bad mask is an error, and nothing is done. OpenSBI leaves harts out that are not there. */
 static void check_words(uint64_t id)
 {
-    const uint64_t words[] = {0,         ~0ul,       1ul << 63, 1ul << rt_hart_count, 1ul << 62 | 1,
+    const uint64_t words[] = {0,         ~0ul,     1ul << 63, 1ul << rt_hart_count, 1ul << 62 | 1,
                               1ul << 31, 1ul << 32};
 
     for (unsigned i = 0; i < ARRAY_LEN(words); i++) {
@@ -70,8 +70,10 @@ static void check_words(uint64_t id)
         csr_clear(sip, SIE_SSIE);
         mask_word = words[i];
         error = legacy(id, (uint64_t)&mask_word).error;
-        check(valid ? error == 0 : rt_trapline ? error < 0 : error <= 0, "mask %lx: %ld", words[i],
-              error);
+        check(valid         ? error == 0
+              : rt_trapline ? error < 0
+                            : error <= 0,
+              "mask %lx: %ld", words[i], error);
         check(valid || !rt_trapline || !(csr_read(sip) & SIE_SSIE), "mask %lx: done all the same",
               words[i]);
     }

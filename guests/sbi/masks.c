@@ -47,8 +47,8 @@ static void one(struct sbi_ret (*call)(uint64_t, uint64_t), bool (*nothing)(void
     }
     /* "may return the error values listed": OpenSBI leaves such harts out instead */
     struct sbi_ret r = call(mask, base);
-    check_errors(r, ERR(SBI_INVALID_PARAM) | natively(ERR(SBI_OK)), "mask %lx, base %lx",
-                 mask, base);
+    check_errors(r, ERR(SBI_INVALID_PARAM) | natively(ERR(SBI_OK)), "mask %lx, base %lx", mask,
+                 base);
     if (r.error)
         check(nothing(), "mask %lx, base %lx: an error, and done all the same", mask, base);
 }
@@ -65,15 +65,43 @@ void check_masks(struct sbi_ret (*call)(uint64_t mask, uint64_t base), bool (*no
 
     for (unsigned i = 0; i < rt_hart_count; i++)
         last = harts[i].id > last ? harts[i].id : last;
-    uint64_t bases[] = {0,         1,          2,          last,     last + 1, 62,      63,     64,
-                        65,        4096,       1ul << 31,  1ul << 32, (1ul << 32) + harts[0].id,
-                        1ul << 62, 1ul << 63,  ALL - 64,   ALL - 63, ALL - 2,  ALL - 1, ALL};
+    uint64_t bases[] = {0,
+                        1,
+                        2,
+                        last,
+                        last + 1,
+                        62,
+                        63,
+                        64,
+                        65,
+                        4096,
+                        1ul << 31,
+                        1ul << 32,
+                        (1ul << 32) + harts[0].id,
+                        1ul << 62,
+                        1ul << 63,
+                        ALL - 64,
+                        ALL - 63,
+                        ALL - 2,
+                        ALL - 1,
+                        ALL};
     for (unsigned b = 0; b < ARRAY_LEN(bases); b++) {
         uint64_t base = bases[b], there = existing(base);
-        uint64_t masks[] = {0,      there,          there & -there,       there ^ (there & -there),
-                            there | 1ul << 63,      there + 1,            there << 1 | there,
-                            1,      2,              1ul << 31,            1ul << 32,
-                            ALL,    1ul << 63,      0xAAAAAAAAAAAAAAAAul, 0x5555555555555555ul & there};
+        uint64_t masks[] = {0,
+                            there,
+                            there & -there,
+                            there ^ (there & -there),
+                            there | 1ul << 63,
+                            there + 1,
+                            there << 1 | there,
+                            1,
+                            2,
+                            1ul << 31,
+                            1ul << 32,
+                            ALL,
+                            1ul << 63,
+                            0xAAAAAAAAAAAAAAAAul,
+                            0x5555555555555555ul & there};
         for (unsigned m = 0; m < ARRAY_LEN(masks); m++)
             one(call, nothing, below_wrap(masks[m], base), base);
     }

@@ -42,7 +42,8 @@ SPEC_CHECK(EXT_NACL, SET_SHMEM, nacl_set_shmem)
 static void check_sync(uint64_t fid, uint64_t feature, const uint64_t *wrong, unsigned n)
 {
     set(ALL, ALL);
-    check_error(CALL(EXT_NACL, fid, ALL), has(feature) ? SBI_NO_SHMEM : SBI_NOT_SUPPORTED, "no memory");
+    check_error(CALL(EXT_NACL, fid, ALL), has(feature) ? SBI_NO_SHMEM : SBI_NOT_SUPPORTED,
+                "no memory");
     if (!has(feature))
         return;
     check_error(set((uint64_t)spec_pages, 0), SBI_OK, "memory");

@@ -72,8 +72,8 @@ static void check_sets(uint64_t fid)
 {
     uint64_t n = count();
     const uint64_t sets[][2] = {
-        {n, 1},         {n - 1, 2},     {0, ALL},         {1, 1ul << 63},     {n + 64, 1},
-        {4096, ALL},    {1ul << 32, 1}, {1ul << 63, 1},   {ALL, 1},           {ALL - 1, 3},
+        {n, 1},      {n - 1, 2},     {0, ALL},       {1, 1ul << 63}, {n + 64, 1},
+        {4096, ALL}, {1ul << 32, 1}, {1ul << 63, 1}, {ALL, 1},       {ALL - 1, 3},
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(sets); i++)
@@ -84,8 +84,18 @@ static void check_sets(uint64_t fid)
 static void check_events(void)
 {
     /* reserved codes and types, and more than 20 bits */
-    static const uint64_t none[] = {0,       11,      0xffff,  0x10007 << 3, 0x40000,      0xe0000,
-                                    0xf0016, 0xf00ff, 1 << 20, 1ul << 32 | CYCLES, 1ul << 63 | CYCLES, ALL};
+    static const uint64_t none[] = {0,
+                                    11,
+                                    0xffff,
+                                    0x10007 << 3,
+                                    0x40000,
+                                    0xe0000,
+                                    0xf0016,
+                                    0xf00ff,
+                                    1 << 20,
+                                    1ul << 32 | CYCLES,
+                                    1ul << 63 | CYCLES,
+                                    ALL};
 
     for (unsigned i = 0; i < ARRAY_LEN(none); i++)
         check_errors(config(0, all_of_them(), 0, none[i], 0),
@@ -267,8 +277,8 @@ SPEC_CHECK(EXT_PMU, SET_SHMEM, pmu_set_shmem)
     if (rt_trapline)
         check_shmem(&s);
     for (unsigned bit = 0; bit < 64; bit++)
-        check_error(CALL(EXT_PMU, SET_SHMEM, (uint64_t)spec_pages, 0, 1ul << bit), SBI_INVALID_PARAM,
-                    "flag bit %u", bit);
+        check_error(CALL(EXT_PMU, SET_SHMEM, (uint64_t)spec_pages, 0, 1ul << bit),
+                    SBI_INVALID_PARAM, "flag bit %u", bit);
     check_snapshot();
     check_error(set_shmem(ALL, ALL), SBI_OK, "off");
 }

@@ -115,24 +115,34 @@ static bool nothing(void) { return true; } /* fencing more than asked for is alw
 
 static void fence(uint64_t id, uint64_t from, uint64_t bytes)
 {
-    check_error(CALL(SBI_RFENCE, fid, 1, id, from, bytes, 0), SBI_OK, "hart %lx, %lx, %lx", id, from,
-                bytes);
+    check_error(CALL(SBI_RFENCE, fid, 1, id, from, bytes, 0), SBI_OK, "hart %lx, %lx, %lx", id,
+                from, bytes);
 }
 
 static void check_ranges(void)
 {
     static const uint64_t odd[][2] = {
-        {1, 1},          {0, 1},      {0xfff, 2},          {4096, 0},          {~0ul, 0},
-        {~0ul, 1},       {~0ul, 2},   {~0ul - 4095, 4096}, {~0ul - 4095, 8192}, {1ul << 63, 1ul << 63},
-        {1ul << 62, 1},  {0, ~0ul - 1}, {WINDOW_VA, ~0ul},
+        {1, 1},
+        {0, 1},
+        {0xfff, 2},
+        {4096, 0},
+        {~0ul, 0},
+        {~0ul, 1},
+        {~0ul, 2},
+        {~0ul - 4095, 4096},
+        {~0ul - 4095, 8192},
+        {1ul << 63, 1ul << 63},
+        {1ul << 62, 1},
+        {0, ~0ul - 1},
+        {WINDOW_VA, ~0ul},
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(odd); i++) {
         struct sbi_ret r = CALL(SBI_RFENCE, fid, 1, harts[0].id, odd[i][0], odd[i][1], 0);
 
         /* "start_addr or size is not valid": which those are is the implementation's to say */
-        check_errors(r, ERR(SBI_OK) | natively(ERR(SBI_INVALID_ADDRESS)),
-                     "range %lx, %lx", odd[i][0], odd[i][1]);
+        check_errors(r, ERR(SBI_OK) | natively(ERR(SBI_INVALID_ADDRESS)), "range %lx, %lx",
+                     odd[i][0], odd[i][1]);
     }
 }
 
@@ -175,17 +185,17 @@ SPEC_CHECK(SBI_RFENCE, SFENCE_ASID, rfence_sfence_asid)
 static void check_hfence(uint64_t function)
 {
     static const uint64_t args[][5] = {
-        {1, 0, 0, 0, 0},     {0, ~0ul, 0, ~0ul, 0}, {1, 4000, 0, 0, 0},
-        {~0ul, 0, 0, 0, 0},  {1, 0, 4096, 4096, 1}, {1, 0, 0, 0, ~0ul},
+        {1, 0, 0, 0, 0},    {0, ~0ul, 0, ~0ul, 0}, {1, 4000, 0, 0, 0},
+        {~0ul, 0, 0, 0, 0}, {1, 0, 4096, 4096, 1}, {1, 0, 0, 0, ~0ul},
     };
 
     fid = function;
     if (CALL(SBI_RFENCE, fid, 1, harts[0].id, 0, 0, 0).error == SBI_NOT_SUPPORTED) {
         spec_not_offered();
         for (unsigned i = 0; i < ARRAY_LEN(args); i++)
-            check_error(CALL(SBI_RFENCE, fid, args[i][0], args[i][1], args[i][2], args[i][3],
-                             args[i][4]),
-                        SBI_NOT_SUPPORTED, "arguments %u", i);
+            check_error(
+                CALL(SBI_RFENCE, fid, args[i][0], args[i][1], args[i][2], args[i][3], args[i][4]),
+                SBI_NOT_SUPPORTED, "arguments %u", i);
     } else {
         asid = start = size = 0;
         check_masks(call, nothing);

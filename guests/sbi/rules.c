@@ -44,8 +44,8 @@ static void check_near(uint64_t ext)
 static void check_own_ranges(void)
 {
     uint64_t vendor = CALL(SBI_BASE, 4).value & 0xFFFFFF, impl = CALL(SBI_BASE, 1).value & 0xFFFFFF;
-    uint64_t ids[] = {0x08000000, 0x08FFFFFF, 0x09000000, 0x09000000 | vendor, 0x09FFFFFF,
-                      0x0A000000, 0x0A000000 | impl, 0x0AFFFFFF};
+    uint64_t ids[] = {0x08000000, 0x08FFFFFF, 0x09000000,        0x09000000 | vendor,
+                      0x09FFFFFF, 0x0A000000, 0x0A000000 | impl, 0x0AFFFFFF};
 
     for (unsigned i = 0; i < ARRAY_LEN(ids); i++)
         check_none(ids[i]);
@@ -84,10 +84,24 @@ static uint64_t functions_of(uint64_t ext)
 
 static void check_functions_past(uint64_t ext, uint64_t n)
 {
-    const uint64_t fids[] = {n,          n + 1,       n + 2,       31,          32,
-                             63,         64,          255,         256,         0x7FFFFFFF,
-                             0x80000000, 0xFFFFFFFF,  1ul << 32,   1ul << 63,   0xFFFFFFFF00000000,
-                             ~0ul,       1ul << 40 | 1, 1ul << 32 | (n - 1)};
+    const uint64_t fids[] = {n,
+                             n + 1,
+                             n + 2,
+                             31,
+                             32,
+                             63,
+                             64,
+                             255,
+                             256,
+                             0x7FFFFFFF,
+                             0x80000000,
+                             0xFFFFFFFF,
+                             1ul << 32,
+                             1ul << 63,
+                             0xFFFFFFFF00000000,
+                             ~0ul,
+                             1ul << 40 | 1,
+                             1ul << 32 | (n - 1)};
 
     for (unsigned i = 0; i < ARRAY_LEN(fids); i++)
         check_error(CALL(ext, fids[i], 3, 0, 0), SBI_NOT_SUPPORTED, "extension %lx, function %lx",

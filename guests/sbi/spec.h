@@ -96,8 +96,8 @@ void check_masks(struct sbi_ret (*call)(uint64_t mask, uint64_t base), bool (*no
 struct shmem {
     struct sbi_ret (*call)(uint64_t low, uint64_t high);
     uint64_t size, align; /* align 1: no rule of its own */
-    long inaccessible;    /* the error: SBI_INVALID_ADDRESS but for DBCN */
-    unsigned misaligned;  /* errors allowed for it beside INVALID_PARAM, where none is named */
+    long inaccessible; /* the error: SBI_INVALID_ADDRESS but for DBCN */
+    unsigned misaligned; /* errors allowed for it beside INVALID_PARAM, where none is named */
 };
 void check_shmem(const struct shmem *s);
 /* Three pages; the middle of two page ends. */

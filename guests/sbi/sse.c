@@ -12,9 +12,9 @@ enum { UNUSED, REGISTERED, ENABLED, RUNNING };
 
 static const uint64_t events[] = {LOCAL, GLOBAL};
 /* Reserved: "event_id is invalid". */
-static const uint64_t reserved[] = {0x2,        0x3fff,     0x8001,     0xbfff,     0x10001,
-                                    0x18000,    0x20000,    0x28000,    0x100001,   0xFFFF0001,
-                                    0xFFFF3FFF, 0xFFFF8001, 0xFFFFBFFF, HIGH | 0x2, HIGH | 0xFFFF8001};
+static const uint64_t reserved[] = {
+    0x2,      0x3fff,     0x8001,     0xbfff,     0x10001,    0x18000,    0x20000,          0x28000,
+    0x100001, 0xFFFF0001, 0xFFFF3FFF, 0xFFFF8001, 0xFFFFBFFF, HIGH | 0x2, HIGH | 0xFFFF8001};
 /* Platforms' own, and standard ones that a machine may lack. */
 static const uint64_t optional[] = {0x4000, 0xC000, 0x14000, 0x1C000, 0xFFFF4000, 0xFFFFC000};
 static const uint64_t standard[] = {0, 1, 0x8000, 0x10000, 0x100000, 0x108000};
@@ -65,17 +65,19 @@ static void put_back(uint64_t event)
 static void check_ids(struct sbi_ret (*call)(uint64_t event))
 {
     for (unsigned i = 0; i < ARRAY_LEN(reserved); i++)
-        check_errors(call(reserved[i]),
-                     ERR(SBI_INVALID_PARAM) | natively(ERR(SBI_NOT_SUPPORTED)), "event %lx",
-                     reserved[i]);
+        check_errors(call(reserved[i]), ERR(SBI_INVALID_PARAM) | natively(ERR(SBI_NOT_SUPPORTED)),
+                     "event %lx", reserved[i]);
     for (unsigned i = 0; i < ARRAY_LEN(optional); i++)
-        check_errors(call(optional[i]), ERR(SBI_INVALID_PARAM) | ERR(SBI_NOT_SUPPORTED), "event %lx",
-                     optional[i]);
+        check_errors(call(optional[i]), ERR(SBI_INVALID_PARAM) | ERR(SBI_NOT_SUPPORTED),
+                     "event %lx", optional[i]);
 }
 
 /* ---- attributes ---- */
 
-static struct sbi_ret read_one(uint64_t event) { return CALL(EXT_SSE, READ, event, 0, 1, ours(), 0); }
+static struct sbi_ret read_one(uint64_t event)
+{
+    return CALL(EXT_SSE, READ, event, 0, 1, ours(), 0);
+}
 
 static struct sbi_ret read_two(uint64_t low, uint64_t high)
 {
@@ -83,7 +85,7 @@ static struct sbi_ret read_two(uint64_t low, uint64_t high)
 }
 
 static const uint64_t ranges[][2] = {
-    {ATTRS, 1},      {ATTRS - 1, 2}, {0, ATTRS + 1}, {0xFFFFFFFF, 1}, {0xFFFFFFFF, 2},
+    {ATTRS, 1},      {ATTRS - 1, 2},  {0, ATTRS + 1},  {0xFFFFFFFF, 1}, {0xFFFFFFFF, 2},
     {1, 0xFFFFFFFF}, {0, 0x80000000}, {0x80000000, 1}, {0, 1ul << 29},
 };
 
@@ -112,10 +114,11 @@ SPEC_CHECK(EXT_SSE, READ, sse_read)
         check_error(CALL(EXT_SSE, READ, events[e] | HIGH, HIGH, ATTRS | HIGH, ours(), 0), SBI_OK,
                     "all attributes, upper bits set");
         check((words()[STATUS] & 7) == 0 && !(words()[STATUS] >> 4), "status %lx", words()[STATUS]);
-        check(words()[STATUS] & 8, "a software event that cannot be injected: %lx", words()[STATUS]);
+        check(words()[STATUS] & 8, "a software event that cannot be injected: %lx",
+              words()[STATUS]);
         for (unsigned a = PRIORITY; a < ATTRS; a++)
-            check(a == PREFERRED_HART || !words()[a], "event %lx: attribute %u is %lx", events[e], a,
-                  words()[a]);
+            check(a == PREFERRED_HART || !words()[a], "event %lx: attribute %u is %lx", events[e],
+                  a, words()[a]);
         check(mask_is_valid(1, words()[PREFERRED_HART]), "preferred hart %lx",
               words()[PREFERRED_HART]);
         check(words()[ATTRS] == 0x5555555555555555, "more than was asked for is written");
@@ -177,7 +180,8 @@ SPEC_CHECK(EXT_SSE, WRITE, sse_write)
         check_written(events[e]); /* in REGISTERED too */
         check_error(do_enable(events[e]), SBI_OK, "enable");
         for (uint64_t a = PRIORITY; a <= CONFIG; a++)
-            check_error(write_attr(events[e], a, 0), SBI_INVALID_STATE, "attribute %lu, ENABLED", a);
+            check_error(write_attr(events[e], a, 0), SBI_INVALID_STATE, "attribute %lu, ENABLED",
+                        a);
         put_back(events[e]);
     }
     check_error(write_attr(LOCAL, PREFERRED_HART, harts[0].id), SBI_BAD_RANGE,
@@ -240,7 +244,8 @@ SPEC_CHECK(EXT_SSE, REGISTER, sse_register)
 
     check_move(&moves[0]);
     for (unsigned i = 0; i < ARRAY_LEN(odd); i++)
-        check_error(CALL(EXT_SSE, REGISTER, LOCAL, odd[i], 0), SBI_INVALID_PARAM, "entry %lx", odd[i]);
+        check_error(CALL(EXT_SSE, REGISTER, LOCAL, odd[i], 0), SBI_INVALID_PARAM, "entry %lx",
+                    odd[i]);
     check_error(CALL(EXT_SSE, REGISTER, LOCAL, 0x1234567812345678, ALL), SBI_OK, "any even entry");
     check(attr(LOCAL, ENTRY_PC) == 0x1234567812345678, "ENTRY_PC is %lx", attr(LOCAL, ENTRY_PC));
     check(attr(LOCAL, ENTRY_ARG) == ALL, "ENTRY_ARG is %lx", attr(LOCAL, ENTRY_ARG));
