@@ -141,6 +141,17 @@ static bool fault_gpa(struct vcpu *v, gpa_t *out)
     return result == 0;
 }
 
+/* A jump to where no RAM is: an access fault, as on a machine; Linux's kexec leaves translation that
+ * way (its pc, still virtual, is no address then). But when the trap vector is such a place, a machine
+ * would fault for ever. */
+static enum exit_result fetch_nothing(struct vcpu *v)
+{
+    if (v->pc == (csr_read(CSR_VSTVEC) & ~3ul))
+        return exit_crash(v, "a jump to an address where no RAM is, and its trap vector is one");
+    vcpu_inject(v, CAUSE_FETCH_ACCESS, v->exit.tval);
+    return EXIT_INJECT;
+}
+
 enum exit_result exit_guest_page_fault(struct vcpu *v)
 {
     uint64_t htinst = v->exit.htinst;
@@ -161,7 +172,7 @@ enum exit_result exit_guest_page_fault(struct vcpu *v)
         return EXIT_INJECT;
     }
     if (v->exit.cause == CAUSE_FETCH_GUEST_PAGE_FAULT)
-        return exit_crash(v, "a jump to an address where no RAM is");
+        return fetch_nothing(v);
     return access_device(v, g);
 }
 

@@ -20,7 +20,8 @@ static uint64_t hole(struct worker *w)
     }
 }
 
-/* One access, of some kind, to where nothing is: the VM is stopped with a report. */
+/* One access, of some kind, to where nothing is: the VM is stopped with a report; a jump is an access
+ * fault, and goes on. */
 void final_hole(struct worker *w)
 {
     uint64_t a = hole(w);

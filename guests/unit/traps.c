@@ -105,7 +105,7 @@ UNIT_CASE(misaligned_access_works, 0)
     CHECK_EQ(bytes[5] << 8 | bytes[8], 0x4411);
 }
 
-static void check_page_fault(uint64_t va, char how, uint64_t cause)
+static void check_fault(uint64_t va, char how, uint64_t cause)
 {
     uint64_t v = 0;
 
@@ -133,19 +133,32 @@ UNIT_CASE(page_faults, 0)
     window_map(3, (uint64_t)page, PTE_RWX | PTE_U);
     window_map(4, (uint64_t)page, PTE_V | PTE_W | PTE_A | PTE_D); /* reserved: W without R */
     __asm__ volatile("sfence.vma" ::: "memory");
-    check_page_fault(window_va(0) + 8, 'r', CAUSE_LOAD_PAGE);
-    check_page_fault(window_va(0) + 16, 'w', CAUSE_STORE_PAGE);
-    check_page_fault(window_va(0) + 4, 'x', CAUSE_FETCH_PAGE);
-    check_page_fault(window_va(1) + 24, 'w', CAUSE_STORE_PAGE);
-    check_page_fault(window_va(1), 'x', CAUSE_FETCH_PAGE);
-    check_page_fault(window_va(2) + 8, 'r', CAUSE_LOAD_PAGE);
-    check_page_fault(window_va(3) + 8, 'r', CAUSE_LOAD_PAGE); /* user page, no SUM */
-    check_page_fault(window_va(4) + 8, 'r', CAUSE_LOAD_PAGE);
-    check_page_fault(0x4000000000, 'r', CAUSE_LOAD_PAGE);         /* not canonical */
-    check_page_fault(0xffffffc000000000, 'w', CAUSE_STORE_PAGE);  /* not mapped */
+    check_fault(window_va(0) + 8, 'r', CAUSE_LOAD_PAGE);
+    check_fault(window_va(0) + 16, 'w', CAUSE_STORE_PAGE);
+    check_fault(window_va(0) + 4, 'x', CAUSE_FETCH_PAGE);
+    check_fault(window_va(1) + 24, 'w', CAUSE_STORE_PAGE);
+    check_fault(window_va(1), 'x', CAUSE_FETCH_PAGE);
+    check_fault(window_va(2) + 8, 'r', CAUSE_LOAD_PAGE);
+    check_fault(window_va(3) + 8, 'r', CAUSE_LOAD_PAGE); /* user page, no SUM */
+    check_fault(window_va(4) + 8, 'r', CAUSE_LOAD_PAGE);
+    check_fault(0x4000000000, 'r', CAUSE_LOAD_PAGE);         /* not canonical */
+    check_fault(0xffffffc000000000, 'w', CAUSE_STORE_PAGE);  /* not mapped */
 }
 
 /* A page table that lies where there is no RAM is the guest's own mistake; not tried here. */
+
+/* Where no memory is, by an address that is none too: Linux's kexec relies on it. */
+UNIT_CASE(fetch_access_faults, 0)
+{
+    uint64_t end = rt_ram_base + rt_ram_size;
+
+    check_fault(end, 'x', CAUSE_FETCH_ACCESS);
+    check_fault(0xff60000000001000, 'x', CAUSE_FETCH_ACCESS);
+    paging_on();
+    window_map(0, end, PTE_V | PTE_X | PTE_A);
+    __asm__ volatile("sfence.vma" ::: "memory");
+    check_fault(window_va(0) + 8, 'x', CAUSE_FETCH_ACCESS);
+}
 
 UNIT_CASE(page_access_through_window, 0)
 {
