@@ -240,6 +240,24 @@ def make_bundle(path, *vms, hash_name="crc32"):
     return path
 
 
+def make_initrd(path, add=(), modules=()):
+    """An initrd with more in it: add, words such as "bin/tool=FILE"; modules of the kernel to be loaded."""
+    linux = os.path.join(BUILD, "linux")
+    command = [os.path.join(TOP, "guests", "linux", "mkinitrd"), os.path.join(linux, "busybox"),
+               os.path.join(linux, "modules"), path]
+    for word in add:
+        command += ["--add", word]
+    for name in modules:
+        command += ["--module", name]
+    subprocess.run(command, check=True)
+    return path
+
+
+def linux_tool(name):
+    """A program of guests/linux-tools, as make_initrd's add takes it."""
+    return f"bin/{name}={os.path.join(BUILD, 'guests', 'linux-tools', name)}"
+
+
 def image_at(path, address, image=TRAPLINE):
     """An ELF file that makes QEMU load and enter a flat image at an address of one's own."""
     with open(image, "rb") as file:
