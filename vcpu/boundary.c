@@ -7,6 +7,7 @@
 #include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
 #include "vcpu/sbi/hsm.h"
+#include "vcpu/sse.h"
 
 NORETURN void vcpu_enter(struct vcpu *v); /* switch.S */
 
@@ -68,6 +69,7 @@ static void begin(struct vcpu *v)
     v->csr.vstimecmp = UINT64_MAX;
     fwft_reset(v);
     pmu_reset(v);
+    sse_reset_hart(v);
     v->sstatus |= SSTATUS_SPP;
     v->hstatus |= HSTATUS_SPVP;
     v->gpr[10] = v->hartid;
@@ -92,6 +94,8 @@ static void answer(struct vcpu *v)
         arch_hfence_vvma_all();
     if (asked & VCPU_REQ_FENCE_I)
         arch_fence_i();
+    if (asked & VCPU_REQ_SSE)
+        sse_deliver(v);
 }
 
 void boundary_pass(struct vcpu *v)

@@ -8,6 +8,7 @@
 #include "mem/heap.h"
 #include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
+#include "vcpu/sse.h"
 #include "vcpu/vector.h"
 
 #define NO_CSR 0xFFFF
@@ -18,6 +19,20 @@
 #define PMU(n) \
     {"pmu_event" #n, AT(pmu.event[n]), 4, NO_CSR}, { "pmu_value" #n, AT(pmu.value[n]), 8, NO_CSR }
 #define OTHER(field) {#field, AT(field), sizeof(((struct vcpu *)0)->field), NO_CSR}
+#define SSE_AT(n, a) (AT(sse.event) + (n) * sizeof(struct sse_event) + 8 * (a))
+/* A software event without its preferred hart, which for a local one is the hart itself. */
+#define SSE(n, name) \
+    {name "_status", SSE_AT(n, SSE_STATUS), 8, NO_CSR}, \
+        {name "_priority", SSE_AT(n, SSE_PRIORITY), 8, NO_CSR}, \
+        {name "_config", SSE_AT(n, SSE_CONFIG), 8, NO_CSR}, \
+        {name "_entry", SSE_AT(n, SSE_ENTRY_PC), 8, NO_CSR}, \
+        {name "_arg", SSE_AT(n, SSE_ENTRY_ARG), 8, NO_CSR}, \
+        {name "_sepc", SSE_AT(n, SSE_INTERRUPTED_SEPC), 8, NO_CSR}, \
+        {name "_flags", SSE_AT(n, SSE_INTERRUPTED_FLAGS), 8, NO_CSR}, \
+        {name "_a6", SSE_AT(n, SSE_INTERRUPTED_A6), 8, NO_CSR}, \
+    { \
+        name "_a7", SSE_AT(n, SSE_INTERRUPTED_A7), 8, NO_CSR \
+    }
 #define VECTOR(field) {#field, AT(vector.field), 8, NO_CSR}
 
 enum { REG_NAME_MAX = 15 };
@@ -151,6 +166,12 @@ const struct vcpu_reg vcpu_regs[] = {
     {"pmu_fw13", AT(pmu.events[13]), 8, NO_CSR},
     {"pmu_running", AT(pmu.running), 8, NO_CSR},
     {"pmu_shmem", AT(pmu.shmem), 8, NO_CSR},
+    {"sse_unmasked", AT(sse.unmasked), 1, NO_CSR},
+    SSE(SSE_KICK, "ssek"),
+    SSE(SSE_LOCAL_SOFTWARE, "ssel"),
+    SSE(SSE_GLOBAL_SOFTWARE, "sseg"),
+    {"sseg_hart", SSE_AT(SSE_GLOBAL_SOFTWARE, SSE_PREFERRED_HART), 8, NO_CSR},
+    {"sseg_on", SSE_AT(SSE_GLOBAL_SOFTWARE, SSE_ATTRS), 8, NO_CSR},
 };
 const unsigned vcpu_reg_count = ARRAY_LEN(vcpu_regs);
 
@@ -173,6 +194,12 @@ static void set_priv(struct vcpu *v, uint64_t value)
         v->sstatus |= SSTATUS_SPP;
         v->hstatus |= HSTATUS_SPVP;
     }
+}
+
+static bool is_bool(const struct vcpu_reg *r)
+{
+    return r->offset == AT(in_wfi) || r->offset == AT(fwft.misaligned) ||
+           r->offset == AT(sse.unmasked);
 }
 
 static bool is_vector(const struct vcpu_reg *r)
@@ -199,7 +226,7 @@ void vcpu_reg_set(struct vcpu *v, const struct vcpu_reg *r, uint64_t value)
         value &= ~1ul;
     else if (r->offset == AT(fcsr))
         value &= 0xFF;
-    else if (r->offset == AT(in_wfi) || r->offset == AT(fwft.misaligned))
+    else if (is_bool(r))
         value = value != 0;
     else if (is_vector(r))
         vector_use(v);
@@ -232,6 +259,30 @@ static int find_reg(const char *name)
     return -1;
 }
 
+static bool is_sse(const struct vcpu_reg *r)
+{
+    return r->offset >= AT(sse.event) && r->offset < SSE_AT(SSE_EVENTS, 0);
+}
+
+/* The bits that an attribute of a software event can have. */
+static uint64_t sse_legal(const struct vcpu_reg *r)
+{
+    switch ((r->offset - AT(sse.event)) % sizeof(struct sse_event) / 8) {
+    case SSE_STATUS:
+        return SSE_STATUS_STATE | SSE_STATUS_PENDING;
+    case SSE_PRIORITY:
+        return UINT32_MAX;
+    case SSE_CONFIG:
+        return SSE_CONFIG_ONESHOT;
+    case SSE_ENTRY_PC:
+        return ~1ul;
+    case SSE_INTERRUPTED_FLAGS:
+        return SSE_FLAGS;
+    default:
+        return UINT64_MAX;
+    }
+}
+
 /* Values that the hypervisor itself acts on; what only the hart sees is WARL there. */
 static bool is_valid(const struct vcpu_reg *r, uint64_t value)
 {
@@ -239,8 +290,10 @@ static bool is_valid(const struct vcpu_reg *r, uint64_t value)
 
     if (r->size && r->size < 8 && value >> (8 * r->size))
         return false;
-    if (r->size == 0 || r->offset == AT(in_wfi) || r->offset == AT(fwft.misaligned))
+    if (r->size == 0 || is_bool(r))
         return value <= 1;
+    if (is_sse(r))
+        return !(value & ~sse_legal(r));
     if (r->offset == AT(hsm))
         return value <= HSM_RESUME_PENDING;
     if (r->offset == AT(fcsr))
@@ -333,6 +386,7 @@ int vcpu_load_state(struct vcpu *v, struct state_reader *r)
         memcpy(v->vector_regs, vector, vector_bytes());
     heap_free(vector);
     pmu_restored(v);
+    sse_resume(v);
     atomic_store(&v->start_ready, atomic_load(&v->hsm) == HSM_START_PENDING);
     return 0;
 }

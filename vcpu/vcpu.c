@@ -12,6 +12,7 @@
 #include "vcpu/offsets.h"
 #include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
+#include "vcpu/sse.h"
 #include "vcpu/vector.h"
 
 _Static_assert(offsetof(struct vcpu, gpr) == VCPU_GPR, "assembly");
@@ -42,6 +43,7 @@ void vcpu_reset(struct vcpu *v)
     v->hstatus = HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP;
     fwft_reset(v);
     pmu_reset(v);
+    sse_reset(v);
     v->wake_at = UINT64_MAX;
     v->in_wfi = false;
     v->stop_reason = 0;
@@ -118,7 +120,7 @@ void vcpu_request(struct vcpu *v, uint64_t bits)
     on = atomic_load(&v->loaded_hart);
     if (on >= 0 && on != (int)hart_index())
         hart_request((unsigned)on, HART_REQ_KICK);
-    if (bits & (VCPU_REQ_IRQ | VCPU_REQ_PARK | VCPU_REQ_TIMER))
+    if (bits & (VCPU_REQ_IRQ | VCPU_REQ_PARK | VCPU_REQ_TIMER | VCPU_REQ_SSE))
         thread_wake(&v->thread);
 }
 

@@ -12,6 +12,7 @@
 #include "sched/thread.h"
 #include "sched/timer.h"
 #include "stage2/stage2.h"
+#include "vcpu/sse_event.h"
 #include "vdev/dev.h"
 
 #define GUEST_MAX_VCPUS 32
@@ -38,6 +39,7 @@ enum { /* vcpu->requests: work for the exit boundary */
        VCPU_REQ_FENCE_I = 4,
        VCPU_REQ_PARK = 8,      /* leave the guest and stay out: see vcpu_park */
        VCPU_REQ_TIMER = 16,    /* wake_at may have come; without Sstc */
+       VCPU_REQ_SSE = 32,      /* a software event may be due: vcpu/sse.h */
 };
 
 /* Beside v0..v31. Offsets: vcpu/offsets.h. */
@@ -78,6 +80,7 @@ struct vcpu {
         uint64_t shmem;                      /* where snapshots go, or 0 */
         _Atomic uint64_t events[PMU_EVENTS]; /* firmware events so far, by code; by any hart */
     } pmu;
+    struct vcpu_sse sse; /* software events, under guest->sse_lock */
     uint64_t fpr[32];
     uint32_t fcsr;
     int fp_hart;            /* whose FP registers may still be its own; see hart->fp_owner */
@@ -135,6 +138,7 @@ struct guest {
     uint64_t
         htinst_mask; /* all ones; 0 (a test): every faulting instruction is fetched and decoded */
     uint16_t last_vcpu[HART_MAX]; /* hart n ran vCPU last_vcpu[n] - 1 of this guest last; 0: none */
+    struct spinlock sse_lock; /* of all vCPUs' software events */
     atomic_uint crashed; /* since the start: a vCPU that could not go on has been reported */
     const char *name;
     const struct guest_ops *ops;

@@ -182,6 +182,7 @@ static int make_parts(struct vm *vm, const char **why)
 
     g->name = vm->config.name;
     g->ops = &guest_ops;
+    spin_init(&g->sse_lock, LOCK_IRQCHIP);
     g->vcpu_count = vm->config.vcpus;
     g->ram_base = GUEST_RAM_BASE;
     features_apply(g);

@@ -24,6 +24,7 @@ extern uint64_t fake_hgatp[FAKE_HARTS];
 struct fake_result {
     enum exit_result verdict; /* EXIT_RESUME: answered */
     bool slow;                /* by sbi_dispatch_slow */
+    bool ended;               /* it ended a handler of a software event: no reply */
     long error;               /* a0 and a1 afterwards */
     unsigned long value;
 };

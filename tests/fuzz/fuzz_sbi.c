@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // SBI calls with any arguments, from any vCPU, while others start, stop, and come and go on harts. The fake
 // checks each call's registers and pc; here: only legal errors, no value with an error, nothing done by a call
-// that failed, bounded fences, and HSM states as a model of the specification has them.
-// units: tests/fake/fake_sbi.c tests/fake/fake_base.c vcpu/sbi/*.c
+// that failed, bounded fences, and HSM states as a model of the specification has them; software events change
+// state as they may, and their handlers are nested by priority.
+// units: tests/fake/fake_sbi.c tests/fake/fake_base.c vcpu/sbi/*.c vcpu/sse.c
 #include <errno.h>
 
 #include "fake_sbi.h"
 #include "fuzz.h"
 #include "vcpu/sbi/extensions.h"
 #include "vcpu/sbi/hsm.h"
+#include "vcpu/sse.h"
 
 const unsigned fuzz_runs = 12000;
 const size_t fuzz_max = 1024;
@@ -52,7 +54,7 @@ static unsigned long argument(struct fuzz_in *in)
 
 static unsigned long extension(struct fuzz_in *in)
 {
-    /* Those that there are, and those that there may be one day: PMU, SSE, DBTR, STA, CPPC, NACL, MPXY. */
+    /* Those that there are, and those that there may be one day: PMU, DBTR, STA, CPPC, NACL, MPXY. */
     static const unsigned long ids[16] = {SBI_EXT_BASE, SBI_EXT_TIME, SBI_EXT_IPI,  SBI_EXT_RFENCE,
                                           SBI_EXT_HSM,  SBI_EXT_SRST, SBI_EXT_DBCN, SBI_EXT_HSM,
                                           SBI_EXT_SUSP, SBI_EXT_FWFT, 0x504D55,     0x535345,
@@ -62,6 +64,101 @@ static unsigned long extension(struct fuzz_in *in)
     if (how < 192)
         return ids[how & 15];
     return how < 240 ? how % 12 : how < 244 ? ids[how & 15] | 1ul << 32 : fuzz_u64(in);
+}
+
+enum { SSE_INJECT = 7 }; /* function */
+
+static unsigned long sse_id(unsigned long n)
+{
+    static const unsigned long ids[8] = {0xFFFF0000, 0x4000, 0xFFFF8000, 0xFFFF0000,
+                                         0x4000,     2,      0x8000,     0xFFFF8000};
+
+    return ids[n & 7];
+}
+
+/* The events of all, to compare. */
+static struct vcpu_sse sse_before[GUEST_MAX_VCPUS];
+static void sse_note(void)
+{
+    for (unsigned i = 0; i < fake_guest.vcpu_count; i++)
+        sse_before[i] = fake_vcpus[i].sse;
+}
+
+/* Whether an event may go from one state to the other by a call. */
+static bool sse_step_ok(unsigned long fid, uint64_t from, uint64_t to)
+{
+    static const uint8_t steps[][3] = {
+        {2, SSE_UNUSED, SSE_REGISTERED},  {3, SSE_REGISTERED, SSE_UNUSED},
+        {4, SSE_REGISTERED, SSE_ENABLED}, {5, SSE_ENABLED, SSE_REGISTERED},
+        {6, SSE_RUNNING, SSE_ENABLED},    {6, SSE_RUNNING, SSE_REGISTERED}};
+
+    for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        if (steps[i][0] == fid && steps[i][1] == from && steps[i][2] == to)
+            return true;
+    return false;
+}
+
+static void check_sse(unsigned long ext, unsigned long fid, struct fake_result r)
+{
+    unsigned changed = 0, pending = 0;
+
+    for (unsigned i = 0; i < fake_guest.vcpu_count; i++) {
+        for (unsigned e = 0; e < SSE_EVENTS; e++) {
+            uint64_t from = sse_before[i].event[e].attr[SSE_STATUS];
+            uint64_t to = fake_vcpus[i].sse.event[e].attr[SSE_STATUS];
+
+            assert_true(to <= (SSE_STATUS_STATE | SSE_STATUS_PENDING));
+            if (ext != SBI_EXT_SSE)
+                continue;
+            if ((from ^ to) & SSE_STATUS_STATE)
+                assert_true(sse_step_ok(fid, from & 3, to & 3));
+            changed += ((from ^ to) & SSE_STATUS_STATE) != 0;
+            pending += ((from ^ to) & SSE_STATUS_PENDING) != 0;
+        }
+    }
+    if (ext != SBI_EXT_SSE) {
+        if (ext != SBI_EXT_HSM) /* a hart that stops has no events */
+            for (unsigned i = 0; i < fake_guest.vcpu_count; i++)
+                assert_memory_equal(&sse_before[i], &fake_vcpus[i].sse, sizeof(sse_before[i]));
+        return;
+    }
+    assert_true(changed <= 1 && pending <= (fid == SSE_INJECT));
+    assert_true(!r.ended || changed == 1);
+    if (!r.ended && r.error)
+        for (unsigned i = 0; i < fake_guest.vcpu_count; i++)
+            assert_memory_equal(&sse_before[i], &fake_vcpus[i].sse, sizeof(sse_before[i]));
+}
+
+/* The exit boundary of a vCPU: if it enters a handler, then that of the most urgent of all that run there. */
+static void deliver(struct vcpu *v)
+{
+    uint64_t best = UINT64_MAX;
+
+    csr_write(CSR_VSSTATUS, 0);
+    sse_note();
+    v->pc = FAKE_ECALL_PC;
+    sse_deliver(v);
+    for (unsigned i = 0; i < SSE_EVENTS; i++) {
+        const struct sse_event *e = sse_event(v, i);
+        bool mine = sse_state(e) == SSE_RUNNING && (i < SSE_LOCALS || e->running_on == v->index);
+        const struct vcpu_sse *was = &sse_before[i < SSE_LOCALS ? v->index : 0];
+        bool is_new = mine && (was->event[i].attr[SSE_STATUS] & SSE_STATUS_STATE) != SSE_RUNNING;
+        uint64_t key = e->attr[SSE_PRIORITY] << 2 | i;
+
+        if (is_new) {
+            assert_int_equal(v->pc, e->attr[SSE_ENTRY_PC]);
+            assert_true(v->sse.unmasked && atomic_load(&v->hsm) == HSM_STARTED);
+            assert_true(was->event[i].attr[SSE_STATUS] & SSE_STATUS_PENDING);
+            for (unsigned j = 0; j < SSE_EVENTS; j++) {
+                const struct sse_event *o = sse_event(v, j);
+                if (j != i && sse_state(o) == SSE_RUNNING &&
+                    (j < SSE_LOCALS || o->running_on == v->index))
+                    assert_true((o->attr[SSE_PRIORITY] << 2 | j) > key);
+            }
+            assert_int_equal(best, UINT64_MAX); /* one at a time */
+            best = key;
+        }
+    }
 }
 
 struct done {
@@ -90,6 +187,7 @@ static void check(unsigned long ext, unsigned long fid, struct fake_result r, st
 
     for (unsigned i = 0; i < fake_guest.vcpu_count; i++)
         changed += hsm[i] != atomic_load(&fake_vcpus[i].hsm);
+    check_sse(ext, fid, r);
     assert_true(after.fences - before.fences <= 70 * (FAKE_HARTS + 1));
     assert_true(after.output - before.output <= 4096);
     assert_true(after.injects - before.injects == (r.verdict == EXIT_INJECT));
@@ -101,7 +199,7 @@ static void check(unsigned long ext, unsigned long fid, struct fake_result r, st
         assert_true(changed <= 1);
         return;
     }
-    if (legacy)
+    if (legacy || r.ended)
         return;
     assert_true(r.error <= 0 && r.error >= SBI_ERR_DENIED_LOCKED);
     if (!known)
@@ -123,9 +221,11 @@ static void call(struct fuzz_in *in, uint8_t op)
     struct done before;
     struct fake_result r;
 
-    fid = fid < 240 ? fid & 7 : fuzz_u64(in);
+    fid = fid < 240 ? fid % 12 : fuzz_u64(in);
     for (unsigned i = 0; i < 5; i++)
         a[i] = argument(in);
+    if (ext == SBI_EXT_SSE && a[0] < 64)
+        a[0] = sse_id(a[0]);
     for (unsigned i = 0; i < fake_guest.vcpu_count; i++)
         hsm[i] = (uint8_t)atomic_load(&fake_vcpus[i].hsm);
     /* The caller runs: it is started, and loaded on hart 0, this one. */
@@ -137,10 +237,13 @@ static void call(struct fuzz_in *in, uint8_t op)
             fake_sbi_load(i, i == fake_caller ? 0 : -1);
     csr_write(CSR_HGATP, fake_hgatp[0]);
     before = done();
+    sse_note();
     r = fake_ecall(ext, fid, a[0], a[1], a[2], a[3], a[4]);
     check(ext, fid, r, before, hsm);
     if (fake_output_len > sizeof(fake_output) - 4096)
         fake_output_len = 0;
+    if (op & 128)
+        deliver(&fake_vcpus[fake_caller]);
 }
 
 static void others_do(struct fuzz_in *in, uint8_t op)
@@ -183,6 +286,9 @@ static void others_do(struct fuzz_in *in, uint8_t op)
         break;
     case 7:
         atomic_store(&v->requests, 0);
+        if (which & 128)
+            sse_raise(v, SSE_KICK);
+        deliver(v);
         break;
     }
 }
@@ -200,6 +306,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                            .pmlen7 = first & 4,
                                            .pmlen16 = first & 8};
     fake_guest_load = guest_load;
+    for (unsigned i = 0; i < fake_guest.vcpu_count; i++)
+        sse_reset(&fake_vcpus[i]);
     for (unsigned i = 1; i < fake_guest.vcpu_count && i < 4; i++)
         atomic_store(&fake_vcpus[i].hsm, i == 1 ? HSM_STARTED : HSM_STOPPED);
     while (in.left) {
@@ -218,13 +326,30 @@ size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
 {
     struct fuzz_out o = {to, 0, max};
 
-    if (n >= 27)
+    if (n >= 28)
         return 0;
     fuzz_put_u(&o, (n == 8 ? 0 : 3) | (n & 1) << 7, 1);
     if (n == 26) { /* more text than one call moves */
         static const uint8_t much[] = {1, 6, 0, 160, 0x40, 0x1f, 128, 0, 1, 0, 0, 0};
 
         fuzz_put(&o, much, sizeof(much));
+        return o.len;
+    }
+    if (n == 27) { /* events that come while others run: function, event */
+        static const uint8_t lives[][2] = {{2, 0}, {4, 0}, {2, 1}, {4, 1}, {2, 2}, {4, 2},
+                                           {8, 0}, {7, 0}, {7, 2}, {7, 0}, {6, 0}, {6, 0},
+                                           {6, 0}, {6, 0}, {5, 0}, {3, 0}, {5, 1}, {3, 2}};
+
+        for (unsigned i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+            fuzz_put_u(&o, 129, 1); /* and deliver what is due */
+            fuzz_put_u(&o, 11, 1);
+            fuzz_put_u(&o, lives[i][0], 1);
+            fuzz_put_u(&o, lives[i][1], 5);
+            if (i == 8) { /* the operator's */
+                fuzz_put_u(&o, 28, 1);
+                fuzz_put_u(&o, 128, 1);
+            }
+        }
         return o.len;
     }
     for (unsigned fid = 0; fid < 8; fid++) {

@@ -2,7 +2,7 @@
 // The exit boundary and what others ask of a vCPU: parking, waiting, timers; a vCPU on and off a hart. The
 // scheduler is the test's: when the vCPU's thread would give up its hart, the test does what others do then.
 // units: vcpu/boundary.c vcpu/load.c vcpu/vcpu.c vcpu/fault.c vcpu/inject.c vcpu/insn.c
-// units: vcpu/sbi/counters.c vcpu/sbi/fwft.c tests/fake/fake_base.c
+// units: vcpu/sbi/counters.c vcpu/sbi/fwft.c vcpu/sse.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -205,6 +205,7 @@ static int setup(void **state)
     guest.sstc = true;
     guest.s2.root = pa(0x80000000);
     guest.name = "t";
+    spin_init(&guest.sse_lock, LOCK_IRQCHIP);
     guest.htinst_mask = UINT64_MAX;
     guest.ram_base = 0x80000000;
     fake_time = 1000000;

@@ -128,6 +128,14 @@ static int setup(void **state)
     from.pmu.events[5] = 77;
     to.guest = from.guest = &guest;
     to.index = 0;
+    from.sse.unmasked = true;
+    for (unsigned e = 0; e < SSE_EVENTS; e++)
+        from.sse.event[e] = (struct sse_event){
+            .attr = {SSE_RUNNING | SSE_STATUS_PENDING, 5 + e, 1, 0, 0x8000 + 2 * e, ~0ul, 0x123 + e,
+                     0x3F, 7, e},
+        };
+    from.sse.event[SSE_GLOBAL_SOFTWARE].attr[SSE_PREFERRED_HART] = 3;
+    from.sse.event[SSE_GLOBAL_SOFTWARE].running_on = 2;
     return 0;
 }
 
@@ -307,6 +315,12 @@ static void test_bad_values(void **state)
     expect_refused("pmu_event3", 0xF000E);
     expect_refused("pmu_event18", 0xF0000);
     expect_refused("pmu_shmem", 0x80000010);
+    expect_refused("sse_unmasked", 2);
+    expect_refused("ssek_status", 8);
+    expect_refused("ssel_priority", 1ul << 32);
+    expect_refused("ssel_config", 2);
+    expect_refused("sseg_entry", 0x8001);
+    expect_refused("sseg_flags", 64);
     expect_refused("fwft_locked", 1ul << 32);
 }
 

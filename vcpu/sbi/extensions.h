@@ -14,4 +14,5 @@ extern const struct sbi_extension sbi_ext_dbcn;
 extern const struct sbi_extension sbi_ext_susp;
 extern const struct sbi_extension sbi_ext_fwft;
 extern const struct sbi_extension sbi_ext_pmu;
+extern const struct sbi_extension sbi_ext_sse;
 extern const struct sbi_extension sbi_ext_legacy;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "vcpu/sbi/act.h"
 #include "vcpu/sbi/extensions.h"
+#include "vcpu/sse.h"
 
 enum { HSM_HART_START, HSM_HART_STOP, HSM_HART_STATUS, HSM_HART_SUSPEND };
 
@@ -55,6 +56,7 @@ static enum exit_result hart_stop(struct vcpu *v)
 {
     struct guest *g = v->guest;
 
+    sse_reset_hart(v);
     atomic_store(&v->hsm, HSM_STOPPED);
     if (!all_stopped(g))
         return EXIT_BLOCK;
@@ -103,6 +105,7 @@ bool hsm_resume(struct vcpu *v)
     if (!atomic_compare_exchange_strong(&v->hsm, &state, HSM_STARTED))
         return false;
     v->in_wfi = false;
+    sse_resume(v); /* what came meanwhile */
     return true;
 }
 

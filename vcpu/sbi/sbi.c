@@ -4,7 +4,7 @@
 #include "vcpu/sbi/extensions.h"
 
 /* A slot for each extension id: no two ids of SBI 3.0 share one, those that Trapline does not
- * have (CPPC, NACL, STA, SSE, DBTR, MPXY) included. The compiler checks the
+ * have (CPPC, NACL, STA, DBTR, MPXY) included. The compiler checks the
  * ones in the table: two initializers of one slot are an error (-Woverride-init). */
 #define SLOTS 64
 #define SLOT(id) (((id) ^ (id) >> 5) & (SLOTS - 1))
@@ -15,6 +15,7 @@ static const struct sbi_extension *const extensions[SLOTS] = {
     [SLOT(SBI_EXT_HSM)] = &sbi_ext_hsm,   [SLOT(SBI_EXT_SRST)] = &sbi_ext_srst,
     [SLOT(SBI_EXT_DBCN)] = &sbi_ext_dbcn, [SLOT(SBI_EXT_SUSP)] = &sbi_ext_susp,
     [SLOT(SBI_EXT_FWFT)] = &sbi_ext_fwft, [SLOT(SBI_EXT_PMU)] = &sbi_ext_pmu,
+    [SLOT(SBI_EXT_SSE)] = &sbi_ext_sse,
 };
 
 /* The legacy extensions are the only ones with a range of ids; they are looked at last, so that

@@ -43,6 +43,7 @@ enum {
 #define SBI_EXT_PMU 0x504D55
 #define SBI_EXT_SUSP 0x53555350
 #define SBI_EXT_FWFT 0x46574654
+#define SBI_EXT_SSE 0x535345
 #define SBI_IMPL_TRAPLINE 0x54524150 /* "TRAP"; not registered */
 #define SBI_IMPL_VERSION 0x00000001 /* Trapline's: major << 16 | minor */
 #define SBI_SPEC_VERSION 0x03000000 /* 3.0: major << 24 | minor */
