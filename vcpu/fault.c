@@ -102,7 +102,7 @@ enum exit_result fault_fast_access(struct vcpu *v)
     gpa_t at = gpa(csr_read(CSR_HTVAL) << 2 | (csr_read(CSR_STVAL) & 3));
     int error;
 
-    if (at.v >= g->ram_base)
+    if (at.v >= g->fast_mmio_end)
         return EXIT_SLOW;
     error = decode(g, csr_read(CSR_HTINST), csr_read(CSR_SEPC), &in);
     if (error == -EAGAIN) {
@@ -127,17 +127,37 @@ enum exit_result fault_fast_access(struct vcpu *v)
     return EXIT_RESUME;
 }
 
-/* The faulting guest physical address; htval may be 0 on harts without Shtvala. */
-static bool fault_gpa(struct vcpu *v, gpa_t *out)
+/* What a guest page fault is about. */
+struct fault_at {
+    gpa_t gpa;
+    bool
+        tables; /* the guest's page tables lie there: the hart's own access, not the instruction's */
+    bool write;
+    gpa_t leaf; /* by_walk: the entry in which the hart may want to set A or D, else 0 */
+};
+
+/* Without htval (no Shtvala) htinst tells nothing of page tables either (privileged architecture, "Transformed
+ * Instruction or Pseudoinstruction for mtinst or htinst"): any of the tables may be what faulted. The walk has populated
+ * those that are RAM, so it is the first that is not, or the page itself. False: the tables changed under the walk, and
+ * the guest has a fault of its own now, or none. */
+static bool fault_by_walk(struct vcpu *v, struct fault_at *at)
 {
+    struct stage2 *s2 = &v->guest->s2;
     struct vs_step steps[5];
     int result;
+    unsigned n = vcpu_walk_vs(s2, csr_read(CSR_VSATP), gva(v->exit.tval), steps, &at->gpa, &result);
 
-    if (v->exit.htval) {
-        *out = gpa(v->exit.htval << 2 | (v->exit.tval & 3));
-        return true;
+    for (unsigned i = 0; i < n; i++) {
+        gpa_t entry = gpa_add(steps[i].table, steps[i].index * 8ul);
+
+        if (!stage2_find_ram(s2, entry)) {
+            *at = (struct fault_at){.gpa = entry, .tables = true};
+            return true;
+        }
+        if (v->fwft.henvcfg & HENVCFG_ADUE)
+            at->leaf = entry;
     }
-    vcpu_walk_vs(&v->guest->s2, csr_read(CSR_VSATP), gva(v->exit.tval), steps, out, &result);
+    at->write = v->exit.cause == CAUSE_STORE_GUEST_PAGE_FAULT;
     return result == 0;
 }
 
@@ -152,28 +172,45 @@ static enum exit_result fetch_nothing(struct vcpu *v)
     return EXIT_INJECT;
 }
 
+static bool find_fault(struct vcpu *v, struct fault_at *at)
+{
+    bool table_write = insn_htinst_is_pt_write(v->exit.htinst);
+
+    *at = (struct fault_at){0};
+    if (!v->exit.htval || !vcpu_features.htval)
+        return fault_by_walk(v, at);
+    at->gpa = gpa(v->exit.htval << 2 | (v->exit.tval & 3));
+    at->tables = table_write || insn_htinst_is_pt_read(v->exit.htinst);
+    at->write = table_write || v->exit.cause == CAUSE_STORE_GUEST_PAGE_FAULT;
+    return true;
+}
+
 enum exit_result exit_guest_page_fault(struct vcpu *v)
 {
-    uint64_t htinst = v->exit.htinst;
-    gpa_t g;
+    struct fault_at at;
 
-    if (!fault_gpa(v, &g))
-        return EXIT_RESUME; /* the tables changed under the walk: the guest's own fault, or none */
-    if (stage2_find_ram(&v->guest->s2, g))
-        return populate(
-            v, g, v->exit.cause == CAUSE_STORE_GUEST_PAGE_FAULT || insn_htinst_is_pt_write(htinst));
-    if (insn_htinst_is_pt_read(htinst) || insn_htinst_is_pt_write(htinst)) {
+    if (!find_fault(v, &at))
+        return EXIT_RESUME;
+    if (at.leaf.v) {
+        enum exit_result result = populate(v, at.leaf, true);
+
+        if (result != EXIT_RESUME)
+            return result;
+    }
+    if (stage2_find_ram(&v->guest->s2, at.gpa))
+        return populate(v, at.gpa, at.write);
+    if (at.tables) {
         /* Its page tables lie where no RAM is: the access fault that a machine would give. */
         vcpu_inject(v,
-                    v->exit.cause - CAUSE_FETCH_GUEST_PAGE_FAULT == 0 ? CAUSE_FETCH_ACCESS
-                    : v->exit.cause == CAUSE_LOAD_GUEST_PAGE_FAULT    ? CAUSE_LOAD_ACCESS
-                                                                      : CAUSE_STORE_ACCESS,
+                    v->exit.cause == CAUSE_FETCH_GUEST_PAGE_FAULT  ? CAUSE_FETCH_ACCESS
+                    : v->exit.cause == CAUSE_LOAD_GUEST_PAGE_FAULT ? CAUSE_LOAD_ACCESS
+                                                                   : CAUSE_STORE_ACCESS,
                     v->exit.tval);
         return EXIT_INJECT;
     }
     if (v->exit.cause == CAUSE_FETCH_GUEST_PAGE_FAULT)
         return fetch_nothing(v);
-    return access_device(v, g);
+    return access_device(v, at.gpa);
 }
 
 enum exit_result exit_access_fault(struct vcpu *v)

@@ -153,7 +153,8 @@ void features_probe(const struct platform *p)
     f->instret = arch_csr_probe(CSR_INSTRET, &value);
     f->cbom_block = (uint16_t)p->cbom_block;
     f->cboz_block = (uint16_t)p->cboz_block;
-    f->htinst = !boot_option("nohtinst");
+    f->htval = !boot_option("nohtval");
+    f->htinst = f->htval && !boot_option("nohtinst");
     (void)arch_csr_probe_write(CSR_HENVCFG, 0, &value);
     /* The hypervisor zeroes guest memory with it; in HS-mode menvcfg decides, which firmware sets. */
     if (f->zicboz && is_aligned(PAGE_SIZE, max_u64(p->cboz_block, 8)))

@@ -132,7 +132,8 @@ struct guest {
     uint16_t id; /* 1..: also the owner of its frames */
     uint64_t time_delta; /* guest time = host time + this */
     uint64_t henvcfg, hstateen0;
-    uint64_t ram_base; /* lowest address of RAM: devices lie below */
+    uint64_t
+        fast_mmio_end; /* accesses below are devices', by htval; 0 (a test): none is taken the fast way */
     _Atomic uint64_t pmu_counting; /* a bit for each vCPU that counts firmware events */
     bool sstc; /* the guest has Sstc (host has it, and it is not switched off) */
     uint64_t
@@ -148,7 +149,7 @@ struct guest {
 struct vcpu_features {
     bool vstimecmp; /* the host has it, whether guests get it (sstc) or not */
     bool misaligned_deleg, pmlen7, pmlen16; /* what guests may switch through FWFT, like svadu */
-    bool sstc, stateen, zicboz, zicbom, svpbmt, svadu, seed, ssnpm, htinst;
+    bool sstc, stateen, zicboz, zicbom, svpbmt, svadu, seed, ssnpm, htinst, htval;
     bool cycle, instret; /* the CSRs can be read */
     uint16_t cbom_block, cboz_block;
     uint32_t vlenb; /* bytes of a vector register; 0: guests have none */

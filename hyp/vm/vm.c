@@ -184,7 +184,7 @@ static int make_parts(struct vm *vm, const char **why)
     g->ops = &guest_ops;
     spin_init(&g->sse_lock, LOCK_IRQCHIP);
     g->vcpu_count = vm->config.vcpus;
-    g->ram_base = GUEST_RAM_BASE;
+    g->fast_mmio_end = vcpu_features.htval ? GUEST_RAM_BASE : 0;
     features_apply(g);
     vm->console = console_create(vm->config.name);
     if (!vm->console)

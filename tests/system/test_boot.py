@@ -29,8 +29,10 @@ def test_consoles(machine, bundle, console):
         ("rv64,sstc=off", ""),
         ("rv64", "nosstc"),
         ("rv64", "nohtinst"),
+        ("rv64", "nohtval"),
         ("rv64", "vmid0"),
         ("rv64,svadu=off", ""),
+        ("rv64,svpbmt=off", ""),
         ("rv64,sv57=off", ""),
         ("rv64,sv57=off,sv48=off", ""),
         ("max", ""),
@@ -42,8 +44,14 @@ def test_consoles(machine, bundle, console):
 )
 def test_kinds_of_hart(machine, bundle, cpu, append):
     m = machine(bundle=bundle(vm(vcpus=2)), harts=2, cpu=cpu, append=append)
+    # hgatp takes what satp does, and says so when it is written.
+    stage2 = m.expect(r"stage 2 +(.*), (\d+) VMID bits").group(1).split()
+    assert ("Sv57x4" in stage2) == ("sv57=off" not in cpu)
+    assert ("Sv48x4" in stage2) == ("sv48=off" not in cpu)
+    assert "Sv39x4" in stage2
     m.boot()
     isa = m.run("grep -m1 '^isa' /proc/cpuinfo")
+    assert "svpbmt" not in isa or "svpbmt=off" not in cpu
     assert ("sstc" in isa) == ("sstc=off" not in cpu and append != "nosstc")
     m.run("sleep 0.2")  # timers work, by whatever means
 

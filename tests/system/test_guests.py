@@ -46,6 +46,7 @@ SHAPES = [  # vcpus, harts, cpu, Trapline's options
     (4, 1, "rv64,sstc=off", ""),
     (2, 2, "rv64", "nosstc"),
     (2, 2, "rv64", "nohtinst"),
+    (2, 2, "rv64", "nohtval"),
     (4, 2, "rv64", "vmid0"),
     (2, 2, "max", ""),
 ]

@@ -207,7 +207,7 @@ static int setup(void **state)
     guest.name = "t";
     spin_init(&guest.sse_lock, LOCK_IRQCHIP);
     guest.htinst_mask = UINT64_MAX;
-    guest.ram_base = 0x80000000;
+    guest.fast_mmio_end = 0x80000000;
     fake_time = 1000000;
     guest.time_delta = -fake_time;
     blocks = wakes = bus_accesses = 0;

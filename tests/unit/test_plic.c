@@ -40,7 +40,8 @@ void *hostmap_device(pa_t at, uint64_t size)
 static uint64_t pa_of(const volatile void *at)
 {
     for (unsigned i = 0; i < windows; i++)
-        if ((const volatile char *)at >= window[i].data && (const volatile char *)at < window[i].data + 0x1000)
+        if ((const volatile char *)at >= window[i].data &&
+            (const volatile char *)at < window[i].data + 0x1000)
             return window[i].pa + (uint64_t)((const volatile char *)at - window[i].data);
     fail_msg("an access outside of what was mapped");
     return 0;
@@ -142,7 +143,8 @@ static void test_none(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_contexts), cmocka_unit_test(test_none)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_contexts),
+                                       cmocka_unit_test(test_none)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,9 +261,9 @@ static void test_no_interrupt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layouts),     cmocka_unit_test(test_no_fifo),
+        cmocka_unit_test(test_layouts),       cmocka_unit_test(test_no_fifo),
         cmocka_unit_test(test_busy_at_start), cmocka_unit_test(test_busy_detect),
-        cmocka_unit_test(test_xscale),      cmocka_unit_test(test_stands_still),
+        cmocka_unit_test(test_xscale),        cmocka_unit_test(test_stands_still),
         cmocka_unit_test(test_no_interrupt),
     };
 
