@@ -165,8 +165,8 @@ build/fuzz/obj/%.o: %.c
 
 .PHONY: fuzz
 fuzz: setup-unit ## fuzzers for long: TARGET=virtio, SECONDS=60 each, ENGINE=libfuzzer (clang)
-	+@$(MAKE) --no-print-directory -j$$(nproc) $(if $(TARGET),build/fuzz/fuzz_$(TARGET),$(FUZZ_BINS))
-	@CC=$(CC) ci/fuzz "$(SECONDS)" $(if $(TARGET),fuzz_$(TARGET),$(notdir $(FUZZ_BINS)))
+	+@$(MAKE) --no-print-directory -j$$(nproc) $(if $(TARGET),$(filter-out %_decode,build/fuzz/fuzz_$(TARGET)),$(FUZZ_BINS))
+	@CC=$(CC) ci/fuzz "$(SECONDS)" $(if $(TARGET),fuzz_$(TARGET),$(notdir $(FUZZ_BINS)) fuzz_decode)
 
 -include $(shell find build/unit/obj build/fuzz/obj -name '*.d' 2>/dev/null)
 
