@@ -4,7 +4,7 @@
 
 static uint64_t hole(struct worker *w)
 {
-    switch (random_below(w, 6)) {
+    switch (random_below(w, 7)) {
     case 0:
         return UART + 0xfe; /* over the end of a device */
     case 1:
@@ -15,36 +15,63 @@ static uint64_t hole(struct worker *w)
         return VIRTIO + 0x1000 * (2 + disks) + random_below(w, 0x1000);
     case 4:
         return 0;
+    case 5: /* between devices */
+        return PLIC + 0x4000000 - 4 + random_below(w, 8) * 0x10000;
     default:
         return 1ul << (32 + random_below(w, 9)) | (random_next(w) & 0xffff);
     }
 }
 
-/* One access, of some kind, to where nothing is: the VM is stopped with a report; a jump is an access
- * fault, and goes on. */
+/* A jump leads to a device as well as to nothing: neither is memory that may be run. */
+static uint64_t jump_target(struct worker *w, uint64_t a)
+{
+    static const uint64_t devices[] = {UART, PLIC + 0x200004, VIRTIO};
+
+    return one_in(w, 2) ? devices[random_below(w, ARRAY_LEN(devices))] : a & ~1ul;
+}
+
+#define ACCESS(text, at, ...) __asm__ volatile(text ::"r"(at) : "memory", ##__VA_ARGS__)
+
+/* One access, of the kind that the seed says, to where nothing is: the VM is stopped with a report; a jump is an
+ * access fault, and goes on. */
 void final_hole(struct worker *w)
 {
     uint64_t a = hole(w);
 
+    csr_set(sstatus, SSTATUS_VS);
     printf("hostile: to %lx\n", a);
-    switch (random_below(w, 6)) {
+    switch (seed % FINAL_HOLE_KINDS) {
     case 0:
-        __asm__ volatile("ld zero, 0(%0)" ::"r"(a) : "memory");
+        ACCESS("ld zero, 0(%0)", a);
         break;
     case 1:
-        __asm__ volatile("sw zero, 0(%0)" ::"r"(a) : "memory");
+        ACCESS("sw zero, 0(%0)", a);
         break;
     case 2:
-        __asm__ volatile("amoadd.w zero, zero, (%0)" ::"r"(a & ~3ul) : "memory");
+        ACCESS("amoadd.w zero, zero, (%0)", a & ~3ul);
         break;
     case 3:
-        __asm__ volatile("fld ft0, 0(%0)" ::"r"(a) : "ft0", "memory");
+        ACCESS("fld ft0, 0(%0)", a, "ft0");
         break;
     case 4:
-        __asm__ volatile("lr.d zero, (%0)" ::"r"(a & ~7ul) : "memory");
+        ACCESS("lr.d zero, (%0)", a & ~7ul);
+        break;
+    case 5:
+        ACCESS("sc.w zero, zero, (%0)", a & ~3ul); /* may fail before it looks */
+        ACCESS("lh zero, 0(%0)", a | 1);
+        break;
+    case 6:
+        ACCESS("sd zero, 0(%0)", a | 3);
+        break;
+    case 7:
+        if (rt_has("v"))
+            ACCESS(".option push\n .option arch, +v\n vsetivli zero, 4, e32, m1, ta, ma\n"
+                   "vse32.v v8, (%0)\n .option pop",
+                   a);
+        ACCESS("fsd ft0, 0(%0)", a);
         break;
     default:
-        __asm__ volatile("jr %0" ::"r"(a & ~1ul) : "memory");
+        ACCESS("jalr ra, 0(%0)", jump_target(w, a), "ra");
     }
     printf("hostile: went on\n");
 }

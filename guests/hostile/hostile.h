@@ -13,6 +13,7 @@ struct worker {
     unsigned index; /* of harts[] */
 };
 extern struct worker workers[RT_HARTS];
+extern uint64_t seed; /* of the command line */
 extern unsigned disks; /* virtio disks that this VM has, behind console and entropy */
 /* Whether to try what M-mode's firmware sees before the hypervisor: OpenSBI writes a line on the machine's console for
    each illegal instruction of opcode SYSTEM that accesses no CSR. */
@@ -55,6 +56,13 @@ void attack_paging_scribble(struct worker *w);
 void attack_csr(struct worker *w);
 void attack_system(struct worker *w);
 void attack_storm(struct worker *w);
+void storm_fence(struct worker *w);
+void storm_ipi(struct worker *w);
+void storm_timer(struct worker *w);
+void storm_wfi(struct worker *w);
+void storm_irq(struct worker *w);
+void storm_nap(struct worker *w);
+void storm_hog(struct worker *w);
 void attack_hsm(struct worker *w);
 void attack_console(struct worker *w);
 /* These end the VM or never return. */
@@ -62,6 +70,8 @@ void final_hole(struct worker *w);
 void final_lost(struct worker *w);
 void final_reboot(struct worker *w);
 void final_crowd(struct worker *w);
+
+enum { FINAL_HOLE_KINDS = 9 };
 
 #define PLIC 0x0c000000ul
 #define UART 0x10000000ul

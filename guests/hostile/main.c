@@ -10,6 +10,7 @@
 #include "hostile/hostile.h"
 
 struct worker workers[RT_HARTS];
+uint64_t seed;
 unsigned disks;
 bool to_firmware;
 uint64_t arena, arena_size;
@@ -19,37 +20,34 @@ static const struct attack {
     void (*run)(struct worker *w);
     void (*beside)(struct worker *w); /* what the other harts do meanwhile; NULL: the same */
     bool alone;
+    bool if_named; /* not among "all" */
 } attacks[] = {
-    {"sbi", attack_sbi, NULL, false},
-    {"mmio", attack_mmio, NULL, false},
-    {"virtio", attack_virtio, attack_virtio_scribble, false},
-    {"paging", attack_paging, attack_paging_scribble, false},
-    {"csr", attack_csr, NULL, false},
-    {"system", attack_system, NULL, false},
-    {"storm", attack_storm, NULL, false},
-    {"hsm", attack_hsm, NULL, true}, /* it starts and stops the others itself */
-    {"console", attack_console, NULL, false},
+    {"sbi", attack_sbi, NULL, false, false},
+    {"mmio", attack_mmio, NULL, false, false},
+    {"virtio", attack_virtio, attack_virtio_scribble, false, false},
+    {"paging", attack_paging, attack_paging_scribble, false, false},
+    {"csr", attack_csr, NULL, false, false},
+    {"system", attack_system, NULL, false, false},
+    {"storm", attack_storm, NULL, false, false},
+    {"hsm", attack_hsm, NULL, true, false}, /* it starts and stops the others itself */
+    {"console", attack_console, NULL, false, false},
+    /* Parts of "storm", alone; and what is no attack but a load to compare them with. */
+    {"fence", storm_fence, NULL, false, true},
+    {"ipi", storm_ipi, NULL, false, true},
+    {"timer", storm_timer, NULL, false, true},
+    {"wfi", storm_wfi, NULL, false, true},
+    {"irq", storm_irq, NULL, false, true},
+    {"nap", storm_nap, NULL, false, true},
+    {"hog", storm_hog, NULL, false, true},
 };
 static const struct attack finals[] = {
-    {"hole", final_hole, NULL, true},
-    {"lost", final_lost, NULL, false},
-    {"reboot", final_reboot, NULL, true},
-    {"crowd", final_crowd, NULL, false},
+    {"hole", final_hole, NULL, true, false},
+    {"lost", final_lost, NULL, false, false},
+    {"reboot", final_reboot, NULL, true, false},
+    {"crowd", final_crowd, NULL, false, false},
 };
 
 static const struct attack *running;
-
-static uint64_t number(const char *name, uint64_t otherwise)
-{
-    const char *s = rt_option(name);
-    uint64_t v = 0;
-
-    if (!s)
-        return otherwise;
-    for (; *s >= '0' && *s <= '9'; s++)
-        v = v * 10 + (uint64_t)(*s - '0');
-    return v;
-}
 
 /* Whether word is in the list that the option gives; true for all when it is not given. */
 static bool chosen(const char *name, const char *word)
@@ -102,7 +100,7 @@ static void run(const struct attack *a, uint64_t ops)
     printf("\nhostile: %s: %lu actions\n", a->name, after - before);
 }
 
-static void set_up(uint64_t seed)
+static void set_up(void)
 {
     for (unsigned i = 0; i < RT_HARTS; i++) {
         workers[i] = (struct worker){.state = (seed + 1) * 0x9E3779B97F4A7C15 + i, .index = i};
@@ -115,16 +113,17 @@ static void set_up(uint64_t seed)
 
 void guest_main(void)
 {
-    uint64_t seed = number("seed", 1), ops = number("ops", 2000), rounds = number("rounds", 1);
+    uint64_t ops = rt_number("ops", 2000), rounds = rt_number("rounds", 1);
     uint64_t total = 0;
 
-    disks = (unsigned)number("disks", 0);
-    to_firmware = number("firmware", 0);
-    set_up(seed);
+    seed = rt_number("seed", 1);
+    disks = (unsigned)rt_number("disks", 0);
+    to_firmware = rt_number("firmware", 0);
+    set_up();
     printf("hostile: seed %lu, %u harts, %lu MiB\n", seed, rt_hart_count, rt_ram_size >> 20);
     for (uint64_t i = 0; !rounds || i < rounds; i++)
         for (unsigned a = 0; a < ARRAY_LEN(attacks); a++)
-            if (chosen("attack", attacks[a].name))
+            if (chosen("attack", attacks[a].name) && (!attacks[a].if_named || rt_option("attack")))
                 run(&attacks[a], ops);
     for (unsigned i = 0; i < RT_HARTS; i++)
         total += workers[i].done;

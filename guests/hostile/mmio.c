@@ -31,6 +31,41 @@ static void access(unsigned kind, uint64_t address, uint64_t value)
     OPS(OP)
 }
 
+/* Whole registers, elements, segments, strides and indices that are made of wild numbers. */
+static void vector_access(unsigned kind, uint64_t address, uint64_t value)
+{
+#define VECTOR(n, setting, text) \
+    case n: \
+        __asm__ volatile(".option push\n .option arch, +v\n vsetvli t0, %2, " setting \
+                         "\n vmv.v.x v4, %1\n" text "\n .option pop" ::"r"(address), \
+                         "r"(value), "r"(value & 15) \
+                         : "t0", "memory"); \
+        break;
+
+    switch (kind) {
+        VECTOR(0, "e32, m1, ta, ma", "vle32.v v8, (%0)")
+        VECTOR(1, "e8, m1, ta, ma", "vse8.v v8, (%0)")
+        VECTOR(2, "e64, m1, ta, ma", "vlse64.v v8, (%0), %1")
+        VECTOR(3, "e32, m1, ta, ma", "vluxei32.v v8, (%0), v4")
+        VECTOR(4, "e16, m1, ta, ma", "vlseg4e16.v v8, (%0)")
+        VECTOR(5, "e32, m1, ta, ma", "vl1re32.v v8, (%0)")
+        VECTOR(6, "e32, m1, ta, ma", "vs1r.v v8, (%0)")
+        VECTOR(7, "e8, m1, ta, ma", "vle8ff.v v8, (%0)")
+        VECTOR(8, "e8, m1, ta, ma", "vsm.v v8, (%0)")
+    }
+}
+enum { VECTOR_KINDS = 9 };
+
+/* Not so large that an element lies behind the device, where nothing is. */
+static uint64_t stride(struct worker *w) { return random_below(w, 16); }
+
+static uint64_t with_room(uint64_t address)
+{
+    if (address - UART < 0x100)
+        return UART + (address & 7);
+    return (address & 0xfff) > 0xc00 ? address - 0xc00 : address;
+}
+
 static uint64_t plic_offset(struct worker *w)
 {
     switch (random_below(w, 5)) {
@@ -84,12 +119,30 @@ static uint64_t choose_value(struct worker *w, uint64_t address)
     return v;
 }
 
+/* No device, and no hole, is memory that may be run. */
+static void jump(struct worker *w)
+{
+    uint64_t a = one_in(w, 2) ? choose_address(w) : nasty_address(w);
+
+    if (!is_ram(a))
+        __asm__ volatile("jalr ra, 0(%0)" ::"r"(a & ~1ul) : "ra", "memory");
+}
+
 void attack_mmio(struct worker *w)
 {
+    bool has_vector = rt_has("v");
+
+    if (has_vector)
+        csr_set(sstatus, SSTATUS_VS);
     for (uint64_t i = 0; i < w->ops; i++) {
         uint64_t address = choose_address(w);
 
-        access((unsigned)random_below(w, KINDS), address, choose_value(w, address));
+        if (one_in(w, 32))
+            jump(w);
+        else if (has_vector && one_in(w, 8))
+            vector_access((unsigned)random_below(w, VECTOR_KINDS), with_room(address), stride(w));
+        else
+            access((unsigned)random_below(w, KINDS), address, choose_value(w, address));
         w->done++;
     }
 }

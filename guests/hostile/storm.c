@@ -68,36 +68,72 @@ static void fence(struct worker *w)
     }
 }
 
-void attack_storm(struct worker *w)
+static void send_ipi(struct worker *w)
+{
+    (void)w;
+    sbi_call(SBI_IPI, 0, 0, ~0ul, 0, 0, 0);
+}
+
+static void timer(struct worker *w) { set_timer(w, time_of(w)); }
+
+static void suspend(struct worker *w) /* retentive: as WFI */
+{
+    alarm_in(random_below(w, 50));
+    sbi_call(SBI_HSM, 3, 0, 0, 0, 0, 0);
+}
+
+static void any(struct worker *w)
+{
+    static void (*const kinds[])(struct worker *) = {fence, send_ipi,         timer,
+                                                     wait,  device_interrupt, suspend};
+
+    kinds[random_below(w, ARRAY_LEN(kinds))](w);
+}
+
+static void storm(struct worker *w, void (*act)(struct worker *))
 {
     harts[w->index].timer_every = usec(100);
     csr_set(sie, SIE_SSIE);
     csr_set(sstatus, SSTATUS_SIE);
     for (uint64_t i = 0; i < w->ops; i++) {
-        switch (random_below(w, 6)) {
-        case 0:
-            fence(w);
-            break;
-        case 1:
-            sbi_call(SBI_IPI, 0, 0, ~0ul, 0, 0, 0);
-            break;
-        case 2:
-            set_timer(w, time_of(w));
-            break;
-        case 3:
-            wait(w);
-            break;
-        case 4:
-            device_interrupt(w);
-            break;
-        default: /* retentive suspend: as WFI */
-            alarm_in(random_below(w, 50));
-            sbi_call(SBI_HSM, 3, 0, 0, 0, 0, 0);
-        }
+        act(w);
         csr_set(sie, SIE_SSIE | SIE_STIE);
         w->done++;
     }
     csr_write(sie, 0);
     harts[w->index].timer_every = 0;
     set_timer(w, ~0ul);
+}
+
+void attack_storm(struct worker *w) { storm(w, any); }
+void storm_fence(struct worker *w) { storm(w, fence); }
+void storm_ipi(struct worker *w) { storm(w, send_ipi); }
+void storm_timer(struct worker *w) { storm(w, timer); }
+void storm_wfi(struct worker *w) { storm(w, wait); }
+void storm_irq(struct worker *w) { storm(w, device_interrupt); }
+
+/* Computes for that long, without an exit of its own. */
+static void compute(uint64_t microseconds)
+{
+    for (uint64_t until = rdtime() + usec(microseconds); rdtime() < until;)
+        for (unsigned i = 0; i < 4096; i++)
+            __asm__ volatile("");
+}
+
+/* Much work, then a moment's sleep before the slice ends: who sleeps is preferred when it wakes. */
+void storm_nap(struct worker *w)
+{
+    csr_clear(sstatus, SSTATUS_SIE);
+    for (uint64_t i = 0; i < w->ops; i++) {
+        compute(100 + random_below(w, 4000));
+        alarm_in(10 + random_below(w, 100));
+        __asm__ volatile("wfi");
+        w->done++;
+    }
+}
+
+void storm_hog(struct worker *w)
+{
+    for (uint64_t i = 0; i < w->ops; i++)
+        compute(1000);
 }

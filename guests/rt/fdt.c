@@ -110,3 +110,15 @@ const char *rt_option(const char *name)
             return s + n + 1;
     return NULL;
 }
+
+uint64_t rt_number(const char *name, uint64_t otherwise)
+{
+    const char *s = rt_option(name);
+    uint64_t v = 0;
+
+    if (!s)
+        return otherwise;
+    for (; *s >= '0' && *s <= '9'; s++)
+        v = v * 10 + (uint64_t)(*s - '0');
+    return v;
+}

@@ -25,6 +25,7 @@
 #define SSTATUS_SIE 2u
 #define SSTATUS_SPP 0x100u
 #define SSTATUS_FS 0x6000u
+#define SSTATUS_VS 0x600u
 #define SSTATUS_SUM 0x40000u
 #define SIE_SSIE 2u
 #define SIE_STIE 0x20u
@@ -134,6 +135,8 @@ extern bool rt_trapline; /* we are a guest of Trapline */
 extern char _end[], image_start[];
 bool rt_has(const char *isa_extension);
 const char *rt_option(const char *name);
+uint64_t rt_number(const char *name,
+                   uint64_t otherwise); /* decimal; as given when it is not there */
 /* Reads the device tree: see fdt.c. False when it is none. */
 bool fdt_read(uint64_t fdt);
 

@@ -3,7 +3,6 @@
 // nothing on a hart without V.
 #include "unit/unit.h"
 
-#define SSTATUS_VS 0x600u
 #define VLENB_MAX 256
 #define V_ASM(text) ".option push\n .option arch, +v\n" text "\n .option pop\n"
 

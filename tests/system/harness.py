@@ -63,7 +63,7 @@ class Machine:
         if bundle:
             command += ["-initrd", bundle]
         if icount:
-            command += ["-icount", "shift=0,sleep=off"]
+            command += ["-icount", f"shift={0 if icount is True else icount},sleep=off"]
         if disk:
             command += ["-drive", f"if=none,id=disk,format=raw,file={disk}",
                         "-device", "virtio-blk-device,drive=disk"]

@@ -3,7 +3,8 @@
 VM can be stopped and destroyed, and not a frame of it is left.
 
 Longer: HOSTILE_SEEDS="1 2 3" HOSTILE_OPS=20000 (actions of each attack, on each vCPU), HOSTILE_WORK=200 (sums that
-Debian makes), with TIMEOUT_FACTOR to match.
+Debian makes), HOSTILE_ACTIONS=10000000 (of eight vCPUs), HOSTILE_MINUTES (of the machine's own time), with
+TIMEOUT_FACTOR to match.
 """
 import hashlib
 import os
@@ -18,7 +19,13 @@ HOSTILE = os.path.join(harness.BUILD, "guests", "hostile.bin")
 SEEDS = os.environ.get("HOSTILE_SEEDS", "1").split()
 OPS = int(os.environ.get("HOSTILE_OPS", "500"))
 WORK = int(os.environ.get("HOSTILE_WORK", "6"))
+ACTIONS = int(os.environ.get("HOSTILE_ACTIONS", "50000"))
+MINUTES = int(os.environ.get("HOSTILE_MINUTES", "10"))
+ROUND = 519  # instructions that guests/work makes in one of its rounds
 RAM_DISK = 8 << 20
+WORK_GUEST = os.path.join(harness.BUILD, "guests", "work.bin")
+# Exits that a round of all attacks makes, whatever its random numbers are.
+EXITS = ("sbi", "virtual-instruction", "load-guest-page", "store-guest-page", "ipi", "timer")
 LIMIT = 60 + OPS // 10 + WORK * 4
 
 NUMBERS = 20000
@@ -27,8 +34,8 @@ DEBIAN = (f'console=hvc0 tl.cmd="for i in $(seq {WORK}); do seq {NUMBERS} | sha2
           'done; echo sums are right" tl.then=poweroff')
 
 
-def hostile(name, words, vcpus=3, disks=()):
-    return vm(name, HOSTILE, None, words, vcpus=vcpus, ram="128M", disks=disks, autostart=False)
+def hostile(name, words, vcpus=3, disks=(), autostart=False):
+    return vm(name, HOSTILE, None, words, vcpus=vcpus, ram="128M", disks=disks, autostart=autostart)
 
 
 def free_kib(m):
@@ -59,13 +66,20 @@ def end(m, name):
     assert frames_of(m, name) == 0
 
 
-@pytest.mark.parametrize("append,kind", [("", "host"), ("nosstc nohtinst", "ram")])
+def check_exits(m, name):
+    text = m.command(f"exits {name}")
+    for cause in EXITS:
+        assert re.search(rf"^\s*{cause}\s+[1-9]", text, re.M), f"no exit by {cause}:\n{text}"
+
+
+# The CPU max has vector registers, and most else that can be tried.
+@pytest.mark.parametrize("append,kind,cpu", [("", "host", "max"), ("nosstc nohtinst", "ram", "rv64")])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_beside_a_vm_that_works(machine, bundle, disk, seed, append, kind):
+def test_beside_a_vm_that_works(machine, bundle, disk, seed, append, kind, cpu):
     disks = ["host"] if kind == "host" else [disk(RAM_DISK)]
     path = bundle(vm("good", bootargs=DEBIAN, autostart=False),
                   hostile("bad", f"seed={seed} ops={OPS} rounds=0 disks=1", disks=disks))
-    m = machine(bundle=path, harts=2, append=f"keep {append}", disk=disk(), limit=LIMIT * 3)
+    m = machine(bundle=path, harts=2, cpu=cpu, append=f"keep {append}", disk=disk(), limit=LIMIT * 3)
     free = begin(m, "good", "bad")
     m.command("start bad")
     m.command("start good")
@@ -77,6 +91,7 @@ def test_beside_a_vm_that_works(machine, bundle, disk, seed, append, kind):
     m.line("console bad")
     m.expect(r"hostile: \w+: \d+ actions", LIMIT)  # it has not been killed by its own doing
     m.to_shell()
+    check_exits(m, "bad")
     end(m, "bad")
     written = free - free_kib(m)  # to a disk in RAM: it outlives the VM's stop
     assert written == 0 if kind == "host" else 0 <= written <= 2 * RAM_DISK >> 10
@@ -84,14 +99,57 @@ def test_beside_a_vm_that_works(machine, bundle, disk, seed, append, kind):
     assert free_kib(m) >= free
     assert not re.search(r"^bad\b", m.command("frames"), re.M)
     assert "not given back" not in m.output
+    assert "hostile: FAIL" not in m.output
+
+
+def finish(m, name, free=0):
+    """Stops and destroys it, in the shell; and nothing of it is left."""
+    m.to_shell()
+    end(m, name)
+    m.command(f"destroy {name}")
+    assert free_kib(m) >= free
+    assert not re.search(rf"^{name}\b", m.command("frames"), re.M)
+    assert "not given back" not in m.output
+    assert "hostile: FAIL" not in m.output
+
+
+def test_minutes(machine, bundle, disk):
+    """Ten minutes of the machine's own time, none of it idle: the neighbour computes throughout, and is not kept from
+    half of its fair share. An instruction takes 128 ns here, so that they are 4.7 * 10^9 instructions: a slow machine,
+    on which timers come the thicker."""
+    ms = MINUTES * 60000
+    path = bundle(vm("good", WORK_GUEST, None, f"ms={ms}", ram="16M"),
+                  hostile("bad", "seed=10 ops=200 rounds=0 disks=1", vcpus=8, disks=["host"], autostart=True),
+                  # Time of an idle machine runs away, and what is typed is not read.
+                  vm("busy", HOSTILE, None, "attack=hog ops=1000000000", ram="16M"))
+    m = machine(bundle=path, harts=2, append="keep", disk=disk(), icount=7, limit=MINUTES * 60)
+    rounds = int(m.expect(r"work: done (\d+) rounds", MINUTES * 50).group(1))
+    m.to_shell()
+    check_exits(m, "bad")
+    finish(m, "bad")
+    instructions = ms * 1000000 // 128
+    assert rounds * ROUND > instructions / 2 * (2 / 10) / 2, f"{rounds} rounds of {ROUND} instructions"
+
+
+def test_many_actions(machine, bundle, disk):
+    path = bundle(hostile("bad", "seed=77 ops=500 rounds=0 disks=1", vcpus=8, disks=["host"]))
+    m = machine(bundle=path, harts=2, append="keep", disk=disk(), limit=LIMIT + ACTIONS // 200)
+    free = begin(m, "bad")
+    m.command("start bad")
+    m.line("console bad")
+    done = 0
+    while done < ACTIONS:
+        done += int(m.expect(r"^hostile: \w+: (\d+) actions", LIMIT).group(1))
+    finish(m, "bad", free)
 
 
 def test_ends(machine, bundle):
     """What a VM does not come back from: it crashes, with a report, or can be stopped."""
-    holes = [hostile(f"hole{n}", f"seed={n} attack=none then=hole", vcpus=1) for n in range(int(SEEDS[0]), int(SEEDS[0]) + 8)]
+    first = 9 * int(SEEDS[0])  # kinds of accesses, by the seed
+    holes = [hostile(f"hole{n}", f"seed={n} attack=none then=hole", vcpus=1) for n in range(first, first + 9)]
     others = ("lost", "reboot", "crowd")
     path = bundle(*holes, *(hostile(name, f"attack=none then={name}") for name in others))
-    m = machine(bundle=path, harts=2, append="keep", limit=LIMIT * 3)
+    m = machine(bundle=path, harts=2, cpu="max", append="keep", limit=LIMIT * 3)
     names = [words[1] for words in holes]
     free = begin(m, *names, *others)
     crashed = 0
