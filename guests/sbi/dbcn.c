@@ -90,6 +90,43 @@ SPEC_CHECK(SBI_DBCN, READ, dbcn_read)
     check(kept, "memory changed, and nothing was read");
 }
 
+/* With type=WORD in the command line, the test types the word when it is asked to: each byte comes once, over
+ * the end of a page, and nothing beside them is written. */
+static void check_typed(const char *word, uint64_t n)
+{
+    char *at = (char *)spec_pages + 4096 - n / 2;
+    uint64_t end = rt_patience(), got = 0;
+
+    memset(spec_pages, '!', sizeof(spec_pages));
+    printf("sbi guest: type now\n");
+    while (got < n && rdtime() < end) {
+        struct sbi_ret r = CALL(SBI_DBCN, READ, n + 8 - got, (uint64_t)at + got, 0);
+
+        check(r.error == SBI_OK && r.value <= n - got, "error %ld, %lu bytes", r.error, r.value);
+        got += r.value;
+    }
+    check(got == n && !memcmp(at, word, n), "%lu bytes of %lu were read, or others", got, n);
+    check(at[-1] == '!' && at[n] == '!', "bytes beside those read have changed");
+}
+
+SPEC_CHECK(SBI_DBCN, READ, dbcn_read_typed)
+{
+    const char *word = rt_option("type");
+    uint64_t n = 0, end;
+    long byte;
+
+    if (!word)
+        return;
+    while (word[n] && word[n] != ' ')
+        n++;
+    check_typed(word, n);
+    printf("sbi guest: type one more\n");
+    end = rt_patience();
+    while ((byte = sbi_call(2, 0, 0, 0, 0, 0, 0).error) < 0 && rdtime() < end)
+        ;
+    check(byte == 'x', "legacy getchar: %ld", byte);
+}
+
 /* "The sbiret.uvalue is set to zero"; the byte is 8 bits wide. */
 SPEC_CHECK(SBI_DBCN, WRITE_BYTE, dbcn_write_byte)
 {

@@ -6,6 +6,7 @@
 // regs[32..63] after the ecall. Traps meanwhile (a legacy call's own fault, say) find sp in use and
 // the hart in sscratch, as ever.
     .globl spec_ecall
+    .hidden spec_ecall
 spec_ecall:
     addi sp, sp, -144
     sd ra, 0(sp)
@@ -71,6 +72,7 @@ spec_ecall:
 
     .align 2
     .globl spec_started
+    .hidden spec_started
 spec_started:
     record_arrival
 1:  li a7, 0x48534d // hart_stop
@@ -78,17 +80,18 @@ spec_started:
     ecall
     j 1b
 
+    .macro each_kept op // what C wants kept: ra, sp, gp, tp, s0 to s11
+    .irp r, 1,2,3,4,8,9,18,19,20,21,22,23,24,25,26,27
+    \op x\r, 8*\r(t0)
+    .endr
+    .endm
+
 // long suspend_to_resumed(type, address, opaque, fid, ext): 1 when it comes back by spec_resumed
     .globl suspend_to_resumed
+    .hidden suspend_to_resumed
 suspend_to_resumed:
     lla t0, context
-    sd ra, 0(t0)
-    sd sp, 8(t0)
-    sd gp, 16(t0)
-    sd tp, 24(t0)
-    .irp r, 8,9,18,19,20,21,22,23,24,25,26,27
-    sd x\r, 32+8*\r(t0)
-    .endr
+    each_kept sd
     mv a6, a3
     mv a7, a4
     ecall
@@ -96,16 +99,11 @@ suspend_to_resumed:
 
     .align 2
     .globl spec_resumed
+    .hidden spec_resumed
 spec_resumed:
     record_arrival
     lla t0, context
-    ld ra, 0(t0)
-    ld sp, 8(t0)
-    ld gp, 16(t0)
-    ld tp, 24(t0)
-    .irp r, 8,9,18,19,20,21,22,23,24,25,26,27
-    ld x\r, 32+8*\r(t0)
-    .endr
+    each_kept ld
     csrw satp, zero
     csrw sscratch, tp
     lla t0, trap_vector

@@ -131,3 +131,21 @@ SPEC_CHECK(EXT_FWFT, SET, fwft_lock)
         check(hart_stopped(1), "hart 1 does not stop");
     }
 }
+
+/* "During non-retentive suspend, feature values are retained and restored by the SBI" */
+SPEC_CHECK(EXT_FWFT, GET, fwft_suspend)
+{
+    for (uint64_t f = 0; f < FEATURES; f++) {
+        uint64_t was = get(f).value, now = f == PMLEN ? 7 : 1;
+
+        if (!there(f) || set(f, now, 0).error)
+            continue;
+        now = get(f).value;
+        csr_set(sie, SIE_STIE);
+        sbi_call(SBI_TIME, 0, rdtime() + usec(2000), 0, 0, 0, 0);
+        check(spec_suspend(SBI_HSM, 3, 0x80000000, 0) == 1, "no suspend");
+        check_value(get(f), now, "feature %lx after a suspend", f);
+        csr_clear(sie, SIE_STIE);
+        set(f, was, 0);
+    }
+}

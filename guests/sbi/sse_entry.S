@@ -4,6 +4,7 @@
     .text
     .align 2
     .globl sse_handler
+    .hidden sse_handler
 sse_handler:
     sd t0, 32(a7)
     sd a6, 0(a7)
@@ -11,6 +12,8 @@ sse_handler:
     sd t0, 8(a7)
     csrr t0, sstatus
     sd t0, 16(a7)
+    csrr t0, time
+    sd t0, 40(a7)
     ld t0, 24(a7)
     addi t0, t0, 1
     sd t0, 24(a7)

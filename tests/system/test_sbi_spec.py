@@ -71,6 +71,17 @@ def test_sbi_spec(machine, bundle, vcpus, harts, cpu, append):
     m.expect_off()
 
 
+def test_typed(machine, bundle):
+    m = machine(bundle=bundle(spec_vm(2, "only=DBCN type=specification")), harts=2)
+    m.expect("sbi guest: type now")
+    m.send("specification")
+    m.expect("sbi guest: type one more")
+    m.send("x")
+    found = verdicts(m)
+    assert len(found) == 3 and not any(v[2] for v in found.values()), m.output[-2000:]
+    m.expect_off()
+
+
 @pytest.mark.parametrize("end", ["msb", "legacy", "stop"])
 def test_off(machine, bundle, end):
     """Calls that do not return: shutdown, by several ways."""
