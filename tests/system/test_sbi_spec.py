@@ -17,7 +17,7 @@ FUNCTIONS = {
     "RULE": 3, "BASE": 7, "legacy": 9, "TIME": 1, "IPI": 1, "RFENCE": 7, "HSM": 4, "SRST": 1, "PMU": 9,
     "DBCN": 3, "SUSP": 1, "CPPC": 4, "NACL": 5, "STA": 1, "SSE": 10, "FWFT": 2, "DBTR": 8, "MPXY": 8,
 }
-OFFERED = {"RULE", "BASE", "legacy", "TIME", "IPI", "HSM", "SRST", "PMU", "DBCN", "SUSP", "FWFT"}
+OFFERED = {"RULE", "BASE", "legacy", "TIME", "IPI", "HSM", "SRST", "PMU", "DBCN", "SUSP", "SSE", "FWFT"}
 # Where OpenSBI (1.6) has ways of its own, so that a native run fails there.
 OPENSBI = {"PMU", "SSE", "FWFT", "DBTR"}
 
