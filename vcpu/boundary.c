@@ -98,6 +98,18 @@ static void answer(struct vcpu *v)
         sse_deliver(v);
 }
 
+/* To a sibling that waits for this hart, since it may be what the guest waits for; else to whoever does. */
+static void yield(struct vcpu *v)
+{
+    const struct guest *g = v->guest;
+
+    v->yielding = false;
+    for (unsigned i = 1; i < g->vcpu_count; i++)
+        if (thread_yield_to(&g->vcpu[(v->index + i) % g->vcpu_count]->thread))
+            return;
+    thread_yield();
+}
+
 void boundary_pass(struct vcpu *v)
 {
     for (;;) {
@@ -131,8 +143,7 @@ void boundary_pass(struct vcpu *v)
                 continue;
         }
         if (v->yielding) {
-            v->yielding = false;
-            thread_yield();
+            yield(v);
             continue;
         }
         if (this_hart()->resched) {
@@ -143,7 +154,7 @@ void boundary_pass(struct vcpu *v)
             break;
     }
     /* Alone on its hart, it may wait there: WFI traps only when somebody else wants the hart. */
-    if (this_hart()->runq_length)
+    if (sched_others_wait())
         csr_set(CSR_HSTATUS, HSTATUS_VTW);
     else
         csr_clear(CSR_HSTATUS, HSTATUS_VTW);

@@ -22,8 +22,13 @@ static bool costs;
 
 static enum exit_result exit_interrupt(struct vcpu *v)
 {
+    struct hart *h = this_hart();
+
     (void)v;
+    h->interrupted_at = arch_time();
     irq_poll();
+    if (!h->resched)
+        h->interrupted_at = 0;
     return EXIT_RESUME;
 }
 

@@ -71,6 +71,7 @@ struct vcpu *vcpu_create(struct guest *g, unsigned index)
     fmt_snprintf(name, sizeof(name), "%.16s/%u", g->name, index);
     if (thread_init(&v->thread, name, boundary_first_entry, v))
         goto no_memory;
+    thread_join(&v->thread, &g->sched);
     v->stack_top = (uint64_t)v->thread.stack + THREAD_STACK_SIZE;
     v->thread.switch_in = load_switch_in;
     v->thread.switch_out = load_switch_out;

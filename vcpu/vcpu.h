@@ -141,6 +141,7 @@ struct guest {
     uint16_t last_vcpu[HART_MAX]; /* hart n ran vCPU last_vcpu[n] - 1 of this guest last; 0: none */
     struct spinlock sse_lock; /* of all vCPUs' software events */
     atomic_uint crashed; /* since the start: a vCPU that could not go on has been reported */
+    struct fair_group sched; /* its vCPUs' share: weight, cap, affinity */
     const char *name;
     const struct guest_ops *ops;
 };

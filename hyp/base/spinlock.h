@@ -18,6 +18,7 @@ enum lock_rank {
     LOCK_VMID,
     LOCK_FRAME,
     LOCK_RUNQUEUE,
+    LOCK_SCHED_GROUP, /* what the cap of a VM has used up */
     LOCK_LOG,
     LOCK_TERMINAL, /* consoles and the host's terminal: log lines and guests' output end there */
 };

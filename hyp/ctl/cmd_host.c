@@ -41,7 +41,7 @@ int cmd_harts(const struct command_out *out, int argc, char *const argv[])
         const struct hart *h = harts[i];
 
         command_print(out, "%4u %8lu %-8s %6u  %s", i, (unsigned long)h->hartid,
-                      atomic_load(&h->online) ? "online" : "offline", h->runq_length,
+                      atomic_load(&h->online) ? "online" : "offline", h->runq.length,
                       h->current ? h->current->name : "-");
     }
     for (unsigned i = 0; i < platform.hart_count; i++)
@@ -56,12 +56,10 @@ static void print_thread(const struct command_out *out, const struct thread *t)
 {
     static const char *const states[] = {"ready", "running", "blocked", "dead"};
     unsigned state = atomic_load(&t->state);
-    uint64_t ran = t->run_time, ms;
+    uint64_t times[THREAD_TIMES], ms;
 
-    /* Accounts are made when a thread gives its hart up, which one that is alone never does. */
-    if (state == THREAD_RUNNING)
-        ran += arch_time() - t->started;
-    ms = timer_hz ? ran / (timer_hz / 1000 ? timer_hz / 1000 : 1) : 0;
+    thread_times(t, times);
+    ms = timer_hz ? times[THREAD_RAN] / (timer_hz / 1000 ? timer_hz / 1000 : 1) : 0;
 
     command_print(out, "%-24s %-8s %4u %8lu.%03lu s", t->name,
                   state < ARRAY_LEN(states) ? states[state] : "?", t->hart,
@@ -89,9 +87,9 @@ static void print_queue(const struct command_out *out, struct hart *h)
     if (h->current && !is_vcpu_thread(h->current))
         print_thread(out, h->current);
     spin_lock(&h->runq_lock);
-    LIST_FOR_EACH(l, &h->runq)
+    LIST_FOR_EACH(l, &h->runq.ready)
     if (n < QUEUE_SHOWN)
-        queued[n++] = CONTAINER_OF(l, struct thread, node);
+        queued[n++] = CONTAINER_OF(l, struct thread, fair.node);
     spin_unlock(&h->runq_lock);
     for (unsigned i = 0; i < n; i++)
         if (!is_vcpu_thread(queued[i]))

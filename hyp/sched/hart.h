@@ -8,6 +8,7 @@
 #include "base/arch.h"
 #include "base/list.h"
 #include "base/spinlock.h"
+#include "sched/fair.h"
 
 #define HART_MAX 64
 
@@ -30,10 +31,16 @@ struct hart {
     struct thread *idle;
     struct thread *switched_from; /* during a switch: whose stack is being left */
 
-    struct spinlock runq_lock; /* guards what follows, to the next comment */
-    struct list runq; /* ready threads, by virtual run time */
-    unsigned runq_length;
-    uint64_t min_vruntime;
+    struct spinlock runq_lock; /* guards runq */
+    struct fair_queue runq;
+    atomic_bool ticks; /* the slice has an end: the hart looks at its queue by itself */
+    uint64_t balanced_at; /* host time */
+    uint64_t
+        release_at; /* host time: a thread that its cap holds here may go on; UINT64_MAX: none */
+    struct thread *stray; /* during a switch: leaves this hart, for one where it may run */
+    struct thread *yield_to; /* at the next look at the queue: this one first */
+    uint64_t interrupted_at; /* host time at which the exit under way interrupted a guest, or 0 */
+    uint64_t interrupt_time; /* ticks for devices of the host, to be charged to nobody */
 
     struct spinlock timer_lock; /* guards timers */
     struct list timers; /* set on this hart, by time */

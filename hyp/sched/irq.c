@@ -21,6 +21,10 @@ void irq_poll(void)
     }
     if (pending & BIT(IRQ_STI))
         timer_run(h);
-    if (pending & BIT(IRQ_SEI) && irq_external)
+    if (pending & BIT(IRQ_SEI) && irq_external) {
+        uint64_t before = arch_time();
+
         irq_external();
+        h->interrupt_time += arch_time() - before;
+    }
 }

@@ -13,3 +13,8 @@ extern void (*irq_external)(void);
 void sched_resched(void);
 void sched_hart_init(struct hart *h, struct thread *idle);
 NORETURN void sched_idle(void);
+/* Whether another thread waits for this hart. */
+static inline bool sched_others_wait(void)
+{
+    return atomic_load_explicit(&this_hart()->runq.length, memory_order_relaxed);
+}

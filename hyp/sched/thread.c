@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The scheduler: per-hart queues ordered by virtual run time, least first (start-time fair queueing in
-// its simplest form). All threads weigh the same; a woken thread gets at most one slice of credit over
-// those that kept running, so that what waits for input runs soon and nobody can save up time.
 #include "sched/thread.h"
 
 #include <errno.h>
@@ -10,75 +7,100 @@
 #include "base/log.h"
 #include "mem/heap.h"
 #include "mem/hostmap.h"
+#include "sched/balance.h"
 #include "sched/irq.h"
 #include "sched/timer_hart.h"
 #include "sched/xcall.h"
 
-#define SLICE_US 4000
-#define GRANULARITY_US 500 /* a newcomer must be this far behind to preempt */
 #define FRAME_WORDS 14
+
+/* Why a thread lets the scheduler choose. */
+enum leave { LEAVE_READY, LEAVE_YIELDING, LEAVE_BLOCKED };
+
+struct fair_group thread_hypervisor;
 
 void swtch(uint64_t *save_sp, uint64_t load_sp);
 
-static struct thread *node_thread(struct list *n) { return CONTAINER_OF(n, struct thread, node); }
-
-static void enqueue_locked(struct hart *h, struct thread *t)
+static struct thread *fair_thread(struct fair_entity *e)
 {
-    struct list *at;
-    uint64_t credit = timer_us(SLICE_US);
-    uint64_t floor = h->min_vruntime > credit ? h->min_vruntime - credit : 0;
-
-    t->vruntime = max_u64(t->vruntime, floor);
-    t->hart = h->index;
-    for (at = h->runq.next; at != &h->runq; at = at->next)
-        if (node_thread(at)->vruntime > t->vruntime)
-            break;
-    list_insert_before(at, &t->node);
-    h->runq_length++;
+    return CONTAINER_OF(e, struct thread, fair);
 }
 
-static struct thread *dequeue_locked(struct hart *h, struct list *n)
+static bool is_idle(const struct hart *h)
 {
-    list_remove(n);
-    h->runq_length--;
-    return node_thread(n);
+    return h->current == h->idle && !atomic_load_explicit(&h->runq.length, memory_order_relaxed);
 }
 
-/* Where a woken thread goes: where it ran last if that is idle, else any idle hart, else back. */
+/* Where a thread that became ready goes: where it ran last if that is idle, else any idle hart, else back; or,
+ * where it may not go back, to the shortest queue. */
 static unsigned pick_hart(const struct thread *t)
 {
-    if (harts[t->hart]->current == harts[t->hart]->idle && !harts[t->hart]->runq_length)
+    const struct hart *last = harts[t->hart], *best = 0;
+
+    if (is_idle(last) && balance_allows(last, &t->fair))
         return t->hart;
-    for (unsigned i = 0; i < hart_count; i++)
-        if (atomic_load(&harts[i]->online) && harts[i]->current == harts[i]->idle &&
-            !harts[i]->runq_length)
+    for (unsigned i = 0; i < hart_count; i++) {
+        const struct hart *h = harts[i];
+
+        if (!atomic_load_explicit(&h->online, memory_order_relaxed) || !balance_allows(h, &t->fair))
+            continue;
+        if (is_idle(h))
             return i;
-    return t->hart;
+        if (!best || atomic_load_explicit(&h->runq.length, memory_order_relaxed) <
+                         atomic_load_explicit(&best->runq.length, memory_order_relaxed))
+            best = h;
+    }
+    return balance_allows(last, &t->fair) || !best ? t->hart : best->index;
 }
 
-static void make_ready(struct thread *t)
+/* Tells a hart to look at its queue when it would not in time. */
+static void notify(struct hart *h, bool now)
 {
-    struct hart *h = harts[pick_hart(t)];
-
-    spin_lock(&h->runq_lock);
-    /* Virtual times are relative to a queue; one that moves takes its lag along, no more. */
-    if (t->hart != h->index) {
-        uint64_t from = harts[t->hart]->min_vruntime;
-        uint64_t lag = t->vruntime > from ? min_u64(t->vruntime - from, timer_us(SLICE_US)) : 0;
-
-        t->vruntime = h->min_vruntime + lag;
-    }
-    enqueue_locked(h, t);
-    spin_unlock(&h->runq_lock);
+    /* The other side is in set_slice: it says that it does not tick, then looks at the queue. */
+    arch_fence_rw();
+    if (!now && atomic_load_explicit(&h->ticks, memory_order_relaxed))
+        return;
     if (h == this_hart())
         h->resched = true;
     else
         hart_request(h->index, HART_REQ_RESCHED);
 }
 
+/* woken: it slept for so many ticks; else it comes from another hart. */
+static void enqueue(struct thread *t, uint64_t now, bool woken, uint64_t slept)
+{
+    struct hart *h = harts[pick_hart(t)];
+    bool urgent;
+
+    spin_lock(&h->runq_lock);
+    if (is_idle(h))
+        balance_join(h, now);
+    if (woken)
+        fair_place_woken(&h->runq, &t->fair, now, slept);
+    else
+        fair_place_moved(&h->runq, &t->fair, now);
+    t->hart = h->index;
+    fair_insert(&h->runq, &t->fair, now);
+    /* A held one has to be waited for by a timer. */
+    urgent = t->fair.held || fair_preempts(&h->runq, &t->fair, now);
+    spin_unlock(&h->runq_lock);
+    notify(h, urgent);
+}
+
+/* From one account of a thread's time to the next; the ticks between. */
+static uint64_t account(struct thread *t, enum thread_time kind, uint64_t now)
+{
+    uint64_t passed = now > t->since ? now - t->since : 0;
+
+    t->time[kind] += passed;
+    t->since = now;
+    return passed;
+}
+
 void thread_wake(struct thread *t)
 {
     unsigned blocked = THREAD_BLOCKED;
+    uint64_t now;
 
     atomic_store(&t->wake, true);
     if (!atomic_compare_exchange_strong(&t->state, &blocked, THREAD_READY))
@@ -86,31 +108,45 @@ void thread_wake(struct thread *t)
     /* It may still be on its way out of a hart. That hart waits for nobody on the way. */
     while (atomic_load_explicit(&t->on_hart, memory_order_acquire))
         arch_pause();
-    make_ready(t);
+    now = arch_time();
+    fair_group_enter(t->fair.group);
+    enqueue(t, now, true, account(t, t->blocked_as, now));
 }
 
-/* Charges the time since it got the hart. */
-static void account(struct hart *h, struct thread *t)
+/* Charges the current thread; the time up to which it was. */
+static uint64_t charge(struct hart *h, struct thread *t)
 {
-    uint64_t now = arch_time();
+    uint64_t now = h->interrupted_at ? h->interrupted_at : arch_time(), ran;
 
-    t->run_time += now - t->started;
-    t->vruntime += now - t->started;
-    t->started = now;
-    if (t != h->idle && t->vruntime > h->min_vruntime) {
-        uint64_t least = t->vruntime;
+    if (!h->interrupted_at)
+        t->since += min_u64(h->interrupt_time, now - t->since);
+    h->interrupted_at = h->interrupt_time = 0;
+    ran = account(t, THREAD_RAN, now);
+    if (t != h->idle)
+        fair_charge(&h->runq, &t->fair, ran, now);
+    return now;
+}
 
-        if (!list_empty(&h->runq))
-            least = min_u64(least, node_thread(h->runq.next)->vruntime);
-        h->min_vruntime = max_u64(h->min_vruntime, least);
+/* The slice ends only while others wait: a hart with one thread takes no tick, unless a cap needs it. */
+static void set_slice(struct hart *h, uint64_t now)
+{
+    bool waits = atomic_load_explicit(&h->runq.length, memory_order_relaxed);
+    uint64_t end = h->release_at;
+
+    if (h->current != h->idle) {
+        atomic_store_explicit(&h->ticks, waits, memory_order_relaxed);
+        if (!waits) {
+            arch_fence_rw(); /* see notify */
+            waits = atomic_load_explicit(&h->runq.length, memory_order_relaxed);
+        }
+        if (waits)
+            end = min_u64(end, now + timer_us(FAIR_SLICE_US));
+        if (atomic_load_explicit(&h->current->fair.group->cap, memory_order_relaxed))
+            end = min_u64(end, now + fair_cap_left(h->current->fair.group, now));
+    } else {
+        atomic_store_explicit(&h->ticks, false, memory_order_relaxed);
     }
-}
-
-/* A slice only while others wait: a hart with one thread takes no tick. */
-static void set_slice(struct hart *h)
-{
-    h->slice_end =
-        h->runq_length && h->current != h->idle ? arch_time() + timer_us(SLICE_US) : UINT64_MAX;
+    h->slice_end = end;
     timer_arm(h);
 }
 
@@ -118,115 +154,178 @@ static void set_slice(struct hart *h)
 static void finish_switch(struct thread *previous)
 {
     struct hart *h = this_hart();
+    struct thread *stray = h->stray;
 
+    h->stray = 0;
     atomic_store_explicit(&previous->on_hart, false, memory_order_release);
+    if (stray)
+        enqueue(stray, stray->since, false, 0);
     if (h->current->switch_in)
         h->current->switch_in(h->current);
-    set_slice(h);
+    set_slice(h, h->current->since);
 }
 
-static void switch_to(struct hart *h, struct thread *next)
+static void switch_to(struct hart *h, struct thread *next, uint64_t now)
 {
     struct thread *previous = h->current;
 
     if (previous->switch_out)
         previous->switch_out(previous);
-    atomic_store(&next->state, THREAD_RUNNING);
-    /* A thread that was queued by another hart a moment ago is off that hart: see schedule(). */
-    atomic_store(&next->on_hart, true);
-    next->started = arch_time();
-    next->hart = h->index;
+    atomic_store_explicit(&next->state, THREAD_RUNNING, memory_order_relaxed);
+    atomic_store_explicit(&next->on_hart, true, memory_order_relaxed);
+    account(next, THREAD_WAITED, now);
     h->current = next;
     h->switched_from = previous;
     swtch(&previous->sp, next->sp);
     finish_switch(this_hart()->switched_from);
 }
 
-/* Takes a thread from the longest other queue for a hart that has nothing to do. */
-static struct thread *steal(struct hart *me)
+/* Those whose group may run again become ready, and the rest is waited for. */
+static void release_held(struct hart *h, uint64_t now)
 {
-    struct hart *from = 0;
-    struct thread *t = 0;
+    h->release_at = UINT64_MAX;
+    if (list_empty(&h->runq.held))
+        return;
+    LIST_FOR_EACH(n, &h->runq.held)
+    {
+        struct fair_entity *e = CONTAINER_OF(n, struct fair_entity, node);
 
-    for (unsigned i = 0; i < hart_count; i++)
-        if (harts[i] != me && harts[i]->runq_length &&
-            (!from || harts[i]->runq_length > from->runq_length))
-            from = harts[i];
-    if (!from)
-        return 0;
-    spin_lock(&from->runq_lock);
-    for (struct list *n = from->runq.prev; n != &from->runq; n = n->prev) {
-        /* One that was preempted this moment may still be on its stack. */
-        if (!atomic_load_explicit(&node_thread(n)->on_hart, memory_order_acquire)) {
-            t = dequeue_locked(from, n);
-            break;
+        if (fair_is_held(e->group, now))
+            continue;
+        fair_remove(e);
+        account(fair_thread(e), THREAD_CAPPED, now);
+        fair_place_woken(&h->runq, e, now, 0);
+        fair_insert(&h->runq, e, now);
+    }
+    h->release_at = fair_release_time(&h->runq);
+}
+
+/* The first that may run here; those before it that may not go where they belong. */
+static struct fair_entity *first_allowed(struct hart *h, uint64_t now, struct list *strays)
+{
+    struct fair_entity *e;
+
+    while ((e = fair_first(&h->runq))) {
+        bool held = fair_is_held(e->group, now);
+
+        if (!held && balance_allows(h, e))
+            return e;
+        fair_remove(e);
+        if (held) {
+            account(fair_thread(e), THREAD_WAITED, now);
+            fair_insert(&h->runq, e, now);
+            h->release_at = min_u64(h->release_at, fair_release_time(&h->runq));
+        } else {
+            list_push_back(strays, &e->node);
         }
     }
-    spin_unlock(&from->runq_lock);
-    if (t)
-        t->vruntime = me->min_vruntime;
-    return t;
+    return 0;
 }
 
-/* Evens out queue lengths when a slice ends: a thread of ours moves to a hart with two fewer. */
-static void push_one(struct hart *me)
+/* The current thread gives way to the one it wants to run in its place, if that waits here. */
+static struct fair_entity *directed(struct hart *h, struct thread *t, struct thread *to)
 {
-    struct hart *to = 0;
-    struct thread *t = 0;
+    uint64_t tag;
 
-    for (unsigned i = 0; i < hart_count; i++)
-        if (harts[i] != me && atomic_load(&harts[i]->online) &&
-            (!to || harts[i]->runq_length < to->runq_length))
-            to = harts[i];
-    if (!to || to->runq_length + 2 > me->runq_length)
-        return;
-    spin_lock(&me->runq_lock);
-    if (me->runq_length > 1)
-        t = dequeue_locked(me, me->runq.prev);
-    spin_unlock(&me->runq_lock);
-    if (!t)
-        return;
-    spin_lock(&to->runq_lock);
-    t->vruntime = to->min_vruntime;
-    enqueue_locked(to, t);
-    spin_unlock(&to->runq_lock);
-    hart_request(to->index, HART_REQ_RESCHED);
+    if (!to || to->fair.queue != &h->runq || to->fair.held || !balance_allows(h, &to->fair))
+        return 0;
+    /* Their group has no more of the hart than it would have had. */
+    if (fair_before(t->fair.tag, to->fair.tag)) {
+        tag = to->fair.tag;
+        to->fair.tag = t->fair.tag;
+        t->fair.tag = tag;
+    }
+    return &to->fair;
 }
 
-/* ready: the current thread can go on; it is queued again unless it is to stay. */
-static void schedule(bool ready)
+/* The current thread goes on being ready, but does not run. */
+static void requeue(struct hart *h, struct thread *t, uint64_t now)
+{
+    atomic_store_explicit(&t->state, THREAD_READY, memory_order_relaxed);
+    if (!balance_allows(h, &t->fair)) {
+        h->stray = t; /* to another hart once its stack is free */
+        return;
+    }
+    /* Queued while its stack is in use: others leave it alone until finish_switch (on_hart). */
+    fair_insert(&h->runq, &t->fair, now);
+    if (t->fair.held)
+        h->release_at = min_u64(h->release_at, fair_release_time(&h->runq));
+}
+
+/* The thread to run; the current one, when it is to go on. */
+static struct thread *choose(struct hart *h, enum leave why, uint64_t now, struct list *strays)
+{
+    struct thread *t = h->current, *to = h->yield_to, *next = h->idle;
+    bool ready = why != LEAVE_BLOCKED && t != h->idle, yields = why == LEAVE_YIELDING;
+    struct fair_entity *first, *instead;
+
+    h->yield_to = 0;
+    spin_lock(&h->runq_lock);
+    release_held(h, now);
+    first = first_allowed(h, now, strays);
+    instead = ready ? directed(h, t, to) : 0;
+    if (instead) {
+        first = instead;
+        yields = true;
+    }
+    if (ready && !fair_is_held(t->fair.group, now) && balance_allows(h, &t->fair) &&
+        (!first || (!yields && !fair_before(first->tag, t->fair.tag)))) {
+        next = t;
+    } else {
+        if (first) {
+            fair_remove(first);
+            next = fair_thread(first);
+        }
+        if (ready)
+            requeue(h, t, now);
+    }
+    fair_run(&h->runq, next == h->idle ? 0 : &next->fair, now);
+    spin_unlock(&h->runq_lock);
+    return next;
+}
+
+/* Evens out before the choice: always when there is nothing to choose from, when a slice has ended, and
+ * now and then when threads come and go without. */
+static void balance(struct hart *h, enum leave why, uint64_t now)
+{
+    bool ready = why != LEAVE_BLOCKED && h->current != h->idle;
+    bool waits = atomic_load_explicit(&h->runq.length, memory_order_relaxed);
+    uint64_t tag = ready ? h->current->fair.tag : 0;
+    uint64_t first = atomic_load_explicit(&h->runq.first, memory_order_relaxed);
+
+    if ((ready || waits) && why != LEAVE_READY && now - h->balanced_at < timer_us(FAIR_SLICE_US))
+        return;
+    if (waits && (!ready || fair_before(first, tag)))
+        tag = first;
+    balance_pull(h, ready || waits, tag, now);
+}
+
+static void schedule(enum leave why)
 {
     struct hart *h = this_hart();
-    struct thread *t = h->current, *next = 0;
+    struct thread *t = h->current, *next;
+    struct list strays = LIST_INIT(strays);
+    uint64_t now = charge(h, t);
 
     h->resched = false;
-    account(h, t);
-    spin_lock(&h->runq_lock);
-    if (!list_empty(&h->runq))
-        next = node_thread(h->runq.next);
-    if (ready && t != h->idle) {
-        if (!next || next->vruntime + timer_us(GRANULARITY_US) > t->vruntime) {
-            spin_unlock(&h->runq_lock);
-            set_slice(h);
-            return;
-        }
-        dequeue_locked(h, &next->node);
-        /* Queued while its stack is in use: nobody takes it before finish_switch (on_hart). */
-        atomic_store(&t->state, THREAD_READY);
-        enqueue_locked(h, t);
-    } else if (next) {
-        dequeue_locked(h, &next->node);
+    if (why == LEAVE_BLOCKED)
+        fair_group_leave(t->fair.group);
+    if (hart_count > 1)
+        balance(h, why, now);
+    next = choose(h, why, now, &strays);
+    while (!list_empty(&strays)) {
+        struct fair_entity *e = CONTAINER_OF(strays.next, struct fair_entity, node);
+
+        list_remove(&e->node);
+        enqueue(fair_thread(e), now, false, 0);
     }
-    spin_unlock(&h->runq_lock);
-    if (!next)
-        next = steal(h);
-    if (!next)
-        next = h->idle;
-    if (next == t) {
-        set_slice(h);
-        return;
-    }
-    switch_to(h, next);
+    if (hart_count > 1 && atomic_load_explicit(&h->runq.length, memory_order_relaxed) &&
+        (why == LEAVE_READY || h->balanced_at == now))
+        balance_offer(h, now);
+    if (next == t)
+        set_slice(h, now);
+    else
+        switch_to(h, next, now);
 }
 
 void thread_block(void)
@@ -240,22 +339,25 @@ void thread_block(void)
     if (atomic_exchange(&t->wake, false) &&
         atomic_compare_exchange_strong(&t->state, &blocked, THREAD_RUNNING))
         return;
-    schedule(false);
+    schedule(LEAVE_BLOCKED);
 }
 
 void thread_yield(void)
 {
+    irq_poll();
+    schedule(LEAVE_YIELDING);
+}
+
+bool thread_yield_to(struct thread *t)
+{
     struct hart *h = this_hart();
 
-    irq_poll();
-    account(h, h->current);
-    spin_lock(&h->runq_lock);
-    /* Behind all that wait now. */
-    if (!list_empty(&h->runq))
-        h->current->vruntime = max_u64(h->current->vruntime, node_thread(h->runq.prev)->vruntime +
-                                                                 timer_us(GRANULARITY_US));
-    spin_unlock(&h->runq_lock);
-    schedule(true);
+    if (atomic_load_explicit(&t->state, memory_order_relaxed) != THREAD_READY ||
+        t->hart != h->index)
+        return false;
+    h->yield_to = t;
+    h->resched = true;
+    return true;
 }
 
 void sched_point(void)
@@ -266,13 +368,16 @@ void sched_point(void)
 
 void sched_resched(void)
 {
-    struct hart *h = this_hart();
+    if (this_hart()->resched)
+        schedule(LEAVE_READY);
+}
 
-    if (!h->resched)
-        return;
-    if (h->runq_length > 1 && h->slice_end == UINT64_MAX)
-        push_one(h);
-    schedule(true);
+void thread_group_changed(void)
+{
+    for (unsigned i = 0; i < hart_count; i++)
+        if (harts[i] != this_hart())
+            hart_request(i, HART_REQ_RESCHED);
+    this_hart()->resched = true;
 }
 
 /* First code of every thread, on its own stack. */
@@ -284,7 +389,7 @@ static void thread_entry(void)
     t = thread_current();
     t->fn(t->arg);
     atomic_store(&t->state, THREAD_DEAD);
-    schedule(false);
+    schedule(LEAVE_BLOCKED);
 }
 
 /* A hart may have cached that nothing was mapped where the stack is now. */
@@ -303,7 +408,10 @@ int thread_init(struct thread *t, const char *name, void (*fn)(void *arg), void 
         return -ENOMEM;
     xcall_run(~0ul >> (64 - hart_count), see_mappings, 0);
     fmt_snprintf(t->name, sizeof(t->name), "%s", name);
-    list_init(&t->node);
+    list_init(&t->fair.node);
+    t->fair.group = &thread_hypervisor;
+    t->since = arch_time();
+    t->blocked_as = THREAD_IDLED;
     t->fn = fn;
     t->arg = arg;
     atomic_store(&t->state, THREAD_BLOCKED);
@@ -337,15 +445,18 @@ void thread_destroy(struct thread *t)
 
 void sched_hart_init(struct hart *h, struct thread *idle)
 {
-    list_init(&h->runq);
+    if (!thread_hypervisor.weight)
+        fair_group_init(&thread_hypervisor);
+    fair_queue_init(&h->runq);
     list_init(&h->timers);
     spin_init(&h->runq_lock, LOCK_RUNQUEUE);
     spin_init(&h->timer_lock, LOCK_RUNQUEUE);
-    h->slice_end = h->timer_armed = UINT64_MAX;
+    h->slice_end = h->timer_armed = h->release_at = UINT64_MAX;
     h->idle = h->current = idle;
     atomic_store(&idle->state, THREAD_RUNNING);
     atomic_store(&idle->on_hart, true);
     idle->hart = h->index;
+    idle->since = arch_time();
 }
 
 /* What a hart does when nothing else wants it. Interrupts stay off in HS-mode: WFI wakes for them
@@ -357,9 +468,9 @@ void sched_idle(void)
     atomic_store(&h->online, true);
     for (;;) {
         irq_poll();
-        h->resched = false;
-        schedule(true);
-        if (!h->runq_length && !atomic_load(&h->requests) && !h->resched)
+        schedule(LEAVE_READY);
+        if (!atomic_load_explicit(&h->runq.length, memory_order_relaxed) &&
+            !atomic_load(&h->requests) && !h->resched)
             arch_wfi();
     }
 }

@@ -1,23 +1,37 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Threads: each vCPU and each housekeeping job (shell, VM manager) is one, with its own stack.
-// One scheduler per hart: the ready thread with the least virtual run time runs, for a slice, when
-// others wait; a woken thread gets at most a slice of credit. Cooperative in the hypervisor:
-// a switch happens only in thread_block, thread_yield, sched_point; guests are preempted by exits.
+// Each hart has a queue (sched/fair.h says who is next) and evens it out with the others' (sched/balance.h).
+// A woken thread that should run before the one that runs preempts it at once. Cooperative in the
+// hypervisor: a switch happens only in thread_block, thread_yield, sched_point; guests are preempted by exits.
+// Time is charged to the thread that has the hart, from when it was chosen; but from the moment that an
+// interrupt stops a guest to the end of the switch that comes of it, to the one that is switched to, and the
+// time that devices of the host take, to nobody.
 // Invariants: no spinlock is held at a switch. A vCPU's thread blocks only at the exit boundary.
 // Lock rank: LOCK_RUNQUEUE (internal). Callers: vcpu, vm, ctl, drv.
 #pragma once
 #include "sched/hart.h"
 
 enum thread_state { THREAD_READY, THREAD_RUNNING, THREAD_BLOCKED, THREAD_DEAD };
+/* Where a thread's time goes. */
+enum thread_time {
+    THREAD_RAN,
+    THREAD_WAITED, /* ready, another one had the hart */
+    THREAD_CAPPED, /* ready, its group's cap was used up */
+    THREAD_IDLED, /* blocked */
+    THREAD_OFF, /* blocked: a vCPU that is paused or stopped */
+    THREAD_TIMES
+};
 
 struct thread {
-    struct list node;              /* in a run queue */
-    _Atomic unsigned state;        /* enum thread_state */
+    struct fair_entity fair; /* place in a queue, and the group */
+    _Atomic unsigned state; /* enum thread_state */
     atomic_uint
         wake; /* a wake-up came: block returns at once. No bool: its exchange needs libatomic */
     atomic_bool on_hart; /* its stack is in use by a hart */
     unsigned hart; /* logical: where it runs or ran last */
-    uint64_t vruntime, run_time, started; /* host time units */
+    uint64_t since; /* host time of its last change of state */
+    uint64_t time[THREAD_TIMES]; /* up to then, in ticks of the host */
+    enum thread_time blocked_as; /* THREAD_IDLED or THREAD_OFF */
     uint64_t sp; /* saved stack pointer when not running */
     void *stack; /* lowest usable byte */
     void (*fn)(void *arg);
@@ -30,6 +44,9 @@ struct thread {
 
 #define THREAD_STACK_SIZE 8192
 
+/* The group of the hypervisor's own threads; thread_init puts every thread there. */
+extern struct fair_group thread_hypervisor;
+
 /* NULL when out of memory. The thread starts when thread_wake is first called. Waits for the other
  * harts: no LOCK_STAGE2 or later lock held. */
 struct thread *thread_create(const char *name, void (*fn)(void *arg), void *arg) MUST_CHECK;
@@ -41,6 +58,15 @@ void thread_destroy(struct thread *t);
 void thread_wake(struct thread *t); /* from anywhere, any lock below LOCK_RUNQUEUE held */
 void thread_block(void); /* until thread_wake; a wake-up since the last block counts */
 void thread_yield(void);
+/* At this hart's next look at its queue, t runs in the current thread's place, which takes t's: both are of one
+ * group. false, and nothing is done, when t is not ready on this hart. */
+bool thread_yield_to(struct thread *t);
+/* Puts a thread that never ran into a group. */
+static inline void thread_join(struct thread *t, struct fair_group *g) { t->fair.group = g; }
+/* The times of a thread until now, its state under way included. From anywhere: may be a little old. */
+void thread_times(const struct thread *t, uint64_t times[THREAD_TIMES]);
+/* A group's weight, cap or affinity was changed: every hart looks again. */
+void thread_group_changed(void);
 /* For long housekeeping work: answers interrupts, lets others run when they should. */
 void sched_point(void);
 static inline struct thread *thread_current(void) { return this_hart()->current; }

@@ -185,6 +185,7 @@ static int make_parts(struct vm *vm, const char **why)
     spin_init(&g->sse_lock, LOCK_IRQCHIP);
     g->vcpu_count = vm->config.vcpus;
     g->fast_mmio_end = vcpu_features.htval ? GUEST_RAM_BASE : 0;
+    fair_group_init(&g->sched);
     features_apply(g);
     vm->console = console_create(vm->config.name);
     if (!vm->console)

@@ -216,6 +216,13 @@ void exit_choose_vectors(const struct guest *g)
 }
 
 void vcpu_irq_raise_ssip(struct vcpu *v) { fake_ssip[v->index]++; }
+struct thread *fake_ready, *fake_yielded_to;
+bool thread_yield_to(struct thread *t)
+{
+    if (t == fake_ready)
+        fake_yielded_to = t;
+    return t == fake_ready;
+}
 
 void vcpu_request(struct vcpu *v, uint64_t bits)
 {

@@ -60,3 +60,5 @@ extern const char *fake_input;
 extern size_t fake_input_len, fake_largest_piece;
 extern int fake_mem_error; /* of guest_mem_read and guest_mem_write, when not 0 */
 extern uint64_t fake_mem_error_from; /* at this address and above */
+
+extern struct thread *fake_ready, *fake_yielded_to; /* waits for this hart; was yielded to */

@@ -181,8 +181,11 @@ def test_past_the_firmware(machine, bundle):
     """Instructions that OpenSBI sees first, and complains of on the same console, mid in any line of it."""
     path = bundle(hostile("bad", "attack=system firmware=1 then=off", vcpus=2))
     m = machine(bundle=path, harts=2, append="keep", limit=LIMIT * 3)
-    free = begin(m, "bad")
-    m.line("start bad")
-    m.expect("bad: stopped: guest shut down", LIMIT)  # nothing else writes by then
-    end(m, "bad")
-    assert free_kib(m) == free
+    m.to_shell()
+    free = []
+    for _ in range(2):  # a VM's first start makes things that stay
+        m.line("start bad")
+        m.expect("bad: stopped: guest shut down", LIMIT)  # nothing else writes by then
+        end(m, "bad")
+        free.append(free_kib(m))
+    assert free[0] == free[1]

@@ -72,7 +72,15 @@ void thread_block(void)
     }
     t->switch_in(t);
 }
-void thread_yield(void) {}
+static unsigned yields;
+void thread_yield(void) { yields++; }
+static struct thread *ready_here; /* which a vCPU can yield to */
+bool thread_yield_to(struct thread *t)
+{
+    if (t == ready_here)
+        this_hart()->resched = true;
+    return t == ready_here;
+}
 void sched_resched(void) { this_hart()->resched = false; }
 void hart_request(unsigned index, unsigned long bits) { harts[index]->requests |= bits; }
 void timer_init(struct timer *t, void (*fn)(struct timer *t)) { t->fn = fn; }
@@ -497,6 +505,31 @@ static void test_vector(void **state)
     fake_hart = 0;
 }
 
+/* WRS.NTO that trapped: a sibling that waits for this hart gets it, else whoever waits. */
+static void test_yields_to_a_sibling(void **state)
+{
+    struct vcpu *sibling = vcpu_create(&guest, 1);
+
+    (void)state;
+    assert_non_null(sibling);
+    guest.vcpu[1] = sibling;
+    guest.vcpu_count = 2;
+    start();
+    yields = 0;
+    v->yielding = true;
+    boundary_pass(v);
+    assert_int_equal(yields, 1);
+    assert_false(v->yielding);
+    v->yielding = true;
+    ready_here = &sibling->thread;
+    boundary_pass(v);
+    ready_here = NULL;
+    assert_int_equal(yields, 1); /* sched_resched has switched */
+    assert_false(v->yielding);
+    vcpu_destroy(sibling);
+    guest.vcpu_count = 1;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +541,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_late_timer_is_not_early, setup, teardown),
         cmocka_unit_test_setup_teardown(test_start_clears_timer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vector, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_yields_to_a_sibling, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fast_access_that_cannot_fetch, setup, teardown),
     };
 

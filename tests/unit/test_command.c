@@ -8,7 +8,7 @@
 // units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c
 // units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c
-// units: hyp/base/state.c
+// units: hyp/base/state.c hyp/sched/times.c hyp/sched/fair.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -98,12 +98,12 @@ static int setup(void **state)
     started = true;
     spin_init(&hart0.runq_lock, LOCK_RUNQUEUE);
     spin_init(&hart1.runq_lock, LOCK_RUNQUEUE);
-    list_init(&hart0.runq);
-    list_init(&hart1.runq);
+    list_init(&hart0.runq.ready);
+    list_init(&hart1.runq.ready);
     strcpy(idle0.name, "shell");
     strcpy(boot1.name, "idle/1");
     strcpy(queued.name, "waits");
-    list_push_back(&hart0.runq, &queued.node);
+    list_push_back(&hart0.runq.ready, &queued.fair.node);
     hart0.current = &idle0;
     hart1.current = &boot1;
     hart1.hartid = 17;
@@ -453,8 +453,9 @@ static void test_devices_report_frames(void **state)
     assert_non_null(strstr(screen, "waits"));
     struct thread *alone = &vm_find("on")->guest.vcpu[0]->thread;
     unsigned state_before = atomic_exchange(&alone->state, THREAD_RUNNING);
-    alone->run_time = 1000;
-    alone->started = fake_time - 2345;
+    fake_time += 5000;
+    alone->time[THREAD_RAN] = 1000;
+    alone->since = fake_time - 2345;
     expect("threads", "running     0        3.345 s"); /* what is not accounted for yet, too */
     atomic_store(&alone->state, state_before);
     expect("info", "no banner");

@@ -333,6 +333,19 @@ static void ipi_not_to_the_stopped(void **state)
     assert_int_equal(signalled(), 0xC);
 }
 
+/* It gets the hart in the sender's place; the sender waits for its answer anyhow. */
+static void ipi_to_one_that_waits_for_the_hart(void **state)
+{
+    (void)state;
+    fake_yielded_to = NULL;
+    fake_ready = &fake_vcpus[2].thread;
+    fake_expect(fake_ecall(SBI_EXT_IPI, 0, 0xA, 0, 9, 9, 9), 0, 0);
+    assert_null(fake_yielded_to);
+    fake_expect(fake_ecall(SBI_EXT_IPI, 0, 0x4, 0, 9, 9, 9), 0, 0);
+    assert_ptr_equal(fake_yielded_to, &fake_vcpus[2].thread);
+    fake_ready = NULL;
+}
+
 static void hart_mask_leaves_the_set_alone_on_error(void **state)
 {
     uint64_t set = 42;
@@ -401,6 +414,7 @@ int main(void)
         cmocka_unit_test_setup(ipi_masks, setup),
         cmocka_unit_test_setup(ipi_from_another, setup),
         cmocka_unit_test_setup(ipi_not_to_the_stopped, setup),
+        cmocka_unit_test_setup(ipi_to_one_that_waits_for_the_hart, setup),
         cmocka_unit_test_setup(hart_mask_leaves_the_set_alone_on_error, setup),
         cmocka_unit_test_setup(srst_types, setup),
     };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The scheduler's queues and timers, as other harts change them at the worst moment.
-// units: hyp/sched/thread.c hyp/sched/timer.c hyp/sched/hart.c hyp/sched/irq.c tests/fake/fake_base.c
+// units: hyp/sched/thread.c hyp/sched/fair.c hyp/sched/balance.c hyp/sched/times.c
+// units: hyp/sched/timer.c hyp/sched/hart.c hyp/sched/irq.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,6 +65,7 @@ static int setup(void **state)
 {
     (void)state;
     fake_arch_reset();
+    fair_group_init(&thread_hypervisor);
     memset(hart, 0, sizeof(hart));
     memset(idle, 0, sizeof(idle));
     memset(&me, 0, sizeof(me));
@@ -82,30 +84,26 @@ static int setup(void **state)
     hart[0].current = &me;
     atomic_store(&me.state, THREAD_RUNNING);
     atomic_store(&me.on_hart, true);
-    me.vruntime = 1000;
-    other.vruntime = 2000;
-    list_init(&other.node);
+    me.fair.group = other.fair.group = &thread_hypervisor;
+    list_init(&me.fair.node);
+    list_init(&other.fair.node);
+    other.fair.tag = fair_us(2000); /* it has had more */
+    atomic_store(&other.state, THREAD_READY);
     return 0;
 }
 
-static void queue_other(void)
-{
-    list_insert_before(&hart[0].runq, &other.node);
-    hart[0].runq_length++;
-}
+static void queue_other(void) { fair_insert(&hart[0].runq, &other.fair, fake_time); }
+static void steal_other(void) { fair_remove(&other.fair); }
 
-static void steal_other(void)
-{
-    list_remove(&other.node);
-    hart[0].runq_length--;
-}
-
-static void test_yield_goes_behind(void **state)
+static void test_yield_lets_others_run(void **state)
 {
     (void)state;
     queue_other();
+    sched_resched();
+    assert_ptr_equal(hart[0].current, &me);
     thread_yield();
-    assert_true(me.vruntime > 2000 && me.vruntime < 10000);
+    assert_ptr_equal(hart[0].current, &other);
+    assert_int_equal(atomic_load(&me.state), THREAD_READY);
 }
 
 /* The queue is empty once it is locked. */
@@ -113,12 +111,10 @@ static void test_yield_while_others_steal(void **state)
 {
     (void)state;
     queue_other();
-    memset(&hart[0].timer_lock, 0x7f,
-           sizeof(hart[0].timer_lock)); /* where a thread's vruntime would be */
     at_lock = steal_other;
     thread_yield();
-    assert_int_equal(me.vruntime, 1000);
-    assert_int_equal(hart[0].runq_length, 0);
+    assert_ptr_equal(hart[0].current, &me);
+    assert_int_equal(hart[0].runq.length, 0);
 }
 
 static void test_new_stack_is_told_to_all(void **state)
@@ -174,7 +170,7 @@ static void test_cancel_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_yield_goes_behind, setup),
+        cmocka_unit_test_setup(test_yield_lets_others_run, setup),
         cmocka_unit_test_setup(test_yield_while_others_steal, setup),
         cmocka_unit_test_setup(test_new_stack_is_told_to_all, setup),
         cmocka_unit_test_setup(test_cancel_waits, setup),

@@ -140,12 +140,15 @@ void act_fence(struct vcpu *v, uint64_t vcpus, enum act_fence_kind kind, unsigne
         fence_others(v->guest, vcpus & ~self, kind, start, size, asid);
 }
 
-/* A hart that is stopped starts with no interrupt pending. */
+/* A hart that is stopped starts with no interrupt pending. Mostly the sender waits for an answer: one that
+ * waits for this very hart gets it now. (Nobody waits for one that is to fence: it does so before it runs.) */
 void act_send_ipi_others(struct guest *g, uint64_t vcpus)
 {
     for (unsigned i = 0; vcpus >> i; i++) {
-        if (vcpus & BIT(i) && atomic_load(&g->vcpu[i]->hsm) != HSM_STOPPED)
+        if (vcpus & BIT(i) && atomic_load(&g->vcpu[i]->hsm) != HSM_STOPPED) {
             vcpu_irq_raise_ssip(g->vcpu[i]);
+            (void)thread_yield_to(&g->vcpu[i]->thread);
+        }
     }
 }
 

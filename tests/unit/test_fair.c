@@ -1,0 +1,636 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The scheduler on a fake machine with a fake clock: harts that run threads which compute, sleep, and are
+// woken, event by event. What each gets is counted here, not by the scheduler.
+// units: hyp/sched/thread.c hyp/sched/fair.c hyp/sched/balance.c hyp/sched/times.c
+// units: hyp/sched/timer.c hyp/sched/hart.c hyp/sched/irq.c tests/fake/fake_base.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mem/heap.h"
+#include "mem/hostmap.h"
+#include "sched/irq.h"
+#include "sched/thread.h"
+#include "sched/timer_hart.h"
+#include "sched/xcall.h"
+
+#define HZ 10000000ul
+#define US (HZ / 1000000)
+#define MS (HZ / 1000)
+enum { HARTS = 4, JOBS = 16, GROUPS = 16 };
+
+void swtch(uint64_t *save_sp, uint64_t load_sp);
+
+/* A thread of the test: it computes for so long, then sleeps for so long; run 0: computes for ever. */
+struct job {
+    struct thread t;
+    uint64_t run, sleep;
+    uint64_t left, wake_at; /* of the current turn */
+    uint64_t got, late, wakes; /* ticks it had; from its wake-ups to when it ran, the worst; how many */
+    uint64_t woken_at;
+    uint64_t harts; /* bit n: it ran on hart n */
+};
+
+static struct hart hart[HARTS];
+static struct thread idle[HARTS];
+static struct job job[JOBS];
+static struct fair_group group[GROUPS];
+static unsigned jobs, ipis;
+
+/* The machine's parts that are not simulated: stacks, memory, switching. */
+void swtch(uint64_t *save_sp, uint64_t load_sp)
+{
+    (void)save_sp;
+    (void)load_sp;
+}
+void *heap_alloc(size_t size) { return calloc(1, size); }
+void heap_free(void *p) { free(p); }
+void *hostmap_stack(uint64_t size)
+{
+    (void)size;
+    return NULL;
+}
+void hostmap_stack_free(void *lowest, uint64_t size)
+{
+    (void)lowest;
+    (void)size;
+}
+void hart_answer_xcalls(void) {}
+void xcall_run(uint64_t mask, void (*fn)(void *arg), void *arg)
+{
+    (void)mask;
+    fn(arg);
+}
+
+static struct sbi_ret count_ipis(unsigned long ext, unsigned long fid, const unsigned long a[6])
+{
+    (void)fid;
+    (void)a;
+    if (ext == 0x735049)
+        ipis++;
+    return (struct sbi_ret){0, 0};
+}
+
+static void start_machine(unsigned harts_wanted)
+{
+    fake_arch_reset();
+    fake_sbi = count_ipis;
+    fake_time = 1000;
+    timer_hz = HZ;
+    timer_sstc = true;
+    memset(hart, 0, sizeof(hart));
+    memset(idle, 0, sizeof(idle));
+    memset(job, 0, sizeof(job));
+    jobs = ipis = 0;
+    hart_count = harts_wanted;
+    fair_group_init(&thread_hypervisor);
+    for (unsigned i = 0; i < GROUPS; i++)
+        fair_group_init(&group[i]);
+    for (unsigned i = 0; i < hart_count; i++) {
+        hart[i].index = i;
+        harts[i] = fake_hart_data[i] = &hart[i];
+        sched_hart_init(&hart[i], &idle[i]);
+        atomic_store(&hart[i].online, true);
+    }
+}
+
+static struct job *current_job(unsigned h)
+{
+    return hart[h].current == &idle[h] ? NULL : CONTAINER_OF(hart[h].current, struct job, t);
+}
+
+static void wake(struct job *j, unsigned from)
+{
+    j->left = j->run;
+    j->wakes++;
+    j->woken_at = fake_time;
+    fake_hart = from;
+    thread_wake(&j->t);
+    atomic_store(&j->t.wake, false); /* as its thread does when it goes on */
+}
+
+static struct job *add_job(struct fair_group *g, uint64_t run, uint64_t sleep)
+{
+    struct job *j = &job[jobs++];
+
+    list_init(&j->t.fair.node);
+    thread_join(&j->t, g);
+    atomic_store(&j->t.state, THREAD_BLOCKED);
+    j->t.since = fake_time;
+    j->t.blocked_as = THREAD_IDLED;
+    j->run = run;
+    j->sleep = sleep;
+    wake(j, 0);
+    return j;
+}
+
+/* What a hart does at this moment, until nothing more is to be done. */
+static bool step_hart(unsigned h)
+{
+    struct job *j = current_job(h);
+    bool did = false;
+
+    fake_hart = h;
+    if (hart[h].timer_armed <= fake_time) {
+        timer_run(&hart[h]);
+        did = true;
+    }
+    if (atomic_fetch_and(&hart[h].requests, ~(unsigned long)HART_REQ_RESCHED) & HART_REQ_RESCHED)
+        hart[h].resched = true;
+    if (j && j->run && !j->left) {
+        j->wake_at = fake_time + j->sleep;
+        thread_block();
+        did = true;
+    }
+    if (hart[h].resched) {
+        sched_resched();
+        did = true;
+    }
+    j = current_job(h);
+    if (j && j->woken_at) {
+        if (fake_time - j->woken_at > j->late)
+            j->late = fake_time - j->woken_at;
+        j->woken_at = 0;
+    }
+    return did;
+}
+
+static bool step(void)
+{
+    bool did = false;
+
+    for (unsigned i = 0; i < jobs; i++)
+        if (job[i].wake_at && job[i].wake_at <= fake_time) {
+            job[i].wake_at = 0;
+            wake(&job[i], job[i].t.hart);
+            did = true;
+        }
+    for (unsigned h = 0; h < hart_count; h++)
+        did |= step_hart(h);
+    return did;
+}
+
+static uint64_t next_event(uint64_t end)
+{
+    for (unsigned h = 0; h < hart_count; h++) {
+        struct job *j = current_job(h);
+
+        end = min_u64(end, hart[h].timer_armed);
+        if (j && j->run)
+            end = min_u64(end, fake_time + j->left);
+    }
+    for (unsigned i = 0; i < jobs; i++)
+        if (job[i].wake_at)
+            end = min_u64(end, job[i].wake_at);
+    return end;
+}
+
+static void advance(uint64_t passed)
+{
+    for (unsigned h = 0; h < hart_count; h++) {
+        struct job *j = current_job(h);
+
+        if (!j)
+            continue;
+        j->got += passed;
+        j->harts |= BIT(h);
+        if (j->run)
+            j->left -= passed;
+    }
+    fake_time += passed;
+}
+
+static void run_machine(uint64_t ticks)
+{
+    uint64_t end = fake_time + ticks;
+
+    while (fake_time < end) {
+        unsigned rounds = 0;
+
+        while (step())
+            assert_true(++rounds < 100); /* it comes to rest at each moment */
+        advance(next_event(end) - fake_time);
+    }
+}
+
+static void forget_counts(void)
+{
+    for (unsigned i = 0; i < jobs; i++)
+        job[i].got = job[i].late = job[i].wakes = job[i].harts = 0;
+    ipis = 0;
+}
+
+/* Within so many thousandths of what it should be. */
+#define assert_near(got, want, thousandths) \
+    do { \
+        uint64_t got_ = (got), want_ = (want); \
+        uint64_t off_ = got_ > want_ ? got_ - want_ : want_ - got_; \
+        if (off_ * 1000 > want_ * (thousandths)) \
+            fail_msg("%s is %lu, not %lu: off by %lu thousandths", #got, got_, want_, \
+                     off_ * 1000 / want_); \
+    } while (0)
+
+static void test_weights_on_one_hart(void **state)
+{
+    (void)state;
+    start_machine(1);
+    for (unsigned i = 0; i < 3; i++) {
+        fair_set_weight(&group[i], 50u << i);
+        add_job(&group[i], 0, 0);
+    }
+    run_machine(7000 * MS);
+    for (unsigned i = 0; i < 3; i++)
+        assert_near(job[i].got, (1000ul << i) * MS, 8);
+    /* Changed while they run. */
+    fair_set_weight(&group[2], 50);
+    thread_group_changed();
+    forget_counts();
+    run_machine(4000 * MS);
+    for (unsigned i = 0; i < 3; i++)
+        assert_near(job[i].got, (i == 1 ? 2000 : 1000) * MS, 8);
+}
+
+/* 8 busy vCPUs of weights 1:2:4 on 2 harts: no way to divide them evenly. */
+static void test_weights_on_two_harts(void **state)
+{
+    static const unsigned weight[8] = {1, 2, 4, 1, 2, 4, 1, 2};
+    unsigned sum = 0;
+
+    (void)state;
+    start_machine(2);
+    for (unsigned i = 0; i < 8; i++) {
+        fair_set_weight(&group[i], 100 * weight[i]);
+        add_job(&group[i], 0, 0);
+        sum += weight[i];
+    }
+    run_machine(10000 * MS);
+    for (unsigned i = 0; i < 8; i++)
+        assert_near(job[i].got, 20000 * MS * weight[i] / sum, 7);
+}
+
+static void test_odd_one_out(void **state)
+{
+    (void)state;
+    start_machine(2);
+    for (unsigned i = 0; i < 3; i++)
+        add_job(&group[i], 0, 0);
+    run_machine(3000 * MS);
+    for (unsigned i = 0; i < 3; i++)
+        assert_near(job[i].got, 2000 * MS, 5);
+    assert_true(ipis < 2000); /* moved now and then, not at every turn */
+}
+
+/* A VM's weight is the VM's, however many vCPUs it has, and however many of them want to run. */
+static void test_two_levels(void **state)
+{
+    (void)state;
+    start_machine(1);
+    add_job(&group[0], 0, 0);
+    for (unsigned i = 0; i < 4; i++)
+        add_job(&group[1], 0, 0);
+    run_machine(4000 * MS);
+    assert_near(job[0].got, 2000 * MS, 10);
+    for (unsigned i = 1; i < 5; i++)
+        assert_near(job[i].got, 500 * MS, 20);
+    /* Three of the four go to sleep: the fourth has all of their VM's. */
+    for (unsigned i = 2; i < 5; i++) {
+        job[i].run = 1 * MS;
+        job[i].sleep = 1000000 * MS;
+        job[i].left = 1 * MS;
+    }
+    run_machine(100 * MS);
+    forget_counts();
+    run_machine(2000 * MS);
+    assert_near(job[0].got, 1000 * MS, 10);
+    assert_near(job[1].got, 1000 * MS, 10);
+}
+
+/* One vCPU cannot use more than one hart; the others share what it leaves. */
+static void test_more_weight_than_a_hart(void **state)
+{
+    (void)state;
+    start_machine(2);
+    fair_set_weight(&group[0], 5000);
+    for (unsigned i = 0; i < 4; i++)
+        add_job(&group[i], 0, 0);
+    run_machine(3000 * MS);
+    assert_near(job[0].got, 3000 * MS, 5);
+    for (unsigned i = 1; i < 4; i++)
+        assert_near(job[i].got, 1000 * MS, 10);
+    /* Then it can: what it lagged behind in virtual time is not made good at the others' cost. */
+    fair_set_weight(&group[0], 100);
+    thread_group_changed();
+    run_machine(1500 * MS);
+    forget_counts();
+    run_machine(2000 * MS);
+    for (unsigned i = 0; i < 4; i++)
+        assert_near(job[i].got, 1000 * MS, 10);
+}
+
+static void test_cap(void **state)
+{
+    (void)state;
+    start_machine(1);
+    fair_set_cap(&group[0], 30);
+    add_job(&group[0], 0, 0);
+    run_machine(2000 * MS);
+    assert_near(job[0].got, 600 * MS, 3); /* alone on the machine */
+    add_job(&group[1], 0, 0);
+    forget_counts();
+    run_machine(2000 * MS);
+    assert_near(job[0].got, 600 * MS, 3);
+    assert_near(job[1].got, 1400 * MS, 3);
+    fair_set_cap(&group[0], 0);
+    thread_group_changed();
+    forget_counts();
+    run_machine(2000 * MS);
+    assert_near(job[0].got, 1000 * MS, 5);
+    fair_set_cap(&group[0], 1);
+    forget_counts();
+    run_machine(10000 * MS);
+    assert_near(job[0].got, 100 * MS, 20);
+}
+
+static void test_cap_of_many_vcpus(void **state)
+{
+    (void)state;
+    start_machine(2);
+    fair_set_cap(&group[0], 150);
+    for (unsigned i = 0; i < 3; i++)
+        add_job(&group[0], 0, 0);
+    run_machine(2000 * MS);
+    assert_near(job[0].got + job[1].got + job[2].got, 3000 * MS, 3);
+    fair_set_cap(&group[0], 40);
+    forget_counts();
+    run_machine(2000 * MS);
+    assert_near(job[0].got + job[1].got + job[2].got, 800 * MS, 3);
+}
+
+static void test_cap_of_a_sleeper(void **state)
+{
+    (void)state;
+    start_machine(1);
+    fair_set_cap(&group[0], 20);
+    add_job(&group[0], 3 * MS, 2 * MS); /* wants 60 % */
+    add_job(&group[1], 0, 0);
+    run_machine(5000 * MS);
+    assert_near(job[0].got, 1000 * MS, 5);
+    /* What it does not use in a period is not saved up. */
+    job[0].sleep = 500 * MS;
+    run_machine(1000 * MS);
+    job[0].sleep = 0;
+    forget_counts();
+    run_machine(1000 * MS);
+    assert_true(job[0].got < 215 * MS);
+}
+
+static void test_affinity(void **state)
+{
+    (void)state;
+    start_machine(2);
+    atomic_store(&group[0].affinity, BIT(1));
+    atomic_store(&group[1].affinity, BIT(1));
+    fair_set_weight(&group[1], 300);
+    for (unsigned i = 0; i < 3; i++)
+        add_job(&group[i], 0, 0);
+    run_machine(4000 * MS);
+    assert_int_equal(job[0].harts, BIT(1));
+    assert_int_equal(job[1].harts, BIT(1));
+    assert_near(job[0].got, 1000 * MS, 10);
+    assert_near(job[1].got, 3000 * MS, 10);
+    assert_near(job[2].got, 4000 * MS, 2);
+    /* Changed while they run: at once for what runs. */
+    atomic_store(&group[1].affinity, BIT(0));
+    atomic_store(&group[2].affinity, BIT(0));
+    thread_group_changed();
+    run_machine(5 * MS);
+    forget_counts();
+    run_machine(4000 * MS);
+    assert_int_equal(job[0].harts, BIT(1));
+    assert_int_equal(job[1].harts, BIT(0));
+    assert_int_equal(job[2].harts, BIT(0));
+    assert_near(job[0].got, 4000 * MS, 2);
+    assert_near(job[1].got, 3000 * MS, 15);
+    assert_near(job[2].got, 1000 * MS, 40);
+}
+
+static void test_waking_preempts_a_hog(void **state)
+{
+    (void)state;
+    start_machine(1);
+    add_job(&group[0], 0, 0);
+    add_job(&group[1], 100 * US, 900 * US);
+    add_job(&group[2], 0, 0);
+    run_machine(100 * MS);
+    forget_counts();
+    run_machine(1000 * MS);
+    assert_int_equal(job[1].late, 0);
+    assert_near(job[1].wakes, 1000, 2);
+    assert_near(job[1].got, 100 * MS, 2);
+}
+
+static void test_storm_gains_no_more_than_its_share(void **state)
+{
+    (void)state;
+    for (unsigned sleep = 1; sleep <= 1000; sleep *= 10) {
+        start_machine(1);
+        add_job(&group[0], 0, 0);
+        for (unsigned i = 0; i < 8; i++)
+            add_job(&group[1], 50 * US, sleep * US);
+        run_machine(2000 * MS);
+        if (job[0].got < 990 * MS)
+            fail_msg("sleeping for %u us: the neighbour has only %lu ms of 1000", sleep,
+                     job[0].got / MS);
+    }
+}
+
+static void test_storm_on_two_harts(void **state)
+{
+    (void)state;
+    start_machine(2);
+    add_job(&group[0], 0, 0);
+    add_job(&group[0], 0, 0);
+    for (unsigned i = 0; i < 8; i++)
+        add_job(&group[1], 50 * US, 3 * US);
+    run_machine(2000 * MS);
+    assert_true(job[0].got + job[1].got > 1980 * MS);
+}
+
+static void test_alone_takes_no_tick(void **state)
+{
+    (void)state;
+    start_machine(2);
+    add_job(&group[0], 0, 0);
+    add_job(&group[1], 0, 0);
+    run_machine(10 * MS);
+    assert_int_equal(hart[0].timer_armed, UINT64_MAX);
+    assert_int_equal(hart[1].timer_armed, UINT64_MAX);
+    assert_int_equal(job[0].got + job[1].got, 20 * MS);
+    /* A third: the hart that it is on ticks, the other is asked now and then. */
+    add_job(&group[2], 0, 0);
+    run_machine(1);
+    assert_true(hart[0].timer_armed != UINT64_MAX || hart[1].timer_armed != UINT64_MAX);
+}
+
+static void test_idle_hart_takes_what_waits(void **state)
+{
+    (void)state;
+    start_machine(2);
+    add_job(&group[0], 10 * MS, 1000000 * MS); /* ends after 10 ms */
+    for (unsigned i = 1; i < 4; i++)
+        add_job(&group[i], 0, 0);
+    run_machine(1000 * MS);
+    assert_near(job[1].got + job[2].got + job[3].got, 1990 * MS, 0);
+}
+
+/* A ready thread that need not run at once is found by a hart that looks at its queue anyhow. */
+static void test_no_needless_ipi(void **state)
+{
+    struct job *late;
+
+    (void)state;
+    start_machine(2);
+    for (unsigned i = 0; i < 4; i++)
+        add_job(&group[i], 0, 0);
+    late = add_job(&group[0], 1 * MS, 1 * MS);
+    run_machine(100 * MS);
+    late->sleep = 1000 * MS;
+    while (atomic_load(&late->t.state) != THREAD_BLOCKED)
+        run_machine(1 * MS);
+    late->wake_at = 0;
+    late->t.fair.tag = hart[1].runq.run_tag + fair_us(30000);
+    late->t.hart = 1;
+    late->t.since = fake_time;
+    ipis = 0;
+    wake(late, 0);
+    assert_int_equal(ipis, 0);
+    assert_int_equal(atomic_load(&late->t.state), THREAD_READY);
+}
+
+static void test_times_add_up(void **state)
+{
+    uint64_t start, times[THREAD_TIMES], sum;
+
+    (void)state;
+    start_machine(2);
+    fair_set_cap(&group[1], 10);
+    start = fake_time;
+    add_job(&group[0], 0, 0);
+    add_job(&group[1], 0, 0);
+    add_job(&group[2], 1 * MS, 1 * MS);
+    add_job(&group[3], 0, 0);
+    run_machine(1000 * MS);
+    for (unsigned i = 0; i < jobs; i++) {
+        sum = 0;
+        thread_times(&job[i].t, times);
+        for (unsigned k = 0; k < THREAD_TIMES; k++)
+            sum += times[k];
+        assert_int_equal(sum, fake_time - start);
+        assert_int_equal(times[THREAD_RAN], job[i].got);
+    }
+    thread_times(&job[1].t, times);
+    assert_near(times[THREAD_CAPPED], 900 * MS, 20);
+    thread_times(&job[2].t, times);
+    assert_true(times[THREAD_IDLED] > 400 * MS && times[THREAD_CAPPED] == 0);
+}
+
+/* Time from an interrupt to the switch that comes of it is not the interrupted thread's; a device's, nobody's. */
+static void test_interrupts_are_not_the_guests(void **state)
+{
+    (void)state;
+    start_machine(1);
+    add_job(&group[0], 0, 0);
+    run_machine(1 * MS);
+    fake_hart = 0;
+    hart[0].interrupted_at = fake_time;
+    fake_time += 100 * US;
+    add_job(&group[1], 1 * MS, 1 * MS);
+    hart[0].resched = true;
+    sched_resched();
+    assert_int_equal(job[0].t.time[THREAD_RAN], 1 * MS);
+    assert_ptr_equal(hart[0].current, &job[1].t);
+    fake_time += 50 * US;
+    hart[0].interrupt_time = 20 * US;
+    thread_yield();
+    assert_int_equal(job[1].t.time[THREAD_RAN], 130 * US);
+    assert_ptr_equal(hart[0].current, &job[0].t);
+}
+
+static void test_directed_yield(void **state)
+{
+    uint64_t tag;
+
+    (void)state;
+    start_machine(1);
+    for (unsigned i = 0; i < 3; i++)
+        add_job(&group[i == 2], 0, 0);
+    run_machine(30 * MS);
+    while (hart[0].current == &job[2].t)
+        run_machine(1 * MS);
+    struct thread *from = hart[0].current, *to = from == &job[0].t ? &job[1].t : &job[0].t;
+    tag = to->fair.tag;
+    fake_hart = 0;
+    thread_yield_to(to);
+    sched_resched();
+    assert_ptr_equal(hart[0].current, to);
+    assert_true(!fair_before(from->fair.tag, tag) || !fair_before(tag, from->fair.tag));
+    /* To one that is not ready: nothing. */
+    hart[0].resched = false;
+    thread_yield_to(to);
+    assert_false(hart[0].resched);
+}
+
+/* Harts that have nothing in common in what they run drift apart, and find each other again. */
+static void test_drift(void **state)
+{
+    (void)state;
+    start_machine(2);
+    atomic_store(&group[0].affinity, BIT(0));
+    fair_set_weight(&group[0], 1000);
+    atomic_store(&group[1].affinity, BIT(1));
+    add_job(&group[0], 0, 0);
+    add_job(&group[1], 0, 0);
+    run_machine(60000 * MS);
+    fair_set_weight(&group[0], 100);
+    thread_group_changed();
+    for (unsigned i = 0; i < 2; i++)
+        atomic_store(&group[i].affinity, FAIR_ALL_HARTS);
+    add_job(&group[2], 0, 0);
+    run_machine(1000 * MS);
+    forget_counts();
+    run_machine(3000 * MS);
+    for (unsigned i = 0; i < 3; i++)
+        assert_near(job[i].got, 2000 * MS, 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_weights_on_one_hart),
+        cmocka_unit_test(test_weights_on_two_harts),
+        cmocka_unit_test(test_odd_one_out),
+        cmocka_unit_test(test_two_levels),
+        cmocka_unit_test(test_more_weight_than_a_hart),
+        cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_cap_of_many_vcpus),
+        cmocka_unit_test(test_cap_of_a_sleeper),
+        cmocka_unit_test(test_affinity),
+        cmocka_unit_test(test_waking_preempts_a_hog),
+        cmocka_unit_test(test_storm_gains_no_more_than_its_share),
+        cmocka_unit_test(test_storm_on_two_harts),
+        cmocka_unit_test(test_alone_takes_no_tick),
+        cmocka_unit_test(test_idle_hart_takes_what_waits),
+        cmocka_unit_test(test_no_needless_ipi),
+        cmocka_unit_test(test_times_add_up),
+        cmocka_unit_test(test_interrupts_are_not_the_guests),
+        cmocka_unit_test(test_directed_yield),
+        cmocka_unit_test(test_drift),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
