@@ -31,7 +31,8 @@ struct job {
     struct thread t;
     uint64_t run, sleep;
     uint64_t left, wake_at; /* of the current turn */
-    uint64_t got, late, wakes; /* ticks it had; from its wake-ups to when it ran, the worst; how many */
+    uint64_t got, late,
+        wakes; /* ticks it had; from its wake-ups to when it ran, the worst; how many */
     uint64_t woken_at;
     uint64_t harts; /* bit n: it ran on hart n */
 };
