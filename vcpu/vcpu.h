@@ -114,7 +114,13 @@ struct vcpu {
 };
 
 /* What the guest asks of its VM, handled above: declared here, filled in by hyp/vm. */
-enum guest_event { GUEST_SHUTDOWN, GUEST_REBOOT_COLD, GUEST_REBOOT_WARM, GUEST_CRASHED };
+enum guest_event {
+    GUEST_SHUTDOWN,
+    GUEST_REBOOT_COLD,
+    GUEST_REBOOT_WARM,
+    GUEST_CRASHED,
+    GUEST_WATCHDOG, /* nobody fed it in time */
+};
 struct guest_ops {
     /* The VM is to end or start again; asynchronous: the caller's vCPU must then stop running
      * (EXIT_STOP). reason: SBI SRST reason, or 0. Safe from any vCPU thread, no locks held. */

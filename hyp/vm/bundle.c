@@ -106,15 +106,23 @@ static int parse_console(struct vm_node *v)
     return 0;
 }
 
-static int parse_autostart(struct vm_node *v)
+/* A property that is there or not. */
+static int parse_flag(struct vm_node *v, const char *name, bool *flag)
 {
     int len;
 
-    v->c->autostart = fdt_getprop(v->f->tree, v->node, "autostart", &len) != NULL;
-    if (v->c->autostart && len)
-        return fit_fail(v->f, "autostart takes no value: say it, or leave it out");
+    *flag = fdt_getprop(v->f->tree, v->node, name, &len) != NULL;
+    if (*flag && len)
+        return fit_fail(v->f, "%s takes no value: say it, or leave it out", name);
     return 0;
 }
+
+static int parse_autostart(struct vm_node *v)
+{
+    return parse_flag(v, "autostart", &v->c->autostart);
+}
+
+static int parse_watchdog(struct vm_node *v) { return parse_flag(v, "watchdog", &v->c->watchdog); }
 
 /* "host" or "host@N" (N decimal, at most three digits). */
 static bool is_host_disk(const char *s, size_t len, unsigned *index)
@@ -178,7 +186,7 @@ static const struct {
 } vm_properties[] = {
     {"vcpus", parse_vcpus},     {"memory", parse_memory},       {"kernel", parse_kernel},
     {"initrd", parse_initrd},   {"bootargs", parse_bootargs},   {"disks", parse_disks},
-    {"console", parse_console}, {"autostart", parse_autostart},
+    {"console", parse_console}, {"autostart", parse_autostart}, {"watchdog", parse_watchdog},
 };
 
 static bool is_known_property(const char *name)

@@ -239,6 +239,14 @@ static void write_uart(struct tree *t, const struct guest_fdt_facts *f)
     close_node(t);
 }
 
+static void write_watchdog(struct tree *t, const struct guest_fdt_facts *f)
+{
+    open_unit(t, "watchdog", f->watchdog_base);
+    put_string(t, "compatible", "allwinner,sun20i-d1-wdt");
+    put_reg(t, f->watchdog_base, WATCHDOG_SIZE);
+    close_node(t);
+}
+
 static void write_virtio(struct tree *t, const struct guest_fdt_facts *f, unsigned n)
 {
     uint64_t base = f->virtio_base + (uint64_t)n * VIRTIO_MMIO_SIZE;
@@ -261,6 +269,8 @@ static void write_soc(struct tree *t, const struct guest_fdt_facts *f)
     put_empty(t, "ranges");
     write_plic(t, f);
     write_uart(t, f);
+    if (f->watchdog_base)
+        write_watchdog(t, f);
     for (unsigned i = 0; i < f->virtio_count; i++)
         write_virtio(t, f, i);
     close_node(t);

@@ -281,6 +281,7 @@ int vm_resume(struct vm *vm, const char **why)
     for (unsigned i = 0; i < vm->guest.vcpu_count && !vm->guest.sstc; i++)
         vcpu_set_timer(vm->guest.vcpu[i], vm->guest.vcpu[i]->wake_at); /* in host time it moved */
     atomic_store(&vm->state, VM_RUNNING);
+    vm_watchdog_resume(vm);
     unpark_all(vm);
     vm_release(vm);
     return 0;

@@ -93,6 +93,9 @@ static void carry_out(struct vm *vm, enum guest_event event, uint32_t reason)
                  reason);
         restart(vm, text);
         break;
+    case GUEST_WATCHDOG:
+        restart(vm, "its watchdog expired");
+        break;
     case GUEST_CRASHED:
         vm_crash_claimed(vm, crash_reason(vm));
         any_failed = true;
@@ -111,7 +114,7 @@ static bool too_early(const struct vm *vm, uint64_t packed)
     enum guest_event event = event_of(packed);
     uint64_t when = vm->started_at + timer_us(REBOOT_EVERY_US);
 
-    if ((event != GUEST_REBOOT_COLD && event != GUEST_REBOOT_WARM) || arch_time() >= when)
+    if (event == GUEST_SHUTDOWN || event == GUEST_CRASHED || arch_time() >= when)
         return false;
     reboot_at = min_u64(reboot_at, when);
     return true;

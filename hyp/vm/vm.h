@@ -12,6 +12,7 @@
 // Lock rank: LOCK_VM for the list. Callers: ctl, boot, the manager itself.
 #pragma once
 #include "vcpu/vcpu.h"
+#include "vdev/watchdog.h"
 
 #define VM_NAME_MAX 32
 #define VM_MAX 64
@@ -42,6 +43,7 @@ struct vm_config {
     struct vm_disk disk[VM_MAX_DISKS];
     unsigned disk_count;
     bool autostart;
+    bool watchdog;         /* it has one */
     bool uart_console;     /* stdout-path: the UART; else hvc0 through virtio or SBI */
 };
 
@@ -54,6 +56,11 @@ struct vm {
     struct console *console; /* hyp/ctl/console.h: what its console devices are connected to */
     struct blk_backend *disk[VM_MAX_DISKS];
     struct vdev *plic;
+    struct vm_watchdog {
+        struct timer timer;
+        _Atomic uint64_t deadline; /* guest time; UINT64_MAX: it does not run */
+        struct watchdog_backend backend;
+    } watchdog;
     void *fdt;             /* the guest's tree as built at the last start; heap */
     uint64_t boots, started_at;
     char end_reason[96];   /* why it is OFF or CRASHED, for people */
@@ -102,6 +109,7 @@ struct guest_fdt_facts {
     const struct vm_config *config;
     const char *isa_extensions; /* what the guest really gets, space separated: "i m a f d c …" */
     uint64_t timebase_hz, ram_base, initrd_base, plic_base, uart_base, virtio_base;
+    uint64_t watchdog_base; /* 0: none */
     uint32_t uart_irq, virtio_irq; /* virtio n: virtio_irq + n */
     unsigned virtio_count;
     uint32_t cbom_block, cboz_block;

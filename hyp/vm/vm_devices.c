@@ -106,6 +106,7 @@ int vm_devices_make(struct vm *vm, const char **why)
     int error;
 
     *why = "out of memory";
+    vm_watchdog_init(vm);
     vm->plic = vplic_create(vm->guest.vcpu_count, set_external, vm);
     error = add(vm, vm->plic, "plic", GUEST_PLIC_BASE, 0);
     if (error) {
@@ -114,6 +115,8 @@ int vm_devices_make(struct vm *vm, const char **why)
     }
     error = add(vm, ns16550_create(console_backend(vm->console, 1)), "uart0", GUEST_UART_BASE,
                 GUEST_UART_IRQ);
+    if (!error && vm->config.watchdog)
+        error = add(vm, watchdog_create(&vm->watchdog.backend), "watchdog", GUEST_WATCHDOG_BASE, 0);
     if (!error)
         error = add_virtio(vm, virtio_console_create(s2, console_backend(vm->console, 0)));
     if (!error)

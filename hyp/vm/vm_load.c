@@ -46,6 +46,7 @@ static int build_fdt(struct vm *vm, uint64_t initrd, void **fdt, size_t *size)
         .initrd_base = initrd,
         .plic_base = GUEST_PLIC_BASE,
         .uart_base = GUEST_UART_BASE,
+        .watchdog_base = vm->config.watchdog ? GUEST_WATCHDOG_BASE : 0,
         .virtio_base = GUEST_VIRTIO_BASE,
         .uart_irq = GUEST_UART_IRQ,
         .virtio_irq = GUEST_VIRTIO_IRQ,

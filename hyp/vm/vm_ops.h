@@ -2,6 +2,7 @@
 // Between the files of hyp/vm only.
 //   vm.c         the list, create, destroy, one operation at a time on a VM
 //   vm_devices.c the devices and disks of a VM
+//   vm_watchdog.c the clock behind the watchdog
 //   vm_load.c    device tree, kernel, initrd into a guest's fresh memory
 //   lifecycle.c  start, stop, pause, resume, reset
 //   manager.c    the thread that carries out what guests ask for
@@ -27,6 +28,10 @@ bool vm_any_active(void);
 /* Bus, devices, disks, console; on error what was made is for vm_devices_free. */
 int vm_devices_make(struct vm *vm, const char **why) MUST_CHECK;
 void vm_devices_free(struct vm *vm);
+/* Before the devices are made. */
+void vm_watchdog_init(struct vm *vm);
+/* Guest time goes on: at the end of a pause, before the vCPUs do. */
+void vm_watchdog_resume(struct vm *vm);
 unsigned vm_virtio_count(const struct vm *vm);
 
 /* Fills the guest's memory (stage 2 with its RAM is there): 0, the entry point and the place of the

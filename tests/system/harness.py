@@ -220,7 +220,7 @@ class Machine:
 
 
 def vm(name="vm0", kernel=LINUX, initrd=INITRD, bootargs=BOOTARGS, vcpus=1, ram="256M", disks=(),
-       console="virtio", autostart=True):
+       console="virtio", autostart=True, watchdog=False):
     """The words for tools/mkbundle that describe one VM."""
     words = ["--vm", name, "--kernel", kernel, "--vcpus", str(vcpus), "--ram", ram, "--console", console]
     if initrd:
@@ -229,6 +229,8 @@ def vm(name="vm0", kernel=LINUX, initrd=INITRD, bootargs=BOOTARGS, vcpus=1, ram=
         words += [f"--bootargs={bootargs}"]
     for disk in disks:
         words += ["--disk", disk]
+    if watchdog:
+        words.append("--watchdog")
     return words if autostart else words + ["--no-autostart"]
 
 

@@ -46,3 +46,25 @@ def test_panics_and_watchdog(machine, bundle, initrd):
     m.line("poweroff")
     m.expect("vm0: stopped: guest shut down")
     m.expect_off()
+
+
+def test_watchdog_device(machine, bundle, tmp_path):
+    """It resets a VM that does not feed it, however deep it hangs; one that is paused is not at fault."""
+    initrd = harness.make_initrd(str(tmp_path / "wdt.cpio"), modules=["sunxi_wdt"])
+    m = machine(bundle=bundle(vm(initrd=initrd, watchdog=True)), harts=2)
+    m.boot()
+    m.line("watchdog -t 1 -T 3 /dev/watchdog; echo fed")  # every second
+    m.expect("^fed")
+    m.run("sleep 5", 60)
+    m.to_shell()
+    m.command("pause vm0")
+    assert "watchdog" in m.command("devices vm0")
+    m.command("resume vm0")
+    m.line("console vm0")
+    m.expect(r"\[trapline: console of vm0")
+    m.line("killall -STOP watchdog")  # as a system that hangs
+    m.expect(r"vm0: stopped: its watchdog expired", 60)
+    m.boot()
+    m.run("sleep 4", 60)  # after the reset it is off
+    m.line("poweroff")
+    m.expect_off()

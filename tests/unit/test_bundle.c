@@ -136,6 +136,7 @@ static void open_tree(void)
     set(VM, "disks", "initrd\0host\0host@3:ro", 22);
     set_s(VM, "console", "uart");
     set(VM, "autostart", NULL, 0);
+    set(VM, "watchdog", NULL, 0);
 }
 
 static void pack_tree(void)
@@ -179,6 +180,7 @@ static void test_good(void **state)
     assert_string_equal(seen[0].bootargs, "console=hvc0");
     assert_true(seen[0].uart_console);
     assert_true(seen[0].autostart);
+    assert_true(seen[0].watchdog);
     assert_int_equal(seen[0].disk_count, 3);
     assert_int_equal(seen[0].disk[0].kind, VM_DISK_RAM);
     assert_memory_equal(seen[0].disk[0].image.data, "the initrd!", 11);
@@ -198,6 +200,7 @@ static void test_least(void **state)
     del(VM, "disks");
     del(VM, "console");
     del(VM, "autostart");
+    del(VM, "watchdog");
     set_u32(VM, "memory", MIB(16)); /* one cell will do */
     add_node("/trapline", "vm-1.b_C");
     set_u32("/trapline/vm-1.b_C", "vcpus", 1);
@@ -210,7 +213,7 @@ static void test_least(void **state)
     assert_int_equal(c->vcpus, 1);
     assert_int_equal(c->initrd.size, 0);
     assert_string_equal(c->bootargs, "");
-    assert_false(c->uart_console || c->autostart || c->disk_count);
+    assert_false(c->uart_console || c->autostart || c->watchdog || c->disk_count);
 }
 
 /* As mkimage -E makes it (offsets from the end of the tree), and mkimage -E -p (from the start). */

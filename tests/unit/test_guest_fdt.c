@@ -215,6 +215,12 @@ static void test_devices(void **state)
     is("/soc/virtio_mmio@10001000", "compatible", "virtio,mmio");
     assert_true(has("/soc/virtio_mmio@10001000", "dma-coherent"));
     assert_false(has("/soc/virtio_mmio@10004000", NULL));
+    assert_false(has("/soc/watchdog@10000800", NULL));
+    facts.watchdog_base = 0x10000800;
+    build();
+    is("/soc/watchdog@10000800", "compatible", "allwinner,sun20i-d1-wdt");
+    assert_int_equal(cells2("/soc/watchdog@10000800", "reg", 2), 0x20);
+    facts.watchdog_base = 0;
 }
 
 /* As many vCPUs as there can be: the block grows; each phandle is there once. */

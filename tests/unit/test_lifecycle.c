@@ -2,7 +2,7 @@
 // The life of VMs over fakes: what a start puts where, every operation in every state, guests that
 // shut down, reboot and crash, vCPUs and disks that do not answer, memory and parts running out at
 // every step, and not one frame lost by it.
-// units: hyp/vm/vm.c hyp/vm/vm_devices.c hyp/vm/vm_load.c hyp/vm/lifecycle.c hyp/vm/manager.c
+// units: hyp/vm/vm.c hyp/vm/vm_devices.c hyp/vm/vm_watchdog.c vdev/watchdog.c hyp/vm/vm_load.c hyp/vm/lifecycle.c hyp/vm/manager.c
 // units: hyp/vm/poweroff.c hyp/vm/layout.c hyp/vm/guest_fdt.c vdev/bus.c vdev/ramdisk.c
 // units: hyp/base/state.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_vcpu.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c hyp/sched/fair.c
@@ -22,6 +22,8 @@
 #include "fake_vcpu.h"
 #include "mem/frame.h"
 #include "vcpu/sbi/sbi.h"
+#include "vm/layout.h"
+#include "vm/vm_ops.h"
 #include "vdev/backend.h"
 
 static struct vm_config config;
@@ -668,6 +670,59 @@ static void test_more_than_stage2_can(void **state)
     assert_int_equal(state_of(vm), VM_OFF);
 }
 
+/* Switches the watchdog on, for 5 s, or feeds it. */
+static void watchdog_write(struct vm *vm, unsigned reg, uint32_t v)
+{
+    struct mmio_access a = {
+        .gpa = gpa(GUEST_WATCHDOG_BASE + reg), .width = 4, .write = true, .value = v};
+
+    assert_int_equal(bus_access(&vm->guest.bus, &a), MMIO_OK);
+}
+
+static void test_watchdog(void **state)
+{
+    struct vm *vm;
+    uint64_t from, left;
+
+    (void)state;
+    config.watchdog = true;
+    vm = make();
+    ok(vm_manager_start(false));
+    run_manager();
+    ok(vm_start(vm, &why));
+    assert_int_equal(vm_virtio_count(vm), 2); /* it is not taken for one */
+    assert_true(fdt_node_offset_by_compatible(vm->fdt, -1, "allwinner,sun20i-d1-wdt") > 0);
+    watchdog_write(vm, 0x18, 0x16aa0051);
+    from = fake_time;
+    fake_time += timer_us(4000000);
+    watchdog_write(vm, 0x10, 0x14af);
+    assert_int_equal(vm->watchdog.backend.left(vm), 5000000);
+    /* Paused, it does not run out, whatever the timer does. */
+    fake_time += timer_us(2000000);
+    ok(vm_pause(vm, &why));
+    left = vm->watchdog.backend.left(vm);
+    assert_in_range(left, 2900000, 3000000); /* parking takes time, too */
+    assert_true(fake_timer_run());
+    assert_true(fake_time >= from + timer_us(9000000));
+    assert_int_equal(vm->watchdog.backend.left(vm), left);
+    run_manager();
+    assert_int_equal(state_of(vm), VM_PAUSED);
+    ok(vm_resume(vm, &why));
+    assert_int_equal(vm->watchdog.backend.left(vm), left);
+    from = fake_time;
+    run_manager();
+    assert_int_equal(vm->boots, 2);
+    assert_true(fake_time >= from + timer_us(left));
+    assert_int_equal(state_of(vm), VM_RUNNING);
+    says("vm0: stopped: its watchdog expired");
+    /* After the reset it is off, and so it is after a stop. */
+    assert_false(fake_timer_run());
+    watchdog_write(vm, 0x18, 0x16aa0051);
+    ok(vm_stop(vm, &why));
+    assert_false(fake_timer_run());
+    assert_int_equal(vm->boots, 2);
+}
+
 static void test_stats(void **state)
 {
     struct vm *vm = make();
@@ -710,6 +765,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_disk_does_not_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_start_out_of_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_than_stage2_can, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stats, setup, teardown),
     };
 

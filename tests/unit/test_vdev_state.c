@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Saving and loading of every device, in the middle of its work too: the loaded one goes on where the
 // saved one was, and a stream that is cut short or altered is refused or at least harmless.
-// units: vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/console.c vdev/virtio/rng.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
+// units: vdev/watchdog.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/console.c vdev/virtio/rng.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +17,7 @@
 #include "vdev/irqchip/vplic.h"
 #include "vdev/ramdisk.h"
 #include "vdev/virtio/virtio_dev.h"
+#include "vdev/watchdog.h"
 
 #define ALL ~0ull
 
@@ -250,12 +251,40 @@ static void ramblk_goes_on(void)
     assert_memory_equal(got, "image", 5);
 }
 
+static uint64_t clock_left[2]; /* us */
+
+static void clock_start(void *ctx, uint64_t us) { *(uint64_t *)ctx = us; }
+static void clock_stop(void *ctx) { *(uint64_t *)ctx = UINT64_MAX; }
+static uint64_t clock_read(void *ctx) { return *(uint64_t *)ctx; }
+
+static struct vdev *watchdog_make(unsigned n)
+{
+    static struct watchdog_backend clock[2];
+
+    clock[n] =
+        (struct watchdog_backend){clock_start, clock_stop, clock_read, clock_stop, &clock_left[n]};
+    return watchdog_create(&clock[n]);
+}
+
+static void watchdog_work(void)
+{
+    reg_write(0x18, 0x16aa0071);
+    clock_left[0] -= 1000000;
+}
+
+static void watchdog_goes_on(void)
+{
+    assert_int_equal(reg_read(0x18), 0x71);
+    reg_write(0x10, 0x14af);
+}
+
 static const struct {
     const char *name;
     struct vdev *(*make)(unsigned n);
     void (*work)(void);
     void (*goes_on)(void);
 } devices[] = {
+    {"watchdog", watchdog_make, watchdog_work, watchdog_goes_on},
     {"uart", uart_make, uart_work, uart_goes_on},
     {"plic", plic_make, plic_work, plic_goes_on},
     {"rng", rng_make, rng_work, rng_goes_on},
@@ -399,12 +428,14 @@ static void altered(void **state)
     }
 }
 
-/* A stream of another kind of device. */
+/* A stream of another kind of device. The first of the table have no mark of their own in it. */
+enum { UNMARKED = 3 };
+
 static void mixed_up(void **state)
 {
     (void)state;
-    for (unsigned a = 2; a < ARRAY_LEN(devices); a++)
-        for (unsigned b = 2; b < ARRAY_LEN(devices); b++) {
+    for (unsigned a = UNMARKED; a < ARRAY_LEN(devices); a++)
+        for (unsigned b = UNMARKED; b < ARRAY_LEN(devices); b++) {
             struct fake_stream s = {0};
             struct vdev *first, *second;
 
