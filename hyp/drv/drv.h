@@ -9,10 +9,8 @@
 void host_console_init(const struct platform *p);
 void host_console_write(const char *data, size_t len);
 /* With the interrupt controller up: input goes to rx() as it comes. Where there is no interrupt,
- * host_console_poll is called by the idle loop and by a timer. */
+ * it is polled: every 10 ms while somebody types, every 100 ms when nobody has for 10 s. */
 void host_console_start(void (*rx)(const char *data, size_t len));
-bool host_console_needs_poll(void);
-void host_console_poll(void);
 
 /* plic.c: external interrupts of the host, all routed to the boot hart. plic_handle is called on SEIP. */
 int plic_init(const struct platform *p);

@@ -8,13 +8,20 @@
 #include "drv/host_console.h"
 #include "sched/timer.h"
 
-enum { CHUNK = 64, POLL_US = 10000, LOCK_TRIES = 50000000 };
+/* Polled often while somebody types, and seldom while nobody does: each look may be a call of the firmware. */
+enum {
+    CHUNK = 64,
+    POLL_US = 10000,
+    POLL_IDLE_US = 100000,
+    TYPING_US = 10000000,
+    LOCK_TRIES = 50000000
+};
 
 static const struct host_console_ops *ops = &sbi_console;
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 static void (*receive)(const char *data, size_t len);
-static bool polled;
 static struct timer poll_timer;
+static uint64_t typing_until; /* host time */
 
 void host_console_init(const struct platform *p)
 {
@@ -39,36 +46,42 @@ void host_console_write(const char *data, size_t len)
         atomic_flag_clear_explicit(&busy, memory_order_release);
 }
 
-void host_console_poll(void)
+/* Whether there was any. */
+static bool take_input(void)
 {
     char buffer[CHUNK];
+    bool any = false;
     size_t n;
     /* Bounded: a device that always has input must not keep the hart. */
-    for (unsigned i = 0; receive && i < 64 && (n = ops->read(buffer, sizeof(buffer))) > 0; i++)
+    for (unsigned i = 0; receive && i < 64 && (n = ops->read(buffer, sizeof(buffer))) > 0; i++) {
         receive(buffer, n);
+        any = true;
+    }
+    return any;
 }
 
 static void on_interrupt(void *arg)
 {
     (void)arg;
-    host_console_poll();
+    (void)take_input();
 }
 
 static void on_timer(struct timer *t)
 {
-    host_console_poll();
-    timer_set(t, arch_time() + timer_us(POLL_US));
+    uint64_t now = arch_time();
+
+    if (take_input())
+        typing_until = now + timer_us(TYPING_US);
+    timer_set(t, now + timer_us(now < typing_until ? POLL_US : POLL_IDLE_US));
 }
 
 void host_console_start(void (*rx)(const char *data, size_t len))
 {
     receive = rx;
-    polled = !ops->start || !ops->start(on_interrupt);
-    if (polled) {
+    if (!ops->start || !ops->start(on_interrupt)) {
         log_info("console: input is polled");
         timer_init(&poll_timer, on_timer);
+        typing_until = 0;
         timer_set(&poll_timer, arch_time() + timer_us(POLL_US));
     }
 }
-
-bool host_console_needs_poll(void) { return polled; }
