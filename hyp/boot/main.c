@@ -158,9 +158,9 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
     features_probe(&platform);
     probe_stage2();
     sbi_base_init();
-    if (plic_init(&platform))
+    if (host_irq_init(&platform))
         log_warn("no interrupt controller that works: devices of the host are not used");
-    irq_external = plic_handle;
+    irq_external = host_irq_handle;
     start_hart_local();
     virtio_host_init(&platform);
     entropy_init(&platform);

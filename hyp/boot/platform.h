@@ -11,6 +11,9 @@
 #define PLATFORM_VIRTIO 16
 #define PLATFORM_ISA 2048
 #define PLATFORM_HARTS 64
+/* Interrupts: the source's number, and above it the tree's type where it has one (1 rising edge, 2 falling, 4 high, 8 low). */
+#define PLATFORM_IRQ_TYPE 24
+#define PLATFORM_IRQ_NUMBER ((1u << PLATFORM_IRQ_TYPE) - 1)
 
 struct platform_range {
     uint64_t base, size;
@@ -20,7 +23,8 @@ struct platform_hart {
     uint64_t hartid;
     bool usable; /* status okay, RV64, has H */
     const char *why_not; /* "no H extension", "disabled", or NULL */
-    uint32_t plic_context; /* its S-mode context of the PLIC, or UINT32_MAX */
+    /* The place of its S-mode input: context of the PLIC, hart index of the AIA; or UINT32_MAX. */
+    uint32_t irq_context;
 };
 
 struct platform {
@@ -40,7 +44,7 @@ struct platform {
     struct {
         enum { UART_NONE, UART_NS16550 } kind; /* NONE: the SBI debug console */
         struct platform_range regs;
-        uint32_t reg_shift, reg_io_width, irq, clock_hz, baud; /* irq: of the PLIC; 0: none */
+        uint32_t reg_shift, reg_io_width, irq, clock_hz, baud; /* irq: 0: none */
         bool dw_apb; /* Synopsys: its busy-detect interrupt wants a quirk */
         char path[64];
     } uart;
@@ -48,6 +52,12 @@ struct platform {
         struct platform_range regs; /* size 0: none */
         uint32_t sources;
     } plic;
+    struct {
+        struct platform_range regs; /* size 0: none, or there is a PLIC */
+        uint32_t sources;
+        bool msi; /* by messages to IMSICs, whose files know so many identities: */
+        uint32_t imsic_ids;
+    } aplic;
     struct {
         struct platform_range regs;
         uint32_t irq;

@@ -263,7 +263,7 @@ static bool read_hart(struct platform_reader *r, int node, bool any_usable)
         .hartid = hartid,
         .usable = !why_not,
         .why_not = why_not,
-        .plic_context = UINT32_MAX,
+        .irq_context = UINT32_MAX,
     };
     if (!why_not)
         add_capabilities(r, node, !any_usable);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The host's devices that Trapline drives: PLIC, console UART, virtio-mmio windows.
+// The host's devices that Trapline drives: PLIC or AIA, console UART, virtio-mmio windows.
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,11 +19,12 @@ static struct platform_hart *hart_by_id(struct platform *p, uint64_t hartid)
 
 /* The nth entry of interrupts-extended is context n; each names a hart's interrupt controller and
  * which of its inputs it drives: 9 is the supervisor external interrupt, 11 the machine's. */
-static void read_contexts(struct platform_reader *r, int plic)
+static bool read_contexts(struct platform_reader *r, int plic)
 {
     int len;
     const fdt32_t *p = fdt_getprop(r->fdt, plic, "interrupts-extended", &len);
     const fdt32_t *end = p ? p + len / 4 : NULL;
+    bool any = false;
     for (uint32_t context = 0; p && p + 2 <= end; context++) {
         int intc = fdt_node_offset_by_phandle(r->fdt, fdt32_ld(p));
         uint32_t cells = intc < 0 ? 1 : platform_u32(r->fdt, intc, "#interrupt-cells", 1);
@@ -37,9 +38,12 @@ static void read_contexts(struct platform_reader *r, int plic)
             continue;
         struct platform_hart *hart =
             hart_by_id(r->out, platform_number(r->fdt, cpu, "reg", UINT64_MAX));
-        if (hart)
-            hart->plic_context = context;
+        if (hart) {
+            hart->irq_context = context;
+            any = true;
+        }
     }
+    return any;
 }
 
 static int read_plic(struct platform_reader *r)
@@ -57,7 +61,42 @@ static int read_plic(struct platform_reader *r)
             return FDT_NONE;
         }
         p->plic.sources = platform_u32(r->fdt, node, "riscv,ndev", 0);
-        read_contexts(r, node);
+        (void)read_contexts(r, node);
+        return node;
+    }
+    return FDT_NONE;
+}
+
+/* The controller that sends an APLIC's messages on to harts, by its msi-parent; FDT_NONE: it has wires. */
+static int imsic_of(const void *fdt, int aplic)
+{
+    static const char *const names[] = {"riscv,imsics", NULL};
+    uint32_t phandle = platform_u32(fdt, aplic, "msi-parent", 0);
+    int node = phandle ? fdt_node_offset_by_phandle(fdt, phandle) : -1;
+
+    return node >= 0 && platform_compatible(fdt, node, names) ? node : FDT_NONE;
+}
+
+/* The supervisor's APLIC: its wires, or its IMSICs', end in harts' input 9. One whose harts are in groups has other
+ * hart indexes than places, and is left out. */
+static int read_aplic(struct platform_reader *r)
+{
+    static const char *const names[] = {"riscv,aplic", NULL};
+    struct platform *p = r->out;
+
+    for (int node = fdt_next_node(r->fdt, -1, NULL); node >= 0;
+         node = fdt_next_node(r->fdt, node, NULL)) {
+        if (!platform_compatible(r->fdt, node, names) || !platform_enabled(r->fdt, node))
+            continue;
+        int imsic = imsic_of(r->fdt, node);
+        if (imsic >= 0 && platform_u32(r->fdt, imsic, "riscv,group-index-bits", 0))
+            continue;
+        if (!read_contexts(r, imsic >= 0 ? imsic : node) ||
+            platform_reg(r->fdt, node, 0, &p->aplic.regs))
+            continue;
+        p->aplic.sources = platform_u32(r->fdt, node, "riscv,num-sources", 0);
+        p->aplic.msi = imsic >= 0;
+        p->aplic.imsic_ids = imsic >= 0 ? platform_u32(r->fdt, imsic, "riscv,num-ids", 0) : 0;
         return node;
     }
     return FDT_NONE;
@@ -89,7 +128,7 @@ static int console_node(const void *fdt, const char **options)
     return fdt_path_offset_namelen(fdt, path, len);
 }
 
-static void read_uart(struct platform_reader *r, int plic)
+static void read_uart(struct platform_reader *r, int controller)
 {
     static const char *const names[] = {"ns16550a",          "ns16550",          "snps,dw-apb-uart",
                                         "intel,xscale-uart", "spacemit,k1-uart", NULL};
@@ -121,7 +160,7 @@ static void read_uart(struct platform_reader *r, int plic)
     p->uart.regs = (struct platform_range){regs.base + offset, regs.size - offset};
     p->uart.reg_shift = shift;
     p->uart.reg_io_width = width;
-    p->uart.irq = platform_irq(r->fdt, node, plic);
+    p->uart.irq = platform_irq(r->fdt, node, controller);
     p->uart.clock_hz = platform_u32(r->fdt, node, "clock-frequency", 0);
     p->uart.baud = (uint32_t)strtoul(options, NULL, 10);
     if (p->uart.baud == 0)
@@ -130,7 +169,7 @@ static void read_uart(struct platform_reader *r, int plic)
 }
 
 /* In the tree's order, so that disks have the numbers that Linux would give them. */
-static void read_virtio(struct platform_reader *r, int plic)
+static void read_virtio(struct platform_reader *r, int controller)
 {
     struct platform *p = r->out;
     for (int node = fdt_node_offset_by_compatible(r->fdt, -1, "virtio,mmio"); node >= 0;
@@ -145,7 +184,7 @@ static void read_virtio(struct platform_reader *r, int plic)
             platform_warn(r, "%s: too many virtio-mmio windows, left out", name);
         } else {
             p->virtio[p->virtio_count].regs = regs;
-            p->virtio[p->virtio_count].irq = platform_irq(r->fdt, node, plic);
+            p->virtio[p->virtio_count].irq = platform_irq(r->fdt, node, controller);
             p->virtio_count++;
         }
     }
@@ -153,7 +192,9 @@ static void read_virtio(struct platform_reader *r, int plic)
 
 void platform_read_devices(struct platform_reader *r)
 {
-    int plic = read_plic(r);
-    read_uart(r, plic);
-    read_virtio(r, plic);
+    int controller = read_plic(r);
+    if (controller == FDT_NONE)
+        controller = read_aplic(r);
+    read_uart(r, controller);
+    read_virtio(r, controller);
 }

@@ -132,16 +132,27 @@ int platform_interrupt_parent(const void *fdt, int node)
     return -FDT_ERR_NOTFOUND;
 }
 
+/* What a controller calls an interrupt: a number, and with two cells its type too. */
+static uint32_t irq_of(const void *fdt, int controller, const fdt32_t *p, int cells_left)
+{
+    uint32_t number = fdt32_ld(p);
+    bool typed = platform_u32(fdt, controller, "#interrupt-cells", 1) > 1 && cells_left > 1;
+
+    if (number > PLATFORM_IRQ_NUMBER)
+        return 0;
+    return number | (typed ? (fdt32_ld(p + 1) & 0xF) << PLATFORM_IRQ_TYPE : 0);
+}
+
 uint32_t platform_irq(const void *fdt, int node, int controller)
 {
     int len;
     const fdt32_t *p = fdt_getprop(fdt, node, "interrupts-extended", &len);
     if (p)
         return len >= 8 && fdt_node_offset_by_phandle(fdt, fdt32_ld(p)) == controller
-                   ? fdt32_ld(p + 1)
+                   ? irq_of(fdt, controller, p + 1, len / 4 - 1)
                    : 0;
     p = fdt_getprop(fdt, node, "interrupts", &len);
     if (!p || len < 4 || platform_interrupt_parent(fdt, node) != controller)
         return 0;
-    return fdt32_ld(p);
+    return irq_of(fdt, controller, p, len / 4);
 }

@@ -41,7 +41,7 @@ void start_hart_local(void)
     load_hart_init();
     csr_write(CSR_SIE, BIT(IRQ_SSI) | BIT(IRQ_STI) | BIT(IRQ_SEI));
     csr_write(CSR_SCOUNTEREN, 0);
-    plic_hart_init();
+    host_irq_hart_init();
 }
 
 static void secondary_main(void)

@@ -12,11 +12,15 @@ void host_console_write(const char *data, size_t len);
  * it is polled: every 10 ms while somebody types, every 100 ms when nobody has for 10 s. */
 void host_console_start(void (*rx)(const char *data, size_t len));
 
-/* plic.c: external interrupts of the host, all routed to the boot hart. plic_handle is called on SEIP. */
-int plic_init(const struct platform *p);
-int plic_register(uint32_t irq, void (*fn)(void *arg), void *arg);
-void plic_hart_init(void); /* on each hart */
-void plic_handle(void);
+/* host_irq.c: external interrupts of the host by its PLIC or AIA (plic.c, aplic.c), all routed to the boot hart.
+ * host_irq_handle is called on SEIP. */
+int host_irq_init(const struct platform *
+                      p); /* 0; -ENODEV: no controller that reaches the boot hart, which calls it */
+const char *host_irq_name(void); /* for the banner */
+/* 0; -ENODEV: no controller; -EINVAL: it has no such source; -ENOSPC; -EEXIST. */
+int host_irq_register(uint32_t irq, void (*fn)(void *arg), void *arg);
+void host_irq_hart_init(void); /* on each hart */
+void host_irq_handle(void);
 
 /* virtio_host.c: finds the host's virtio-mmio devices; virtio_blk_host.c, virtio_rng_host.c. */
 void virtio_host_init(const struct platform *p);

@@ -81,7 +81,7 @@ static size_t uart_read(char *to, size_t max)
 
 static bool uart_start(void (*input)(void *arg))
 {
-    if (irq == 0 || plic_register(irq, input, NULL))
+    if (irq == 0 || host_irq_register(irq, input, NULL))
         return false;
     put(MCR, MCR_DTR_RTS_OUT2);
     put(IER, (uint8_t)((get(IER) & IER_UNIT) | IER_RX));

@@ -547,7 +547,7 @@ static int set_up(struct disk *k)
     if (!k->dma)
         return -ENOMEM;
     read_serial(k);
-    error = plic_register(k->d->irq, on_interrupt, k);
+    error = host_irq_register(k->d->irq, on_interrupt, k);
     if (error)
         log_warn("a disk of the host has no interrupt that reaches Trapline");
     return error;

@@ -105,6 +105,6 @@ int virtio_rng_host_attach(struct virtio_host *d)
         return -ENOMEM;
     device = d;
     /* Without an interrupt it still seeds at boot, where it is waited for. */
-    (void)plic_register(d->irq, on_interrupt, NULL);
+    (void)host_irq_register(d->irq, on_interrupt, NULL);
     return 0;
 }

@@ -85,7 +85,7 @@ static void test_qemu(void **state)
         for (unsigned i = 0; i < p.hart_count; i++) {
             assert_true(p.hart[i].usable);
             assert_null(p.hart[i].why_not);
-            assert_int_equal(p.hart[i].plic_context, 2 * p.hart[i].hartid + 1);
+            assert_int_equal(p.hart[i].irq_context, 2 * p.hart[i].hartid + 1);
         }
         assert_string_equal(p.mmu_type, "sv57");
         assert_int_equal(p.cboz_block, 64);
@@ -133,8 +133,8 @@ static void test_p550(void **state)
     assert_int_equal(p.uart.baud, 115200);
     assert_string_equal(p.uart.path, "/soc/serial@50900000");
     assert_int_equal(p.plic.sources, 520);
-    assert_int_equal(p.hart[0].plic_context, 1);
-    assert_int_equal(p.hart[1].plic_context, 3);
+    assert_int_equal(p.hart[0].irq_context, 1);
+    assert_int_equal(p.hart[1].irq_context, 3);
     /* The block and the node that say the same are one; the disabled one is not there. */
     assert_int_equal(p.reserved_count, 3);
     assert_int_equal(p.reserved[0].base, 0x80000000);
@@ -167,10 +167,18 @@ static void test_k3(void **state)
     assert_int_equal(p.cbom_block, 64);
     assert_int_equal(p.cboz_block, 0); /* the harts differ */
     assert_int_equal(p.plic.regs.size, 0);
-    assert_int_equal(p.hart[0].plic_context, UINT32_MAX);
+    /* The supervisor's of two APLICs, which sends messages; the machine's is not ours. */
+    assert_int_equal(p.aplic.regs.base, 0xd4804000);
+    assert_true(p.aplic.msi);
+    assert_int_equal(p.aplic.sources, 512);
+    assert_int_equal(p.aplic.imsic_ids, 511);
+    assert_int_equal(p.hart[0].irq_context, 0);
+    assert_int_equal(p.hart[1].irq_context, 1);
+    assert_int_equal(p.hart[2].irq_context, UINT32_MAX);
     assert_int_equal(p.uart.kind, UART_NS16550);
     assert_int_equal(p.uart.regs.base, 0xd4017000); /* through the bus's ranges */
-    assert_int_equal(p.uart.irq, 0); /* of an APLIC: not ours to use */
+    assert_int_equal(p.uart.irq & PLATFORM_IRQ_NUMBER, 42);
+    assert_int_equal(p.uart.irq >> PLATFORM_IRQ_TYPE, 4);
     free(fdt);
 }
 
@@ -186,10 +194,10 @@ static void test_titan(void **state)
     assert_string_equal(p.hart[2].why_not, "disabled");
     assert_string_equal(p.hart[3].why_not, "not RV64");
     assert_string_equal(p.hart[4].why_not, "no MMU");
-    assert_int_equal(p.hart[0].plic_context, 1);
-    assert_int_equal(p.hart[1].plic_context, 4);
-    assert_int_equal(p.hart[2].plic_context, 8);
-    assert_int_equal(p.hart[3].plic_context, 10);
+    assert_int_equal(p.hart[0].irq_context, 1);
+    assert_int_equal(p.hart[1].irq_context, 4);
+    assert_int_equal(p.hart[2].irq_context, 8);
+    assert_int_equal(p.hart[3].irq_context, 10);
     assert_string_equal(p.isa, "i m a f d zicsr zifencei c h zba zbb svinval");
     assert_string_equal(p.mmu_type, "sv48");
     assert_int_equal(p.bank[0].size, 0x380000000); /* a node without a unit address */
@@ -512,7 +520,7 @@ static void test_interrupt_parent_loop(void **state)
                     0x40000001);
     fdt_setprop(fdt, at(fdt, "/soc/serial@10000000"), "interrupts", "\0\0", 2);
     assert_int_equal(read_tree(fdt), 0);
-    assert_int_equal(p.hart[0].plic_context, UINT32_MAX);
+    assert_int_equal(p.hart[0].irq_context, UINT32_MAX);
     assert_int_equal(p.uart.irq, 0);
     free(fdt);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The host's PLIC, with any number of contexts a hart (those of tests/unit/dts): which registers are ours, and no others.
-// units: hyp/drv/plic.c tests/fake/fake_base.c
+// units: hyp/drv/plic.c hyp/drv/host_irq.c tests/fake/fake_base.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/arch.h"
-#include "drv/drv.h"
+#include "drv/irqchip.h"
 #include "mem/hostmap.h"
 #include "sched/hart.h"
 
@@ -28,6 +28,12 @@ static unsigned windows;
 static uint32_t claims[4], completed[4];
 static unsigned claim_at, complete_count;
 static uint64_t claim_pa;
+
+const struct irqchip *aplic_probe(const struct platform *platform_)
+{
+    (void)platform_;
+    return NULL;
+}
 
 void *hostmap_device(pa_t at, uint64_t size)
 {
@@ -82,13 +88,13 @@ static int start(uint32_t context)
     p.plic.regs = (struct platform_range){BASE, 0x4000000};
     p.plic.sources = 160;
     p.hart_count = 2;
-    p.hart[0] = (struct platform_hart){.hartid = 0x10, .usable = true, .plic_context = 1};
-    p.hart[1] = (struct platform_hart){.hartid = 0x11, .usable = true, .plic_context = context};
+    p.hart[0] = (struct platform_hart){.hartid = 0x10, .usable = true, .irq_context = 1};
+    p.hart[1] = (struct platform_hart){.hartid = 0x11, .usable = true, .irq_context = context};
     boot.hartid = 0x11;
     claim_pa = BASE + 0x200004 + context * 0x1000ul;
     fake_mmio_read = on_read;
     fake_mmio_write = on_write;
-    return plic_init(&p);
+    return host_irq_init(&p);
 }
 
 static unsigned calls;
@@ -103,18 +109,18 @@ static void test_contexts(void **state)
     assert_int_equal(word(BASE + 0x204000), 0); /* threshold */
     for (unsigned i = 0; i <= 160 / 32; i++)
         assert_int_equal(word(BASE + 0x2000 + 4 * 0x80 + 4 * i), 0);
-    assert_int_equal(plic_register(17, on_irq, &one), 0);
-    assert_int_equal(plic_register(160, on_irq, &hundred), 0);
-    assert_int_equal(plic_register(17, on_irq, &one), -EEXIST);
-    assert_int_equal(plic_register(0, on_irq, &one), -EINVAL);
-    assert_int_equal(plic_register(161, on_irq, &one), -EINVAL);
+    assert_int_equal(host_irq_register(17, on_irq, &one), 0);
+    assert_int_equal(host_irq_register(160, on_irq, &hundred), 0);
+    assert_int_equal(host_irq_register(17, on_irq, &one), -EEXIST);
+    assert_int_equal(host_irq_register(0, on_irq, &one), -EINVAL);
+    assert_int_equal(host_irq_register(161, on_irq, &one), -EINVAL);
     assert_int_equal(word(BASE + 4 * 17), 1);
     assert_int_equal(word(BASE + 0x2000 + 4 * 0x80), 1u << 17);
     assert_int_equal(word(BASE + 0x2000 + 4 * 0x80 + 20), 1u);
     claims[0] = 160;
     claims[1] = 17;
     claims[2] = 17;
-    plic_handle();
+    host_irq_handle();
     assert_int_equal(calls, 102);
     assert_int_equal(complete_count, 3);
     assert_int_equal(completed[0], 160);
@@ -122,12 +128,12 @@ static void test_contexts(void **state)
     /* Others leave it alone. */
     fake_hart = 1;
     claim_at = 0;
-    plic_handle();
+    host_irq_handle();
     assert_int_equal(claim_at, 0);
-    plic_hart_init();
+    host_irq_hart_init();
     assert_int_equal(fake_csr_get(CSR_SIE) & BIT(IRQ_SEI), 0);
     fake_hart = 0;
-    plic_hart_init();
+    host_irq_hart_init();
     assert_int_equal(fake_csr_get(CSR_SIE) & BIT(IRQ_SEI), BIT(IRQ_SEI));
 }
 
@@ -138,7 +144,7 @@ static void test_none(void **state)
     assert_int_equal(start(0x3e00), -ENODEV); /* behind the window's end */
     assert_int_equal(start(4), 0);
     boot.hartid = 0x12; /* not in the tree */
-    assert_int_equal(plic_init(&p), -ENODEV);
+    assert_int_equal(host_irq_init(&p), -ENODEV);
 }
 
 int main(void)

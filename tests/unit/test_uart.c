@@ -39,7 +39,7 @@ void *hostmap_device(pa_t at, uint64_t size)
     return chip.window;
 }
 
-int plic_register(uint32_t irq, void (*fn)(void *arg), void *arg)
+int host_irq_register(uint32_t irq, void (*fn)(void *arg), void *arg)
 {
     (void)fn;
     (void)arg;

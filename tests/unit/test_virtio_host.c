@@ -277,7 +277,7 @@ void *hostmap_device(pa_t base, uint64_t size)
     return window[base.v / 4096];
 }
 
-int plic_register(uint32_t irq, void (*fn)(void *arg), void *arg)
+int host_irq_register(uint32_t irq, void (*fn)(void *arg), void *arg)
 {
     if (irq == 0)
         return -EINVAL;
