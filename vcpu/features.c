@@ -140,6 +140,8 @@ void features_probe(const struct platform *p)
         timer_sstc && henvcfg_takes(HENVCFG_STCE) && arch_csr_probe(CSR_VSTIMECMP, &value);
     f->sstc = f->vstimecmp && !boot_option("nosstc");
     f->stateen = arch_csr_probe(CSR_HSTATEEN0, &value);
+    /* With Smstateen hstateen0.CSRIND keeps guests away. */
+    f->vsiselect = !f->stateen && arch_csr_probe(CSR_VSISELECT, &value);
     f->zicbom = p->cbom_block && platform_has(p, "zicbom") &&
                 henvcfg_takes(HENVCFG_CBIE_FLUSH | HENVCFG_CBCFE) && probe_cbom();
     f->zicboz = p->cboz_block && platform_has(p, "zicboz") && henvcfg_takes(HENVCFG_CBZE) &&

@@ -146,6 +146,8 @@ void load_vcpu(struct vcpu *v)
         csr_write(CSR_HSTATEEN0, v->guest->hstateen0);
         csr_write(CSR_SSTATEEN0, c->sstateen0);
     }
+    if (vcpu_features.vsiselect)
+        csr_write(CSR_VSISELECT, 0);
     load_fp(v);
     if (vcpu_features.vlenb)
         load_vector(v);

@@ -157,6 +157,7 @@ struct vcpu_features {
     bool vstimecmp; /* the host has it, whether guests get it (sstc) or not */
     bool misaligned_deleg, pmlen7, pmlen16; /* what guests may switch through FWFT, like svadu */
     bool sstc, stateen, zicboz, zicbom, svpbmt, svadu, seed, ssnpm, htinst, htval;
+    bool vsiselect; /* guests reach it, though they have no AIA: cleared between them */
     bool cycle, instret; /* the CSRs can be read */
     uint16_t cbom_block, cboz_block;
     uint32_t vlenb; /* bytes of a vector register; 0: guests have none */

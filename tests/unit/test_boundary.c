@@ -402,6 +402,26 @@ static void test_start_clears_timer(void **state)
     assert_false(csr_read(CSR_HVIP) & HVIP_VSTIP);
 }
 
+/* What a guest can write though it has not been given the extension: no other guest sees it. */
+static void test_state_without_an_extension(void **state)
+{
+    (void)state;
+    vcpu_features.vsiselect = true;
+    csr_write(CSR_VSISELECT, 0x123);
+    start();
+    load_vcpu(v);
+    assert_int_equal(csr_read(CSR_VSISELECT), 0);
+    vcpu_features.vsiselect = false;
+    /* sstateen1 to 3, where firmware would let guests write there. */
+    vcpu_features.stateen = true;
+    csr_write(CSR_HSTATEEN1, ~0ul);
+    csr_write(CSR_HSTATEEN3, ~0ul);
+    load_hart_init();
+    vcpu_features.stateen = false;
+    assert_int_equal(csr_read(CSR_HSTATEEN1) | csr_read(CSR_HSTATEEN2) | csr_read(CSR_HSTATEEN3),
+                     0);
+}
+
 /* Where htinst says nothing the instruction is fetched, which may trap and overwrites scause: the access is
  * tried again, since nobody knows what it was any more. */
 static void test_fast_access_that_cannot_fetch(void **state)
@@ -540,6 +560,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_timer_without_sstc, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late_timer_is_not_early, setup, teardown),
         cmocka_unit_test_setup_teardown(test_start_clears_timer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_state_without_an_extension, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vector, setup, teardown),
         cmocka_unit_test_setup_teardown(test_yields_to_a_sibling, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fast_access_that_cannot_fetch, setup, teardown),
