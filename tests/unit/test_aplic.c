@@ -16,7 +16,14 @@
 #include "sched/hart.h"
 
 #define BASE 0xd000000ul
-enum { DOMAINCFG = 0, SOURCECFG = 0, CLRIE = 0x1F00, SETIENUM = 0x1EDC, SETIPNUM = 0x2000, TARGET = 0x3000 };
+enum {
+    DOMAINCFG = 0,
+    SOURCECFG = 0,
+    CLRIE = 0x1F00,
+    SETIENUM = 0x1EDC,
+    SETIPNUM = 0x2000,
+    TARGET = 0x3000
+};
 enum { IDC = 0x4000, LEVEL_HIGH = 4u << PLATFORM_IRQ_TYPE, RISING = 1u << PLATFORM_IRQ_TYPE };
 enum { KEPT = 7 }; /* the firmware's own source */
 
@@ -40,7 +47,10 @@ void *hostmap_device(pa_t at, uint64_t size)
     return (char *)reg + (at.v - BASE);
 }
 
-static size_t offset_of(const volatile void *at) { return (size_t)((const volatile char *)at - (char *)reg); }
+static size_t offset_of(const volatile void *at)
+{
+    return (size_t)((const volatile char *)at - (char *)reg);
+}
 
 static uint64_t on_read(const volatile void *at, unsigned width)
 {
@@ -165,7 +175,8 @@ static void test_not_there(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_wires), cmocka_unit_test(test_messages),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_wires),
+                                       cmocka_unit_test(test_messages),
                                        cmocka_unit_test(test_not_there)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
