@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "sched/irq.h"
+#include "vcpu/kick.h"
 #include "vcpu/load.h"
 #include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
@@ -94,6 +95,8 @@ static void answer(struct vcpu *v)
         arch_hfence_vvma_all();
     if (asked & VCPU_REQ_FENCE_I)
         arch_fence_i();
+    if (asked & VCPU_REQ_KICK)
+        kick_inject(v);
     if (asked & VCPU_REQ_SSE)
         sse_deliver(v);
 }

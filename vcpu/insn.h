@@ -14,6 +14,8 @@
 
 #include "base/util.h"
 
+#define INSN_WFI_WORD 0x10500073u
+
 enum insn_kind {
     INSN_ILLEGAL = 0, /* with -EILSEQ: reserved, longer than 32 bits, or unknown to the decoder */
     INSN_LOAD, /* rd, width, sign_extend */

@@ -44,6 +44,7 @@ void vcpu_reset(struct vcpu *v)
     fwft_reset(v);
     pmu_reset(v);
     sse_reset(v);
+    atomic_fetch_and(&v->requests, ~(uint64_t)(VCPU_REQ_SSE | VCPU_REQ_KICK));
     v->wake_at = UINT64_MAX;
     v->in_wfi = false;
     v->stop_reason = 0;
@@ -121,7 +122,7 @@ void vcpu_request(struct vcpu *v, uint64_t bits)
     on = atomic_load(&v->loaded_hart);
     if (on >= 0 && on != (int)hart_index())
         hart_request((unsigned)on, HART_REQ_KICK);
-    if (bits & (VCPU_REQ_IRQ | VCPU_REQ_PARK | VCPU_REQ_TIMER | VCPU_REQ_SSE))
+    if (bits & (VCPU_REQ_IRQ | VCPU_REQ_PARK | VCPU_REQ_TIMER | VCPU_REQ_SSE | VCPU_REQ_KICK))
         thread_wake(&v->thread);
 }
 

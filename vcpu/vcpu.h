@@ -40,6 +40,7 @@ enum { /* vcpu->requests: work for the exit boundary */
        VCPU_REQ_PARK = 8,      /* leave the guest and stay out: see vcpu_park */
        VCPU_REQ_TIMER = 16,    /* wake_at may have come; without Sstc */
        VCPU_REQ_SSE = 32,      /* a software event may be due: vcpu/sse.h */
+       VCPU_REQ_KICK = 64,     /* an exception for a kernel that hangs: vcpu/kick.h */
 };
 
 /* Beside v0..v31. Offsets: vcpu/offsets.h. */
@@ -80,7 +81,6 @@ struct vcpu {
         uint64_t shmem;                      /* where snapshots go, or 0 */
         _Atomic uint64_t events[PMU_EVENTS]; /* firmware events so far, by code; by any hart */
     } pmu;
-    struct vcpu_sse sse; /* software events, under guest->sse_lock */
     uint64_t fpr[32];
     uint32_t fcsr;
     int fp_hart;            /* whose FP registers may still be its own; see hart->fp_owner */
@@ -111,6 +111,7 @@ struct vcpu {
     uint64_t exits_cost[EXIT_CAUSES]; /* host instret, while costs are switched on */
     uint64_t entered; /* host time of the last switch in */
     const char *stop_reason; /* for people: why it was stopped, or NULL */
+    struct vcpu_sse sse; /* software events, under guest->sse_lock; last, so that others are near */
 };
 
 /* What the guest asks of its VM, handled above: declared here, filled in by hyp/vm. */

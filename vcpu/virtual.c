@@ -6,7 +6,6 @@
 #include "vcpu/insn.h"
 #include "vcpu/sbi/counters.h"
 
-#define INSN_WFI_WORD 0x10500073u
 #define INSN_WRS_NTO_WORD 0x00d00073u /* traps like WFI while others want the hart (Zawrs) */
 
 #define COUNTERS 0x60 /* top seven bits of a CSR instruction on 0xc00..0xc1f */

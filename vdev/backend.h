@@ -17,6 +17,8 @@ struct chr_backend {
     void *ctx;
     /* Set by the device: input waits to be read, or the size has changed. */
     void (*ready)(void *device);
+    /* Set by a device that has such a thing: a break on the line, after what it has read. False: no room. */
+    bool (*line_break)(void *device);
     void *device;
 };
 

@@ -36,7 +36,7 @@ enum {
 enum { FCR_ENABLE = 1, FCR_CLEAR_RX = 2, FCR_TRIGGER_SHIFT = 6 };
 enum { LCR_DLAB = 0x80 };
 enum { MCR_DTR = 1, MCR_RTS = 2, MCR_OUT1 = 4, MCR_OUT2 = 8, MCR_LOOP = 16, MCR_ALL = 31 };
-enum { LSR_DATA = 1, LSR_OVERRUN = 2, LSR_THRE = 0x20, LSR_TEMT = 0x40 };
+enum { LSR_DATA = 1, LSR_OVERRUN = 2, LSR_BREAK = 0x10, LSR_THRE = 0x20, LSR_TEMT = 0x40 };
 enum {
     MSR_DELTAS = 0x0f,
     MSR_TERI = 4,
@@ -51,7 +51,14 @@ struct ns16550 {
     struct vdev vdev; /* first */
     struct chr_backend *chr;
     uint8_t ier, fcr, lcr, mcr, msr, scr, dll, dlm;
-    uint8_t lsr_errors; /* until LSR is read */
+    union {
+        struct {
+            uint8_t lsr_errors; /* until LSR is read */
+            uint16_t
+                breaks; /* a bit for each place in rx: a break is there, and LSR has not said so yet */
+        };
+        uint32_t oddities; /* both: 0 when LSR says nothing but what is usual */
+    };
     bool thre_pending; /* the THRE interrupt, until IIR says so */
     bool line; /* the interrupt line as last set */
     uint8_t rx_head, rx_count;
@@ -63,11 +70,23 @@ static unsigned fifo_room(const struct ns16550 *u)
     return (u->fcr & FCR_ENABLE ? FIFO_SIZE : 1u) - u->rx_count;
 }
 
+static void clear_input(struct ns16550 *u)
+{
+    u->rx_head = u->rx_count = 0;
+    u->breaks = 0;
+}
+
+/* A break is reported when its character, a 0, is the next to be read. */
+static bool break_is_next(const struct ns16550 *u)
+{
+    return u->rx_count && u->breaks >> u->rx_head & 1;
+}
+
 static uint8_t interrupt_id(const struct ns16550 *u)
 {
     static const uint8_t trigger[] = {1, 4, 8, 14};
 
-    if ((u->ier & IER_LINE) && u->lsr_errors)
+    if ((u->ier & IER_LINE) && (u->lsr_errors || break_is_next(u)))
         return IIR_LINE;
     if ((u->ier & IER_RX) && u->rx_count)
         return !(u->fcr & FCR_ENABLE) || u->rx_count >= trigger[u->fcr >> FCR_TRIGGER_SHIFT]
@@ -133,6 +152,7 @@ static uint8_t read_data(struct ns16550 *u)
 
     if (!u->rx_count)
         return 0;
+    u->breaks &= (uint16_t)~(1u << u->rx_head);
     u->rx_head = (u->rx_head + 1) % FIFO_SIZE;
     u->rx_count--;
     if (!u->rx_count)
@@ -156,8 +176,11 @@ static uint8_t read_lsr(struct ns16550 *u)
 {
     uint8_t lsr = (uint8_t)(LSR_THRE | LSR_TEMT | u->lsr_errors | (u->rx_count ? LSR_DATA : 0));
 
-    if (u->lsr_errors) {
+    if (break_is_next(u))
+        lsr |= LSR_BREAK;
+    if (lsr & (LSR_OVERRUN | LSR_BREAK)) {
         u->lsr_errors = 0;
+        u->breaks &= (uint16_t)~(1u << u->rx_head);
         uart_update(u);
     }
     return lsr;
@@ -229,7 +252,7 @@ static void write_fcr(struct ns16550 *u, uint8_t v)
     bool toggled = (v ^ u->fcr) & FCR_ENABLE;
 
     if (toggled || (v & FCR_CLEAR_RX))
-        u->rx_head = u->rx_count = 0;
+        clear_input(u);
     u->fcr = v & FCR_ENABLE ? v & (FCR_ENABLE | 0xc0) : 0;
     fifo_fill(u);
     uart_update(u);
@@ -294,7 +317,7 @@ static enum mmio_result uart_read_unlocked(struct vdev *dev, struct mmio_access 
 {
     struct ns16550 *u = (struct ns16550 *)dev;
 
-    if (a->offset != REG_LSR || __atomic_load_n(&u->lsr_errors, __ATOMIC_RELAXED))
+    if (a->offset != REG_LSR || __atomic_load_n(&u->oddities, __ATOMIC_RELAXED))
         return bus_access_locked(dev, a);
     a->value = LSR_THRE | LSR_TEMT;
     if (__atomic_load_n(&u->rx_count, __ATOMIC_RELAXED))
@@ -314,12 +337,29 @@ static void uart_ready(void *device)
     spin_unlock(&u->vdev.lock);
 }
 
+static bool uart_break(void *device)
+{
+    struct ns16550 *u = device;
+    bool room;
+
+    spin_lock(&u->vdev.lock);
+    room = fifo_room(u) && !(u->mcr & MCR_LOOP);
+    if (room) {
+        u->breaks |= (uint16_t)(1u << (u->rx_head + u->rx_count) % FIFO_SIZE);
+        fifo_push(u, 0);
+        uart_update(u);
+    }
+    spin_unlock(&u->vdev.lock);
+    return room;
+}
+
 static void power_on(struct ns16550 *u)
 {
     u->ier = u->fcr = u->lcr = u->mcr = u->scr = 0;
     u->dll = 1; /* any divisor: nothing is slow here */
     u->dlm = 0;
-    u->lsr_errors = u->rx_head = u->rx_count = 0;
+    u->lsr_errors = 0;
+    clear_input(u);
     u->thre_pending = false;
     u->msr = MSR_CTS | MSR_DSR | MSR_DCD;
     uart_update(u);
@@ -350,6 +390,7 @@ static void uart_save(struct vdev *dev, struct state_writer *w)
     state_put_u8(w, u->rx_count);
     for (unsigned i = 0; i < FIFO_SIZE; i++)
         state_put_u8(w, i < u->rx_count ? u->rx[(u->rx_head + i) % FIFO_SIZE] : 0);
+    state_put_u16(w, (uint16_t)((u->breaks | (uint32_t)u->breaks << FIFO_SIZE) >> u->rx_head));
     spin_unlock(&dev->lock);
 }
 
@@ -371,6 +412,7 @@ static int uart_load(struct vdev *dev, struct state_reader *r)
     u->rx_count = state_get_u8(r);
     u->rx_head = 0;
     state_get(r, u->rx, sizeof(u->rx));
+    u->breaks = state_get_u16(r) & (uint16_t)((1u << min_u64(u->rx_count, FIFO_SIZE)) - 1);
     if (u->rx_count > (u->fcr & FCR_ENABLE ? FIFO_SIZE : 1))
         state_fail(r, -EINVAL);
     if (r->error)
@@ -387,6 +429,7 @@ static void uart_destroy(struct vdev *dev)
     struct ns16550 *u = (struct ns16550 *)dev;
 
     u->chr->ready = NULL;
+    u->chr->line_break = NULL;
     u->chr->device = NULL;
     heap_free(u);
 }
@@ -415,5 +458,6 @@ struct vdev *ns16550_create(struct chr_backend *chr)
     power_on(u);
     chr->device = u;
     chr->ready = uart_ready;
+    chr->line_break = uart_break;
     return &u->vdev;
 }

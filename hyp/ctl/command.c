@@ -29,6 +29,8 @@ const struct command commands[] = {
     COMMAND(devices, "VM", "a VM's devices, and how often they were accessed", WORD_VM),
     COMMAND(fdt, "VM", "the device tree that a VM was given, as source", WORD_VM),
     COMMAND(report, "VM", "the report of a VM's last crash", WORD_VM),
+    COMMAND(kick, "VM [VCPU] [now]", "make a kernel that hangs say where (an NMI)", WORD_VM),
+    COMMAND(sysrq, "VM KEY", "Linux's magic SysRq key on a VM's console", WORD_VM),
     COMMAND(frames, "", "host memory by state and owner, in KiB", WORD_NONE),
     COMMAND(harts, "", "harts, and what runs on them", WORD_NONE),
     COMMAND(threads, "", "threads: vCPUs and the hypervisor's own", WORD_NONE),

@@ -77,6 +77,8 @@ COMMAND_FN(costs);
 COMMAND_FN(frames);
 COMMAND_FN(walk);
 COMMAND_FN(gpa);
+COMMAND_FN(kick);
+COMMAND_FN(sysrq);
 COMMAND_FN(log);
 COMMAND_FN(info);
 COMMAND_FN(harts);

@@ -15,7 +15,7 @@
 enum { SCROLLBACK = 4096, INPUT = 1024, REPLAY_LINES = 20, NAME = 32 };
 enum { END_VIRTIO, END_UART, END_DEVICES, END_SBI = END_DEVICES, END_NONE };
 enum { PIECE = 16, WRITE_US = 500 }; /* characters at once; time of one call */
-enum { KEY_ESCAPE = 0x1D }; /* Ctrl-] */
+enum { KEY_ESCAPE = 0x1D /* Ctrl-] */, KEY_SYSRQ = 0x0F /* Ctrl-O */ };
 
 struct console_end {
     struct chr_backend chr;
@@ -254,6 +254,39 @@ size_t console_type(struct console *c, const char *data, size_t len)
     return n;
 }
 
+/* The lock is given up meanwhile, as in notify_locked. False: the device has no such thing, or no room. */
+static bool line_break_locked(struct console *c)
+{
+    struct chr_backend *chr = &c->end[c->active].chr;
+    bool (*line_break)(void *device) = chr->line_break;
+    void *device = chr->device;
+    bool done;
+
+    c->calls++;
+    spin_unlock(&lock);
+    done = line_break(device);
+    spin_lock(&lock);
+    c->calls--;
+    return done;
+}
+
+bool console_sysrq(struct console *c, char key)
+{
+    const char keys[] = {KEY_SYSRQ, key};
+    bool done = false;
+
+    spin_lock(&lock);
+    if (c->count == 0) {
+        if (c->active < END_DEVICES && c->end[c->active].chr.line_break)
+            done = line_break_locked(c) && push(c, &key, 1) == 1;
+        else
+            done = push(c, keys, 2) == 2;
+        notify_locked(c);
+    }
+    spin_unlock(&lock);
+    return done;
+}
+
 void console_deliver(void)
 {
     bool again;
@@ -402,6 +435,7 @@ void console_detach(struct console *c)
     spin_lock(&lock);
     for (unsigned i = 0; i < END_DEVICES; i++) {
         c->end[i].chr.ready = NULL;
+        c->end[i].chr.line_break = NULL;
         c->end[i].chr.device = NULL;
     }
     c->active = END_NONE;

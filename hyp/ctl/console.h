@@ -44,6 +44,9 @@ void console_set_focus(struct console *c);
 bool console_has_focus(const struct console *c);
 /* Puts bytes into the console's input as if typed; how many found room. */
 size_t console_type(struct console *c, const char *data, size_t len);
+/* Linux's magic SysRq with this key, as the end that gets the input has it: a break on the UART's line, Ctrl-O on
+ * hvc; then the key. False, and nothing is typed, when what was typed before has not been read. */
+bool console_sysrq(struct console *c, char key);
 /* The log's sink: see base/log.h. All lines while the shell has the focus, or a VM that has written
  * nothing yet; else notices, warnings and errors. */
 void console_log(enum log_level level, const char *line, size_t len);

@@ -70,6 +70,7 @@ struct vm *fake_vm_add(const char *name, unsigned vcpus, enum vm_state state)
     vm->config.vcpus = vm->guest.vcpu_count = vcpus;
     vm->config.memory = MIB(16);
     vm->guest.name = vm->config.name;
+    spin_init(&vm->guest.sse_lock, LOCK_IRQCHIP);
     vm->guest.id = (uint16_t)(i + 1);
     vm->console = console_create(name);
     atomic_store(&vm->state, state);
@@ -174,6 +175,13 @@ void vm_machine_off(bool failure)
     if (failure)
         panic("power off by a person is no failure");
     fake_machine_off++;
+}
+
+void vcpu_request(struct vcpu *v, uint64_t bits) { atomic_fetch_or(&v->requests, bits); }
+void vcpu_inject(struct vcpu *v, uint64_t cause, uint64_t tval)
+{
+    v->exit.cause = cause;
+    v->exit.tval = tval;
 }
 
 void vcpu_park(struct vcpu *v)

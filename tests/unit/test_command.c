@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Every command on VMs in every state, through the shell: keys in, terminal out.
 // units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
-// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_fault.c
+// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_kick.c hyp/ctl/cmd_fault.c
 // units: hyp/ctl/shell.c hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/lineedit.c hyp/ctl/inspect.c
 // units: hyp/ctl/dts.c
-// units: vcpu/regs.c vcpu/sbi/counters.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
+// units: vcpu/regs.c vcpu/kick.c vcpu/sse.c vcpu/sbi/counters.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
 // units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c
 // units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c
@@ -26,6 +26,8 @@
 #include "ctl/console.h"
 #include "ctl/ctl.h"
 #include "ctl/shell.h"
+#include "stage2/guest_mem.h"
+#include "vcpu/sse.h"
 #include "fake_vm.h"
 
 #define RAM 0x80000000ul
@@ -295,6 +297,49 @@ static void test_regs(void **state)
     assert_int_equal(fake_vm_claims, 0);
     dead->guest.vcpu[0]->stop_reason = "a reason";
     expect("regs dead", "crashed, hart started: a reason");
+}
+
+static void test_kick(void **state)
+{
+    struct vcpu *v = on->guest.vcpu[1];
+
+    (void)state;
+    v->sstatus = 0;
+    expect("kick on 1", "runs a user program");
+    v->sstatus = SSTATUS_SPP;
+    v->in_wfi = true;
+    expect("kick on 1", "waits for an interrupt");
+    v->in_wfi = false;
+    v->pc = RAM + 4; /* translation is off: read there */
+    assert_int_equal(guest_mem_write(&on->guest.s2, gpa(RAM), "\x73\0\x50\x10", 4), 0);
+    expect("kick on 1", "waits for an interrupt");
+    v->pc = RAM;
+    expect("kick on 1", "waits for an interrupt");
+    assert_int_equal(v->requests, 0);
+    expect("kick on 1 now", "hardware-error exception at pc 0x80000000");
+    assert_int_equal(v->requests, VCPU_REQ_KICK);
+    v->requests = 0;
+    v->pc = RAM + 8;
+    expect("kick on 1", "hardware-error exception at pc 0x80000008");
+    v->requests = 0;
+    v->sse.event[SSE_KICK].attr[SSE_STATUS] = SSE_ENABLED;
+    expect("kick on 1", "the software event waits");
+    v->sse.unmasked = true;
+    expect("kick on 1", "gets the software event");
+    assert_int_equal(v->requests, VCPU_REQ_SSE);
+    v->requests = 0;
+    expect("kick on 1 now", "hardware-error exception");
+    v->requests = 0;
+    atomic_store(&v->hsm, HSM_STOPPED);
+    expect("kick on 1 now", "is stopped or suspended");
+    atomic_store(&v->hsm, HSM_STARTED);
+    expect("kick held", "does not run");
+    expect("kick dead", "does not run");
+    expect("kick on 9", "no such vCPU");
+    expect("kick on now now", "usage: kick");
+    expect("kick", "usage: kick");
+    expect("sysrq on", "usage: sysrq");
+    expect("sysrq on ll", "usage: sysrq");
 }
 
 static void test_exits_and_costs(void **state)
@@ -570,6 +615,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_list, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lifecycle, setup, teardown),
         cmocka_unit_test_setup_teardown(test_regs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kick, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exits_and_costs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_walk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gpa, setup, teardown),

@@ -260,6 +260,34 @@ static void test_input_goes_to_the_last_writer(void **state)
     assert_int_equal(console_read(a, in, sizeof(in)), 0);
 }
 
+static unsigned breaks;
+static bool line_break(void *device)
+{
+    (void)device;
+    return ++breaks == 1;
+}
+
+static void test_sysrq(void **state)
+{
+    struct chr_backend *uart = console_backend(a, 1);
+    char in[8];
+
+    (void)state;
+    assert_true(console_sysrq(a, 'l')); /* nobody has written: as on hvc */
+    assert_false(console_sysrq(a, 'm')); /* not before that has been read */
+    assert_int_equal(console_read(a, in, sizeof(in)), 2);
+    assert_memory_equal(in, "\x0fl", 2);
+    uart->write(uart->ctx, ".", 1);
+    uart->line_break = line_break;
+    assert_true(console_sysrq(a, 't'));
+    assert_int_equal(breaks, 1);
+    assert_int_equal(uart->read(uart->ctx, in, sizeof(in)), 1);
+    assert_int_equal(in[0], 't');
+    assert_false(console_sysrq(a, 't')); /* it has no room: no key either */
+    assert_int_equal(uart->read(uart->ctx, in, sizeof(in)), 0);
+    uart->line_break = NULL;
+}
+
 static void test_input_bound(void **state)
 {
     static char big[5000];
@@ -497,6 +525,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replay, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replay_asks_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_input_goes_to_the_last_writer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sysrq, setup, teardown),
         cmocka_unit_test_setup_teardown(test_input_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(test_escape_within_input, setup, teardown),
         cmocka_unit_test_setup_teardown(test_log_lines, setup, teardown),

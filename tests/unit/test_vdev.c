@@ -279,6 +279,33 @@ static void uart_input(void **state)
     assert_int_equal(in(2), 2);
 }
 
+static void uart_break(void **state)
+{
+    char text[16];
+
+    (void)state;
+    out(2, 1);
+    out(1, 5); /* input and line status */
+    fake_chr_type(&chr, "ab", 2);
+    assert_true(chr.chr.line_break(chr.chr.device));
+    fake_chr_type(&chr, "l", 1);
+    assert_int_equal(in(5), 0x61); /* not yet: two characters are before it */
+    assert_int_equal(in(0), 'a');
+    assert_int_equal(in(0), 'b');
+    assert_int_equal(in(2), 0xc6); /* line status */
+    assert_int_equal(in(5), 0x71);
+    assert_int_equal(in(5), 0x61); /* once */
+    assert_int_equal(in(0), 0);
+    assert_int_equal(in(5), 0x61);
+    assert_int_equal(in(0), 'l');
+    assert_true(chr.chr.line_break(chr.chr.device));
+    out(2, 3); /* cleared */
+    assert_int_equal(in(5), 0x60);
+    memset(text, 'x', sizeof(text));
+    fake_chr_type(&chr, text, sizeof(text));
+    assert_false(chr.chr.line_break(chr.chr.device)); /* no room */
+}
+
 static void uart_loopback(void **state)
 {
     (void)state;
@@ -500,9 +527,11 @@ static void plic_reset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bus), cmocka_unit_test(streams), UART(uart_autoconfig), UART(uart_output),
-        UART(uart_input),      UART(uart_loopback),       UART(uart_any_access), PLIC(plic_level),
-        PLIC(plic_priorities), PLIC(plic_thresholds),     PLIC(plic_any_access), PLIC(plic_reset),
+        cmocka_unit_test(bus), cmocka_unit_test(streams), UART(uart_autoconfig),
+        UART(uart_output),     UART(uart_input),          UART(uart_break),
+        UART(uart_loopback),   UART(uart_any_access),     PLIC(plic_level),
+        PLIC(plic_priorities), PLIC(plic_thresholds),     PLIC(plic_any_access),
+        PLIC(plic_reset),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`kick` and `sysrq`: a guest that hangs says where."""
+import os
+
+import pytest
+
+import harness
+from harness import vm
+
+UNIT = os.path.join(harness.BUILD, "guests", "unit.bin")
+SYSRQ = " sysrq_always_enabled"
+KICKS = 20  # the kernel's part of the loops is nearly all; a kick that meets the other part says so
+
+
+def test_interrupts_off(machine, bundle):
+    """A hart that is deaf to interrupts: first by its software event, then by the exception."""
+    m = machine(bundle=bundle(vm("unit", UNIT, None, "only=kick")), append="keep", harts=2)
+    m.expect(r"^kick me\n", 60)
+    m.to_shell()
+    m.command("kick unit 7")
+    assert "no such vCPU" in m.output[-400:]
+    assert "gets the software event" in m.command("kick unit 0")
+    m.send(harness.ESCAPE)
+    m.expect(r"^kick me\n", 60)
+    m.to_shell()
+    assert "hardware-error exception at pc" in m.command("kick unit")
+    m.send(harness.ESCAPE)
+    m.expect(r"unit guest: 2 passed, 0 failed", 60)
+
+
+def kick_until(m, answer):
+    """Kicks until the vCPU is met where it mostly is."""
+    for _ in range(KICKS):
+        text = m.command("kick vm0")
+        if answer in text:
+            return
+        assert "exception" not in text, text
+    raise AssertionError(f"never: {answer}")
+
+
+def run_loop(m, command):
+    """Begins a command that does not end, and goes to Trapline's shell when it runs."""
+    m.line(f"echo run''ning; {command}")
+    m.expect(r"^running\n")
+    m.to_shell()
+
+
+def test_kernel_of_debian(machine, bundle):
+    """One that is busy in its kernel: registers and call trace. An idle one and user mode are left in peace.
+    On the UART: the driver of hvc0 may come to wait for its own lock when it is interrupted by an exception."""
+    m = machine(bundle=bundle(vm(bootargs="console=ttyS0", console="uart")), append="keep", harts=2)
+    m.boot()
+    m.to_shell()
+    kick_until(m, "waits for an interrupt")
+    m.send(harness.ESCAPE)
+    run_loop(m, "while :; do :; done &")
+    kick_until(m, "runs a user program")
+    m.send(harness.ESCAPE)
+    m.expect(r"^running\n(?s:.*)" + harness.PROMPT)  # shown again
+    m.run("kill $!")
+    run_loop(m, "dd if=/dev/zero of=/dev/null bs=64M")
+    for _ in range(KICKS):
+        if "hardware-error exception" in m.command("kick vm0"):
+            break
+    else:
+        raise AssertionError("dd is never in the kernel")
+    m.send(harness.ESCAPE)
+    m.expect(r"Oops - unknown exception \[#1\]", 60, fail="PANIC")
+    m.expect(r"epc : \w+\+0x", fail="PANIC")
+    m.expect(r"cause: 0000000000000013", fail="PANIC")
+    m.expect(r"\[<[0-9a-f]+>\] \w+\+0x", fail="PANIC")
+    m.expect(r"Kernel panic - not syncing", 60, fail="PANIC")
+
+
+@pytest.mark.parametrize("console", ["virtio", "uart"])
+def test_sysrq(machine, bundle, console):
+    """User mode that hangs: the kernel's backtraces by its console, by Ctrl-O of hvc0 or a break of the UART."""
+    bootargs = "console=ttyS0" if console == "uart" else harness.BOOTARGS
+    m = machine(bundle=bundle(vm(bootargs=bootargs + SYSRQ, console=console)), harts=2)
+    m.expect(harness.USERSPACE, 60)
+    m.expect(harness.PROMPT)
+    run_loop(m, "while :; do :; done")
+    m.command("sysrq vm0 l")
+    m.send(harness.ESCAPE)
+    m.expect(r"\[<[0-9a-f]+>\] (sysrq_handle_showallcpus|__handle_sysrq)\+0x", 60)
+    m.to_shell()
+    m.command("sysrq vm0 m")
+    m.send(harness.ESCAPE)
+    m.expect(r"sysrq: Show Memory", 60)
+    m.expect(r"Mem-Info:", 60)
