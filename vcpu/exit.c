@@ -6,6 +6,7 @@
 #include "sched/xcall.h"
 #include "vcpu/boundary.h"
 #include "vcpu/fault.h"
+#include "vcpu/hostpmu.h"
 #include "vcpu/report.h"
 #include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/sbi.h"
@@ -29,6 +30,12 @@ static enum exit_result exit_interrupt(struct vcpu *v)
     irq_poll();
     if (!h->resched)
         h->interrupted_at = 0;
+    return EXIT_RESUME;
+}
+
+static enum exit_result exit_overflow(struct vcpu *v)
+{
+    hostpmu_overflow(v);
     return EXIT_RESUME;
 }
 
@@ -56,6 +63,7 @@ static const struct {
     [INTERRUPT + IRQ_SSI] = {exit_interrupt, "ipi"},
     [INTERRUPT + IRQ_STI] = {exit_interrupt, "timer"},
     [INTERRUPT + IRQ_SEI] = {exit_interrupt, "external"},
+    [INTERRUPT + IRQ_LCOFI] = {exit_overflow, "counter-overflow"},
 };
 
 const char *exit_cause_name(unsigned index)

@@ -8,6 +8,7 @@
 #include "boot/options.h"
 #include "boot/platform.h"
 #include "sched/timer_hart.h"
+#include "vcpu/hostpmu.h"
 #include "vcpu/sbi/fwft.h"
 
 struct vcpu_features vcpu_features;
@@ -153,6 +154,7 @@ void features_probe(const struct platform *p)
     f->vlenb = probe_vlenb(p);
     f->cycle = arch_csr_probe(CSR_CYCLE, &value);
     f->instret = arch_csr_probe(CSR_INSTRET, &value);
+    f->sscofpmf = hostpmu_probe(platform_has(p, "sscofpmf"));
     f->cbom_block = (uint16_t)p->cbom_block;
     f->cboz_block = (uint16_t)p->cboz_block;
     f->htval = !boot_option("nohtval");
@@ -172,6 +174,7 @@ void features_probe(const struct platform *p)
     /* Both: A and D are the guest's until it asks otherwise (FWFT). */
     add_if(f->svadu || platform_has(p, "svade"), "svade");
     add_if(f->svadu, "svadu");
+    add_if(f->sscofpmf, "sscofpmf");
     add_if(f->seed, "zkr");
     add_if(f->seed && platform_has(p, "zk"), "zk");
     add_if(f->stateen && platform_has(p, "ssstateen"), "ssstateen");

@@ -31,6 +31,8 @@ void load_hart_init(void)
 {
     csr_write(CSR_HEDELEG, DELEGATED_EXCEPTIONS);
     csr_write(CSR_HIDELEG, BIT(IRQ_VSSI) | BIT(IRQ_VSTI) | BIT(IRQ_VSEI));
+    if (vcpu_features.sscofpmf)
+        csr_write(CSR_HVIEN, HVIP_LCOFIP);
     csr_write(CSR_HCOUNTEREN, COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR);
     csr_write(CSR_HVIP, 0);
     csr_write(CSR_HGATP, 0);
@@ -203,7 +205,7 @@ void load_sync_irq(struct vcpu *v)
 {
     uint64_t edge = atomic_exchange(&v->irq_edge, 0);
     uint64_t hvip = csr_read(CSR_HVIP);
-    uint64_t wanted = (hvip & HVIP_VSSIP) | edge | atomic_load(&v->irq_level);
+    uint64_t wanted = (hvip & (HVIP_VSSIP | HVIP_LCOFIP)) | edge | atomic_load(&v->irq_level);
 
     if (hvip != wanted)
         csr_write(CSR_HVIP, wanted);

@@ -16,8 +16,6 @@
 #define GPR(n, abi) {abi, AT(gpr) + 8 * (n), 8, NO_CSR}
 #define FPR(n, abi) {abi, AT(fpr) + 8 * (n), 8, NO_CSR}
 #define CSR(field, number) {#field, AT(csr.field), 8, number}
-#define PMU(n) \
-    {"pmu_event" #n, AT(pmu.event[n]), 4, NO_CSR}, { "pmu_value" #n, AT(pmu.value[n]), 8, NO_CSR }
 #define OTHER(field) {#field, AT(field), sizeof(((struct vcpu *)0)->field), NO_CSR}
 #define SSE_AT(n, a) (AT(sse.event) + (n) * sizeof(struct sse_event) + 8 * (a))
 /* A software event without its preferred hart, which for a local one is the hart itself. */
@@ -133,39 +131,6 @@ const struct vcpu_reg vcpu_regs[] = {
     {"fwft_henvcfg", AT(fwft.henvcfg), 8, NO_CSR},
     {"fwft_locked", AT(fwft.locked), 4, NO_CSR},
     {"fwft_misalign", AT(fwft.misaligned), 1, NO_CSR},
-    PMU(0),
-    PMU(1),
-    PMU(2),
-    PMU(3),
-    PMU(4),
-    PMU(5),
-    PMU(6),
-    PMU(7),
-    PMU(8),
-    PMU(9),
-    PMU(10),
-    PMU(11),
-    PMU(12),
-    PMU(13),
-    PMU(14),
-    PMU(15),
-    PMU(16),
-    PMU(17),
-    PMU(18),
-    {"pmu_fw2", AT(pmu.events[2]), 8, NO_CSR},
-    {"pmu_fw3", AT(pmu.events[3]), 8, NO_CSR},
-    {"pmu_fw4", AT(pmu.events[4]), 8, NO_CSR},
-    {"pmu_fw5", AT(pmu.events[5]), 8, NO_CSR},
-    {"pmu_fw6", AT(pmu.events[6]), 8, NO_CSR},
-    {"pmu_fw7", AT(pmu.events[7]), 8, NO_CSR},
-    {"pmu_fw8", AT(pmu.events[8]), 8, NO_CSR},
-    {"pmu_fw9", AT(pmu.events[9]), 8, NO_CSR},
-    {"pmu_fw10", AT(pmu.events[10]), 8, NO_CSR},
-    {"pmu_fw11", AT(pmu.events[11]), 8, NO_CSR},
-    {"pmu_fw12", AT(pmu.events[12]), 8, NO_CSR},
-    {"pmu_fw13", AT(pmu.events[13]), 8, NO_CSR},
-    {"pmu_running", AT(pmu.running), 8, NO_CSR},
-    {"pmu_shmem", AT(pmu.shmem), 8, NO_CSR},
     {"sse_unmasked", AT(sse.unmasked), 1, NO_CSR},
     SSE(SSE_KICK, "ssek"),
     SSE(SSE_LOCAL_SOFTWARE, "ssel"),
@@ -248,6 +213,7 @@ void vcpu_save(struct vcpu *v, struct state_writer *w)
     state_put_u8(w, v->vector_used);
     if (v->vector_used)
         state_put(w, v->vector_regs, vector_bytes());
+    pmu_save(v, w);
 }
 
 /* Index in the table, or -1. */
@@ -287,6 +253,7 @@ static uint64_t sse_legal(const struct vcpu_reg *r)
 static bool is_valid(const struct vcpu_reg *r, uint64_t value)
 {
     const uint64_t lines = HVIP_VSSIP | HVIP_VSTIP | HVIP_VSEIP;
+    const uint64_t hvip = lines | (vcpu_features.sscofpmf ? HVIP_LCOFIP : 0);
 
     if (r->size && r->size < 8 && value >> (8 * r->size))
         return false;
@@ -298,14 +265,12 @@ static bool is_valid(const struct vcpu_reg *r, uint64_t value)
         return value <= HSM_RESUME_PENDING;
     if (r->offset == AT(fcsr))
         return value <= 0xFF;
-    if (r->offset >= AT(pmu.event[0]) && r->offset < AT(pmu.event[PMU_COUNTERS]))
-        return !value || pmu_can_count((unsigned)(r->offset - AT(pmu.event[0])) / 4, value);
-    if (r->offset == AT(pmu.shmem))
-        return !(value & PAGE_MASK);
     if (r->offset == AT(fwft.henvcfg))
         return !(value & ~FWFT_HENVCFG) && (value & HENVCFG_PMM) != 1ul << HENVCFG_PMM_SHIFT;
-    if (r->offset == AT(irq_level) || r->offset == AT(irq_edge) || r->offset == AT(csr.hvip))
+    if (r->offset == AT(irq_level) || r->offset == AT(irq_edge))
         return !(value & ~lines);
+    if (r->offset == AT(csr.hvip))
+        return !(value & ~hvip);
     if (r->offset == AT(pc) || r->offset == AT(start_pc))
         return !(value & 1);
     return true;
@@ -361,6 +326,7 @@ int vcpu_load_state(struct vcpu *v, struct state_reader *r)
     uint64_t values[ARRAY_LEN(vcpu_regs)];
     bool seen[ARRAY_LEN(vcpu_regs)] = {false};
     void *vector = 0;
+    struct vcpu_pmu pmu;
     uint16_t count = state_get_u16(r);
 
     if (!r->error && count != vcpu_reg_count)
@@ -375,6 +341,8 @@ int vcpu_load_state(struct vcpu *v, struct state_reader *r)
         if (error)
             state_fail(r, error);
     }
+    if (!r->error)
+        pmu_load_state(&pmu, r);
     if (r->error) {
         heap_free(vector);
         return r->error;
@@ -385,7 +353,8 @@ int vcpu_load_state(struct vcpu *v, struct state_reader *r)
     if (vector)
         memcpy(v->vector_regs, vector, vector_bytes());
     heap_free(vector);
-    pmu_restored(v);
+    v->pmu = pmu;
+    pmu_used_changed(v);
     sse_resume(v);
     atomic_store(&v->start_ready, atomic_load(&v->hsm) == HSM_START_PENDING);
     return 0;

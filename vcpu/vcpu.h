@@ -16,7 +16,8 @@
 #include "vdev/dev.h"
 
 #define GUEST_MAX_VCPUS 32
-#define PMU_COUNTERS 19
+#define PMU_COUNTERS 48 /* 0 to 31 are named by their CSRs */
+#define PMU_HARDWARE_COUNTERS 32
 #define PMU_EVENTS 14 /* firmware events that there can be: codes 0 to 13 */
 #define EXIT_CAUSES 64 /* scause codes 0..31, interrupts 32..63 */
 
@@ -73,14 +74,6 @@ struct vcpu {
         uint32_t locked; /* a bit for each feature */
         bool misaligned; /* misaligned accesses trap to the guest */
     } fwft;
-    /* Its counters: vcpu/sbi/counters.h. */
-    struct vcpu_pmu {
-        uint32_t event[PMU_COUNTERS]; /* 0: none */
-        uint64_t value[PMU_COUNTERS];
-        uint64_t used, running;              /* bits: has an event; counts */
-        uint64_t shmem;                      /* where snapshots go, or 0 */
-        _Atomic uint64_t events[PMU_EVENTS]; /* firmware events so far, by code; by any hart */
-    } pmu;
     uint64_t fpr[32];
     uint32_t fcsr;
     int fp_hart;            /* whose FP registers may still be its own; see hart->fp_owner */
@@ -111,7 +104,20 @@ struct vcpu {
     uint64_t exits_cost[EXIT_CAUSES]; /* host instret, while costs are switched on */
     uint64_t entered; /* host time of the last switch in */
     const char *stop_reason; /* for people: why it was stopped, or NULL */
-    struct vcpu_sse sse; /* software events, under guest->sse_lock; last, so that others are near */
+    /* Long, and needed by no fast exit: last, so that others are near. */
+    struct vcpu_sse sse; /* software events, under guest->sse_lock */
+    /* Its counters: vcpu/sbi/counters.h. */
+    struct vcpu_pmu {
+        uint64_t value[PMU_COUNTERS];
+        uint64_t data[PMU_HARDWARE_COUNTERS]; /* with the event */
+        uint32_t event[PMU_COUNTERS]; /* 0: none */
+        uint8_t filter[PMU_HARDWARE_COUNTERS];
+        uint64_t used, running; /* bits: has an event; counts */
+        uint64_t overflowed; /* bits: see vcpu/hostpmu.h */
+        uint64_t shmem; /* where snapshots go, or 0 */
+        _Atomic uint64_t events[PMU_EVENTS]; /* firmware events so far, by code; by any hart */
+        uint16_t hart; /* index + 1 of where its counters are set up; 0: nowhere */
+    } pmu;
 };
 
 /* What the guest asks of its VM, handled above: declared here, filled in by hyp/vm. */
@@ -160,6 +166,7 @@ struct vcpu_features {
     bool sstc, stateen, zicboz, zicbom, svpbmt, svadu, seed, ssnpm, htinst, htval;
     bool vsiselect; /* guests reach it, though they have no AIA: cleared between them */
     bool cycle, instret; /* the CSRs can be read */
+    bool sscofpmf;
     uint16_t cbom_block, cboz_block;
     uint32_t vlenb; /* bytes of a vector register; 0: guests have none */
 };

@@ -5,7 +5,8 @@
 #define SBI_PMU 0x504D55u
 #define NO_SHMEM (-9)
 enum { NUM, INFO, CONFIG, START, STOP, FW_READ, FW_READ_HI, SHMEM, EVENT_INFO };
-enum { CLEAR_VALUE = 2, AUTO_START = 4, SET_INIT = 1, RESET = 1, SNAPSHOT = 2 };
+enum { CLEAR_VALUE = 2, AUTO_START = 4, UINH = 32, SINH = 64 };
+enum { SET_INIT = 1, RESET = 1, SNAPSHOT = 2 };
 #define CYCLES 1u
 #define INSTRUCTIONS 2u
 #define FW(code) (0xF0000u + (code))
@@ -34,6 +35,7 @@ static long configure(uint64_t event)
     return r.error ? r.error : (long)r.value;
 }
 
+static bool fw_counter(long i) { return pmu(INFO, (uint64_t)i, 0, 0, 0).value >> 63; }
 static uint64_t fw(long counter) { return pmu(FW_READ, (uint64_t)counter, 0, 0, 0).value; }
 
 UNIT_CASE(pmu_counters, 0)
@@ -101,7 +103,8 @@ static uint64_t counter_csr(long i) { return i == 0 ? csr_read(cycle) : csr_read
 static void check_hardware(unsigned event)
 {
     pmu(STOP, 0, all(), RESET, 0); /* OpenSBI starts with both running */
-    long i = configure(event);
+    struct sbi_ret r = pmu(CONFIG, 0, event == CYCLES ? 1 : 4, CLEAR_VALUE, event);
+    long i = r.error ? r.error : (long)r.value;
     uint64_t a, b, c, start = 0x123456789000ul;
 
     CHECK(i == 0 || i == 2, "counter %ld", i);
@@ -122,7 +125,7 @@ static void check_hardware(unsigned event)
     CHECK_SBI(pmu(STOP, (uint64_t)i, 1, RESET, 0), SBI_OK);
     /* as the cases after this one want it: running */
     if (!rt_trapline) {
-        CHECK_EQ(configure(event), i);
+        CHECK_EQ(pmu(CONFIG, (uint64_t)i, 1, 0, event).value, i);
         CHECK_SBI(pmu(START, (uint64_t)i, 1, 0, 0), SBI_OK);
     }
 }
@@ -130,11 +133,116 @@ static void check_hardware(unsigned event)
 UNIT_CASE(z_pmu_cycles, 0) { check_hardware(CYCLES); }
 UNIT_CASE(z_pmu_instructions, 0) { check_hardware(INSTRUCTIONS); }
 
+/* The host's first programmable counter: all below are about it. */
+#define HPM 3u
+#define LCOFI 13
+
+static bool has_hpm(void)
+{
+    struct sbi_ret r = pmu(INFO, HPM, 0, 0, 0);
+
+    return !r.error && !(r.value & FIRMWARE) && (r.value & 0xfff) == 0xc03;
+}
+
+static bool hpm_configure(uint64_t flags, uint64_t event)
+{
+    struct sbi_ret r = pmu(CONFIG, HPM, 1, flags, event);
+
+    return !r.error && r.value == HPM;
+}
+
+static void work(void)
+{
+    for (volatile unsigned n = 0; n < 10000; n++)
+        ;
+}
+
+UNIT_CASE(pmu_hpm_counts, 0)
+{
+    uint64_t a, b, c, start = 0x1234567890ul;
+
+    pmu(STOP, HPM, 1, RESET, 0);
+    if (!has_hpm() || !rt_has("sscofpmf"))
+        return; /* OpenSBI gives cycles to cycle then */
+    CHECK(hpm_configure(CLEAR_VALUE, CYCLES), "no counter for cycles");
+    a = csr_read(hpmcounter3);
+    CHECK_EQ(csr_read(hpmcounter3), a);
+    CHECK_SBI(pmu(START, HPM, 1, SET_INIT, start), SBI_OK);
+    CHECK_SBI(pmu(START, HPM, 1, SET_INIT, 0), SBI_ALREADY_STARTED);
+    a = csr_read(hpmcounter3);
+    work();
+    b = csr_read(hpmcounter3);
+    CHECK_SBI(pmu(STOP, HPM, 1, 0, 0), SBI_OK);
+    c = csr_read(hpmcounter3);
+    CHECK(a >= start && b > a && c >= b, "%lx, %lx, %lx", a, b, c);
+    CHECK(c - start < 1ul << 40, "%lx is far from its start", c);
+    work();
+    CHECK_EQ(csr_read(hpmcounter3), c);
+    CHECK_SBI(pmu(START, HPM, 1, 0, 0), SBI_OK);
+    work();
+    CHECK(csr_read(hpmcounter3) > c, "does not go on");
+    CHECK_SBI(pmu(STOP, HPM, 1, RESET, 0), SBI_OK);
+}
+
+/* This guest is in S-mode all the time. */
+UNIT_CASE(pmu_hpm_filter, 0)
+{
+    if (!rt_has("sscofpmf"))
+        return;
+    CHECK(hpm_configure(CLEAR_VALUE | SINH, CYCLES), "not configured");
+    CHECK_SBI(pmu(START, HPM, 1, SET_INIT, 50), SBI_OK);
+    work();
+    CHECK_SBI(pmu(STOP, HPM, 1, RESET, 0), SBI_OK);
+    CHECK_EQ(csr_read(hpmcounter3) == 50 || rt_trapline, 1); /* reset: ours is 0 then */
+    CHECK(hpm_configure(CLEAR_VALUE | SINH, CYCLES), "not configured");
+    CHECK_SBI(pmu(START, HPM, 1, SET_INIT, 50), SBI_OK);
+    work();
+    CHECK_EQ(csr_read(hpmcounter3), 50);
+    CHECK_SBI(pmu(STOP, HPM, 1, RESET, 0), SBI_OK);
+    CHECK(hpm_configure(CLEAR_VALUE | UINH, CYCLES), "not configured");
+    CHECK_SBI(pmu(START, HPM, 1, SET_INIT, 50), SBI_OK);
+    work();
+    CHECK(csr_read(hpmcounter3) > 50, "S-mode is not counted");
+    CHECK_SBI(pmu(STOP, HPM, 1, RESET, 0), SBI_OK);
+}
+
+static uint64_t scountovf(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("csrr %0, 0xda0" : "=r"(value));
+    return value;
+}
+
+UNIT_CASE(pmu_hpm_overflow, 0)
+{
+    uint64_t end = rt_patience();
+
+    if (!rt_has("sscofpmf"))
+        return;
+    csr_clear(sip, 1ul << LCOFI);
+    CHECK(hpm_configure(CLEAR_VALUE, CYCLES), "not configured");
+    CHECK_SBI(pmu(START, HPM, 1, SET_INIT, -20000000ul), SBI_OK);
+    CHECK(!(scountovf() & 1ul << HPM), "has overflown at its start");
+    while (!(csr_read(sip) & 1ul << LCOFI) && rdtime() < end)
+        work();
+    CHECK(csr_read(sip) & 1ul << LCOFI, "LCOFI is not pending");
+    CHECK(scountovf() & 1ul << HPM, "scountovf is %lx", scountovf());
+    CHECK(csr_read(hpmcounter3) < 1ul << 40, "has not wrapped");
+    CHECK_SBI(pmu(STOP, HPM, 1, 0, 0), SBI_OK);
+    CHECK(scountovf() & 1ul << HPM, "stopping clears scountovf");
+    csr_clear(sip, 1ul << LCOFI);
+    CHECK(!(csr_read(sip) & 1ul << LCOFI), "is pending again");
+    CHECK_SBI(pmu(START, HPM, 1, SET_INIT, 1), SBI_OK);
+    CHECK(!(scountovf() & 1ul << HPM), "starting does not clear scountovf");
+    CHECK_SBI(pmu(STOP, HPM, 1, RESET, 0), SBI_OK);
+}
+
 UNIT_CASE(pmu_set_timer_event, 0)
 {
     long i = configure(FW(5));
 
-    CHECK(i >= 3, "counter %ld", i);
+    CHECK(i >= 0 && fw_counter(i), "counter %ld", i);
     CHECK_SBI(pmu(START, (uint64_t)i, 1, SET_INIT, 100), SBI_OK);
     for (unsigned n = 0; n < 3; n++)
         sbi_call(SBI_TIME, 0, ~0ul, 0, 0, 0, 0);
@@ -191,7 +299,7 @@ UNIT_CASE(pmu_snapshot, UNIT_TRAPLINE)
 {
     long i = configure(FW(5));
 
-    CHECK(i >= 3, "counter %ld", i);
+    CHECK(i >= 0 && fw_counter(i), "counter %ld", i);
     CHECK_SBI(pmu(SHMEM, (uint64_t)page, 0, 0, 0), SBI_OK);
     page[0] = 7;
     page[1] = 1000;

@@ -39,6 +39,7 @@
 #define CSR_HGEIE 0x607
 #define CSR_HENVCFG 0x60A
 #define CSR_HSTATEEN0 0x60C
+#define CSR_HVIEN 0x608
 #define CSR_HSTATEEN1 0x60D
 #define CSR_HSTATEEN2 0x60E
 #define CSR_HSTATEEN3 0x60F
@@ -55,6 +56,8 @@
 #define CSR_CYCLE 0xC00
 #define CSR_TIME 0xC01
 #define CSR_INSTRET 0xC02
+#define CSR_HPMCOUNTER31 0xC1F
+#define CSR_SCOUNTOVF 0xDA0
 #define CSR_SEED 0x015
 
 #define SSTATUS_SIE (1 << 1)
@@ -90,10 +93,12 @@
 #define IRQ_SEI 9
 #define IRQ_VSEI 10
 #define IRQ_SGEI 12
+#define IRQ_LCOFI 13
 
 #define HVIP_VSSIP (1 << 2)
 #define HVIP_VSTIP (1 << 6)
 #define HVIP_VSEIP (1 << 10)
+#define HVIP_LCOFIP (1 << 13)
 
 #define HENVCFG_FIOM (1ul << 0)
 #define HENVCFG_CBIE_FLUSH (1ul << 4)

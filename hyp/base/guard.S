@@ -129,6 +129,12 @@ arch_csr_probe:
         READ_STUB CSR_TIME
         READ_STUB CSR_INSTRET
         READ_STUB CSR_SEED, 1
+        READ_STUB CSR_SCOUNTOVF
+        .set    counter, CSR_CYCLE + 3 /* hpmcounter3 to 31 */
+        .rept   29
+        READ_STUB counter
+        .set    counter, counter + 1
+        .endr
         li      a0, 0
         ret
         .size   arch_csr_probe, . - arch_csr_probe
@@ -147,6 +153,7 @@ arch_csr_probe_write:
         WRITE_STUB CSR_HSTATEEN2
         WRITE_STUB CSR_HSTATEEN3
         WRITE_STUB CSR_SSTATEEN0
+        WRITE_STUB CSR_HVIEN
         li      a0, 0
         ret
         .size   arch_csr_probe_write, . - arch_csr_probe_write

@@ -28,7 +28,7 @@ def check_unit(m, timeout=LIMIT - 60):
 
 
 @pytest.mark.parametrize("harts", [1, 2, 4])
-@pytest.mark.parametrize("cpu", ["rv64", "rv64,sstc=off"])
+@pytest.mark.parametrize("cpu", ["rv64", "rv64,sstc=off", "rv64,sscofpmf=true"])
 def test_unit_native(machine, harts, cpu):
     m = machine(kernel=UNIT, harts=harts, mem="256M", cpu=cpu, limit=LIMIT)
     check_unit(m)
@@ -49,6 +49,8 @@ SHAPES = [  # vcpus, harts, cpu, Trapline's options
     (2, 2, "rv64", "nohtval"),
     (4, 2, "rv64", "vmid0"),
     (2, 2, "max", ""),
+    (2, 2, "rv64,sscofpmf=true,ssaia=true,smaia=true", ""),
+    (4, 2, "max", ""),
 ]
 
 

@@ -2,7 +2,7 @@
 // The exit boundary and what others ask of a vCPU: parking, waiting, timers; a vCPU on and off a hart. The
 // scheduler is the test's: when the vCPU's thread would give up its hart, the test does what others do then.
 // units: vcpu/boundary.c vcpu/load.c vcpu/vcpu.c vcpu/fault.c vcpu/inject.c vcpu/insn.c vcpu/kick.c
-// units: vcpu/sbi/counters.c vcpu/sbi/fwft.c vcpu/sse.c tests/fake/fake_base.c
+// units: vcpu/hostpmu.c vcpu/sbi/counters.c vcpu/sbi/fwft.c vcpu/sse.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What guests get of the host's ISA: nothing that the probe did not find, nothing lost.
-// units: vcpu/features.c vcpu/sbi/fwft.c tests/fake/fake_base.c
+// units: vcpu/features.c vcpu/hostpmu.c vcpu/sbi/fwft.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The register table: names, places, and the state stream: round trip, every cut, every altered
 // byte.
-// units: vcpu/regs.c vcpu/sbi/counters.c hyp/base/state.c tests/fake/fake_base.c
+// units: vcpu/regs.c vcpu/hostpmu.c vcpu/pmu_state.c vcpu/sbi/counters.c hyp/base/state.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,12 +120,14 @@ static int setup(void **state)
     from.fwft.henvcfg = HENVCFG_ADUE | HENVCFG_PMM;
     from.fwft.locked = 0x11;
     from.fwft.misaligned = true;
+    vcpu_features.cycle = true;
     from.pmu.event[0] = 1;
-    from.pmu.event[18] = 0xF0005;
+    from.pmu.event[47] = 0xF0005;
     from.pmu.value[0] = 1ul << 63;
-    from.pmu.running = BIT(18) | BIT(0);
+    from.pmu.used = from.pmu.running = BIT(47) | BIT(0);
     from.pmu.shmem = 0x80001000;
     from.pmu.events[5] = 77;
+    from.pmu.hart = 1;
     to.guest = from.guest = &guest;
     to.index = 0;
     from.sse.unmasked = true;
@@ -209,7 +211,9 @@ static void test_round_trip(void **state)
     assert_memory_equal(&to.csr, &from.csr, sizeof(to.csr));
     assert_memory_equal(to.fpr, from.fpr, sizeof(to.fpr));
     assert_int_equal(to.hstatus, HSTATUS_SPV | HSTATUS_SPVP); /* the rest is the host's */
-    assert_int_equal(to.pmu.used, BIT(18) | BIT(0));
+    assert_int_equal(to.pmu.hart, 0); /* no hart's counters are set up for it */
+    from.pmu.hart = 0;
+    assert_memory_equal(&to.pmu, &from.pmu, sizeof(to.pmu));
     assert_int_equal(guest.pmu_counting, BIT(0));
     assert_false(to.start_ready);
     from.hsm = HSM_START_PENDING;
@@ -217,6 +221,9 @@ static void test_round_trip(void **state)
     assert_int_equal(load(), 0);
     assert_true(to.start_ready);
 }
+
+/* Where the counters' part begins: after it come 14 events of 8 bytes, 24 bytes, two counters of 22, their number. */
+static uint8_t *pmu_part(void) { return stream.data + stream.len - 14 * 8 - 24 - 2 * 22 - 1; }
 
 static void test_vector(void **state)
 {
@@ -253,9 +260,9 @@ static void test_vector(void **state)
     vcpu_reg_set(&to, reg("vl"), 1);
     assert_false(to.vector_used);
     vcpu_features.vlenb = 32;
-    stream.data[stream.len - 1] = 2;
+    pmu_part()[-1] = 2;
     assert_int_equal(load(), -EINVAL);
-    stream.data[stream.len - 1] = 1; /* used, of no length */
+    pmu_part()[-1] = 1; /* used, of no length */
     assert_int_equal(load(), -EINVAL);
     assert_int_equal(heap_blocks, 0);
 }
@@ -305,16 +312,12 @@ static void test_bad_values(void **state)
     expect_refused("pc", 0x1001);
     expect_refused("start_pc", 1);
     expect_refused("hvip", 1);
+    expect_refused("hvip", HVIP_LCOFIP); /* no Sscofpmf */
     expect_refused("irq_level", HVIP_VSEIP | 1);
     expect_refused("irq_edge", ~0ul);
     expect_refused("fwft_henvcfg", HENVCFG_STCE);
     expect_refused("fwft_henvcfg", 1ul << HENVCFG_PMM_SHIFT); /* reserved */
     expect_refused("fwft_misalign", 2);
-    expect_refused("pmu_event0", 2);
-    expect_refused("pmu_event1", 1);
-    expect_refused("pmu_event3", 0xF000E);
-    expect_refused("pmu_event18", 0xF0000);
-    expect_refused("pmu_shmem", 0x80000010);
     expect_refused("sse_unmasked", 2);
     expect_refused("ssek_status", 8);
     expect_refused("ssel_priority", 1ul << 32);
@@ -322,6 +325,37 @@ static void test_bad_values(void **state)
     expect_refused("sseg_entry", 0x8001);
     expect_refused("sseg_flags", 64);
     expect_refused("fwft_locked", 1ul << 32);
+}
+
+static void expect_pmu_refused(unsigned at, uint8_t value)
+{
+    struct vcpu before = to;
+
+    save();
+    assert_int_not_equal(pmu_part()[at], value);
+    pmu_part()[at] = value;
+    assert_int_equal(load(), -EINVAL);
+    assert_memory_equal(&to, &before, sizeof(to));
+}
+
+static void test_bad_counters(void **state)
+{
+    (void)state;
+    save();
+    assert_int_equal(*pmu_part(), 2);
+    expect_pmu_refused(1, 48); /* no such counter */
+    expect_pmu_refused(1, 47); /* the same one twice */
+    expect_pmu_refused(2, 2); /* cycle counts no instructions */
+    expect_pmu_refused(5, 1); /* bits of an event above 20 */
+    expect_pmu_refused(22, 1); /* a filter of our own modes */
+    expect_pmu_refused(23 + 1, 14); /* no such firmware event */
+    expect_pmu_refused(23 + 1 + 4 + 8, 1); /* firmware events have no data */
+    expect_pmu_refused(45, 3); /* one without an event runs */
+    expect_pmu_refused(45 + 8, 4); /* has overflown */
+    expect_pmu_refused(45 + 16, 0x10); /* not a page */
+    save();
+    pmu_part()[1] = 3; /* a counter that this host lacks */
+    assert_int_equal(load(), -ENOTSUP);
 }
 
 static void test_altered(void **state)
@@ -363,9 +397,13 @@ static void test_altered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_table, setup),      cmocka_unit_test_setup(test_get_set, setup),
-        cmocka_unit_test_setup(test_round_trip, setup), cmocka_unit_test_setup(test_cut, setup),
-        cmocka_unit_test_setup(test_bad_values, setup), cmocka_unit_test_setup(test_altered, setup),
+        cmocka_unit_test_setup(test_table, setup),
+        cmocka_unit_test_setup(test_get_set, setup),
+        cmocka_unit_test_setup(test_round_trip, setup),
+        cmocka_unit_test_setup(test_cut, setup),
+        cmocka_unit_test_setup(test_bad_values, setup),
+        cmocka_unit_test_setup(test_bad_counters, setup),
+        cmocka_unit_test_setup(test_altered, setup),
         cmocka_unit_test_setup(test_vector, setup),
     };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // PMU: every function and error of SBI 3.0 "Performance Monitoring Unit"; the counters on and off a
 // hart; firmware events.
-// units: tests/fake/fake_sbi.c tests/fake/fake_base.c vcpu/sbi/act.c vcpu/sbi/base.c vcpu/sbi/dbcn.c vcpu/sbi/fwft.c vcpu/sbi/hsm.c vcpu/sbi/ipi.c vcpu/sbi/legacy.c vcpu/sbi/pmu.c vcpu/sbi/counters.c vcpu/sbi/rfence.c vcpu/sbi/sbi.c vcpu/sbi/srst.c vcpu/sbi/sse.c vcpu/sse.c vcpu/sbi/susp.c vcpu/sbi/time.c
+// units: tests/fake/fake_sbi.c tests/fake/fake_base.c vcpu/sbi/act.c vcpu/sbi/base.c vcpu/sbi/dbcn.c vcpu/sbi/fwft.c vcpu/sbi/hsm.c vcpu/sbi/ipi.c vcpu/sbi/legacy.c vcpu/sbi/pmu.c vcpu/hostpmu.c vcpu/sbi/counters.c vcpu/sbi/rfence.c vcpu/sbi/sbi.c vcpu/sbi/srst.c vcpu/sbi/sse.c vcpu/sse.c vcpu/sbi/susp.c vcpu/sbi/time.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 
 enum { NUM, INFO, CONFIG, START, STOP, FW_READ, FW_READ_HI, SHMEM, EVENT_INFO };
 #define ALL_ONES (~0ul)
-#define EXISTING 0x7FFFDul /* 0, 2 to 18 */
+#define EXISTING 0xFFFF00000005ul /* 0, 2, 32 to 47 */
 #define FW(code) (0xF0000ul + (code))
 #define PMU(fid, a0, a1, a2, a3) fake_ecall(SBI_EXT_PMU, fid, a0, a1, a2, a3, 0)
 
@@ -40,13 +40,13 @@ static uint64_t guest_reads(unsigned i)
 static void counters(void **state)
 {
     static const unsigned long bad[] = {
-        1, 19, 20, 63, 64, 0x100000000ul, 0x8000000000000000ul, ALL_ONES};
+        1, 3, 31, 48, 63, 64, 0x100000000ul, 0x8000000000000000ul, ALL_ONES};
 
     (void)state;
-    fake_expect(PMU(NUM, 9, 9, 9, 9), 0, 19);
+    fake_expect(PMU(NUM, 9, 9, 9, 9), 0, 48);
     fake_expect(PMU(INFO, 0, 9, 9, 9), 0, 63ul << 12 | 0xC00);
     fake_expect(PMU(INFO, 2, 9, 9, 9), 0, 63ul << 12 | 0xC02);
-    for (unsigned i = 3; i < 19; i++)
+    for (unsigned i = 32; i < 48; i++)
         fake_expect(PMU(INFO, i, 9, 9, 9), 0, 1ul << 63 | 63ul << 12);
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
         fake_expect(PMU(INFO, bad[i], 9, 9, 9), SBI_ERR_INVALID_PARAM, 0);
@@ -65,7 +65,7 @@ static void matching(void **state)
     (void)state;
     fake_expect(PMU(CONFIG, 0, EXISTING, 0, 1), 0, 0);
     fake_expect(PMU(CONFIG, 0, EXISTING, 0, 2), 0, 2);
-    for (unsigned i = 3; i < 19; i++)
+    for (unsigned i = 32; i < 48; i++)
         fake_expect(PMU(CONFIG, 0, EXISTING, 0, FW(5)), 0, i);
     /* all are taken */
     fake_expect(PMU(CONFIG, 0, EXISTING, 0, 1), SBI_ERR_NOT_SUPPORTED, 0);
@@ -77,7 +77,7 @@ static void matching(void **state)
     fake_expect(PMU(CONFIG, 2, 1, 0, 1), SBI_ERR_NOT_SUPPORTED, 0);
     fake_expect(PMU(CONFIG, 0, 5, 0, FW(5)), SBI_ERR_NOT_SUPPORTED, 0);
     fake_expect(PMU(CONFIG, 0, 0, 0, 1), SBI_ERR_NOT_SUPPORTED, 0);
-    fake_expect(PMU(CONFIG, 17, 2, 0, FW(13)), 0, 18);
+    fake_expect(PMU(CONFIG, 46, 2, 0, FW(13)), 0, 47);
     assert_int_equal(csr_read(CSR_HCOUNTEREN), 7);
 }
 
@@ -88,16 +88,17 @@ static void sets_with_no_counter(void **state)
     } bad[] = {
         {0, 2},
         {1, 1},
-        {19, 1},
+        {3, 1},
+        {48, 1},
         {0, ALL_ONES},
         {0, 1ul << 63},
-        {18, 3},
-        {0, 1ul << 19},
+        {47, 3},
+        {0, 1ul << 48},
         {64, 1},
         {63, 1},
         {128, 1},
         {ALL_ONES, 1},
-        {3, 1ul << 61},
+        {32, 1ul << 61},
         {0x100000000ul, 1},
         {0x8000000000000000ul, 1},
         {ALL_ONES, ALL_ONES},
@@ -207,7 +208,7 @@ static void some_of_a_set(void **state)
     fake_expect(PMU(STOP, 0, 5, 0, 0), SBI_ERR_ALREADY_STOPPED, 0);
     assert_int_equal(fake_vcpus[0].pmu.running, 0);
     /* one of them counts nothing: none is started */
-    fake_expect(PMU(START, 0, 0xD, 0, 0), SBI_ERR_INVALID_PARAM, 0);
+    fake_expect(PMU(START, 0, 0x100000005, 0, 0), SBI_ERR_INVALID_PARAM, 0);
     assert_int_equal(fake_vcpus[0].pmu.running, 0);
     /* at the start of a kernel: all at once */
     fake_expect(PMU(STOP, 0, EXISTING, 1, 0), SBI_ERR_ALREADY_STOPPED, 0);
@@ -231,7 +232,7 @@ static void firmware_events(void **state)
 {
     (void)state;
     for (unsigned e = 2; e < 14; e++)
-        fake_expect(PMU(CONFIG, 0, EXISTING, 6, FW(e)), 0, e + 1);
+        fake_expect(PMU(CONFIG, 0, EXISTING, 6, FW(e)), 0, e + 30);
     assert_int_equal(fake_vectors, 1);
     assert_int_equal(fake_guest.pmu_counting, 1);
     count(SBI_EXT_TIME, 0, 5, 0);
@@ -256,14 +257,14 @@ static void firmware_events(void **state)
     static const unsigned want[] = {
         [2] = 1, [3] = 2, [4] = 3, [5] = 2, [6] = 2, [8] = 1, [10] = 1, [12] = 1, [13] = 0};
     for (unsigned e = 2; e < 14; e++)
-        fake_expect(PMU(FW_READ, e + 1, 9, 9, 9), 0, want[e]);
+        fake_expect(PMU(FW_READ, e + 30, 9, 9, 9), 0, want[e]);
     /* received, as the others see it once they ask */
     assert_int_equal(fake_vcpus[1].pmu.events[7], 1);
     assert_int_equal(fake_vcpus[2].pmu.events[7], 1);
     assert_int_equal(fake_vcpus[1].pmu.events[9], 1);
     assert_int_equal(fake_vcpus[2].pmu.events[9], 0);
     assert_int_equal(fake_vcpus[2].pmu.events[13], 1);
-    fake_expect(PMU(STOP, 0, 0x7FF8, 1, 0), 0, 0);
+    fake_expect(PMU(STOP, 0, 0xFFF00000000, 1, 0), 0, 0);
     assert_int_equal(fake_guest.pmu_counting, 0);
     assert_int_equal(fake_vectors, 2);
 }
@@ -271,18 +272,18 @@ static void firmware_events(void **state)
 static void firmware_counter(void **state)
 {
     (void)state;
-    fake_expect(PMU(CONFIG, 0, EXISTING, 0, FW(5)), 0, 3);
+    fake_expect(PMU(CONFIG, 0, EXISTING, 0, FW(5)), 0, 32);
     count(SBI_EXT_TIME, 0, 5, 0); /* not started */
-    fake_expect(PMU(FW_READ, 3, 9, 9, 9), 0, 0);
-    fake_expect(PMU(START, 3, 1, 1, ALL_ONES), 0, 0);
+    fake_expect(PMU(FW_READ, 32, 9, 9, 9), 0, 0);
+    fake_expect(PMU(START, 32, 1, 1, ALL_ONES), 0, 0);
     count(SBI_EXT_TIME, 0, 5, 0);
     count(SBI_EXT_TIME, 0, 5, 0);
-    fake_expect(PMU(FW_READ, 3, 9, 9, 9), 0, 1); /* it wrapped */
-    fake_expect(PMU(FW_READ_HI, 3, 9, 9, 9), 0, 0);
-    fake_expect(PMU(STOP, 3, 1, 0, 0), 0, 0);
+    fake_expect(PMU(FW_READ, 32, 9, 9, 9), 0, 1); /* it wrapped */
+    fake_expect(PMU(FW_READ_HI, 32, 9, 9, 9), 0, 0);
+    fake_expect(PMU(STOP, 32, 1, 0, 0), 0, 0);
     count(SBI_EXT_TIME, 0, 5, 0);
-    fake_expect(PMU(FW_READ, 3, 9, 9, 9), 0, 1);
-    static const unsigned long bad[] = {0, 1, 2, 19, 64, 0x100000003ul, ALL_ONES};
+    fake_expect(PMU(FW_READ, 32, 9, 9, 9), 0, 1);
+    static const unsigned long bad[] = {0, 1, 2, 3, 31, 48, 64, 0x100000020ul, ALL_ONES};
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
         fake_expect(PMU(FW_READ, bad[i], 9, 9, 9), SBI_ERR_INVALID_PARAM, 0);
         fake_expect(PMU(FW_READ_HI, bad[i], 9, 9, 9), SBI_ERR_INVALID_PARAM, 0);
@@ -314,6 +315,15 @@ static void shmem(void **state)
     assert_int_equal(page[2], 0x7777777777777777ul);
     fake_expect(PMU(STOP, 0, 1, 3, 0), 0, 0); /* and reset */
     assert_int_equal(page[1], 41);
+    /* Linux's base, for nothing but that */
+    page[1] = 900;
+    fake_expect(PMU(START, 4096, 4, 1, 0), SBI_ERR_INVALID_PARAM, 0);
+    fake_expect(PMU(START, 8192, 4, 2, 0), SBI_ERR_INVALID_PARAM, 0);
+    page[3] = 700;
+    fake_expect(PMU(START, 4096, 4, 2, 0), 0, 0);
+    assert_int_equal(guest_reads(2), 700);
+    fake_expect(PMU(STOP, 4096, 4, 2, 0), SBI_ERR_INVALID_PARAM, 0);
+    fake_expect(PMU(STOP, 2, 1, 0, 0), 0, 0);
     fake_mem_error = -ENOMEM;
     fake_expect(PMU(START, 2, 1, 2, 0), SBI_ERR_FAILED, 0);
     fake_expect(PMU(STOP, 2, 1, 2, 0), SBI_ERR_FAILED, 0);
@@ -393,7 +403,7 @@ static void event_info(void **state)
 static void reset(void **state)
 {
     (void)state;
-    fake_expect(PMU(CONFIG, 0, EXISTING, 4, FW(5)), 0, 3);
+    fake_expect(PMU(CONFIG, 0, EXISTING, 4, FW(5)), 0, 32);
     fake_expect(PMU(CONFIG, 0, EXISTING, 4, 1), 0, 0);
     fake_expect(PMU(SHMEM, FAKE_RAM, 0, 0, 9), 0, 0);
     pmu_reset(&fake_vcpus[0]);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The counters' state on and off a hart, and the firmware events that are counted.
-#include "vcpu/exit.h"
 #include "vcpu/sbi/counters.h"
+
+#include "vcpu/hostpmu.h"
+#include "vcpu/pmu_abi.h"
 #include "vcpu/sbi/sbi.h"
 
-enum { TYPE_HARDWARE = 0, TYPE_FIRMWARE = 15 };
-enum { HW_CPU_CYCLES = 1, HW_INSTRUCTIONS = 2 };
 enum {
     FW_ACCESS_LOAD = 2,
     FW_ACCESS_STORE = 3,
@@ -15,20 +15,28 @@ enum {
     FW_FENCE_I_SENT = 8, /* each received event follows the sent one; the three fences in a row */
 };
 
-/* Misaligned accesses go to the guest itself, or to the firmware below: never ours to count. */
-bool pmu_can_count(unsigned i, uint64_t event)
+uint64_t pmu_counters(void)
 {
-    uint64_t type = event >> 16, code = event & 0xFFFF;
-
-    if (i == PMU_CYCLE)
-        return type == TYPE_HARDWARE && code == HW_CPU_CYCLES;
-    if (i == PMU_INSTRET)
-        return type == TYPE_HARDWARE && code == HW_INSTRUCTIONS;
-    return i >= PMU_FIRST_FIRMWARE && type == TYPE_FIRMWARE && code >= FW_ACCESS_LOAD &&
-           code < PMU_EVENTS;
+    return PMU_FIRMWARE | hostpmu_counters() | (vcpu_features.cycle ? BIT(PMU_CYCLE) : 0) |
+           (vcpu_features.instret ? BIT(PMU_INSTRET) : 0);
 }
 
-static void move_hardware(struct vcpu *v, bool off)
+bool pmu_can_count(unsigned i, uint64_t event)
+{
+    if (i == PMU_CYCLE)
+        return event == EVENT_CYCLES;
+    if (i == PMU_INSTRET)
+        return event == EVENT_INSTRUCTIONS;
+    if (i < PMU_FIRST_FIRMWARE)
+        return hostpmu_counters() & BIT(i) && event && EVENT_TYPE(event) <= EVENT_RAW_V2;
+    /* Misaligned accesses go to the guest itself, or to the firmware below: never ours to count. */
+    return EVENT_TYPE(event) == EVENT_FIRMWARE && EVENT_CODE(event) >= FW_ACCESS_LOAD &&
+           EVENT_CODE(event) < PMU_EVENTS;
+}
+
+/* --- on and off a hart --- */
+
+static void move_fixed(struct vcpu *v, bool off)
 {
     struct vcpu_pmu *p = &v->pmu;
 
@@ -39,26 +47,43 @@ static void move_hardware(struct vcpu *v, bool off)
 }
 
 /* The bits of hcounteren are those of the counters' numbers. */
-void pmu_load(struct vcpu *v)
+void pmu_let_read(const struct vcpu *v)
 {
     csr_write(CSR_HCOUNTEREN,
-              (COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR) & ~(v->pmu.used & PMU_HARDWARE));
-    move_hardware(v, false);
+              ((COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR) & ~v->pmu.used) | hostpmu_readable(v));
 }
 
-void pmu_unload(struct vcpu *v) { move_hardware(v, true); }
+void pmu_load(struct vcpu *v)
+{
+    hostpmu_load(v);
+    pmu_let_read(v);
+    move_fixed(v, false);
+}
+
+void pmu_unload(struct vcpu *v)
+{
+    hostpmu_unload(v);
+    move_fixed(v, true);
+}
 
 void pmu_reset(struct vcpu *v)
 {
     v->pmu = (struct vcpu_pmu){0};
-    pmu_restored(v);
+    pmu_used_changed(v);
 }
 
-void pmu_restored(struct vcpu *v)
+static uint64_t used_of(const struct vcpu_pmu *p)
 {
-    v->pmu.used = 0;
+    uint64_t used = 0;
+
     for (unsigned i = 0; i < PMU_COUNTERS; i++)
-        v->pmu.used |= v->pmu.event[i] ? BIT(i) : 0;
+        used |= p->event[i] ? BIT(i) : 0;
+    return used;
+}
+
+void pmu_used_changed(struct vcpu *v)
+{
+    v->pmu.used = used_of(&v->pmu);
     v->pmu.running &= v->pmu.used;
     if (v->pmu.used & PMU_FIRMWARE)
         atomic_fetch_or(&v->guest->pmu_counting, BIT(v->index));
@@ -70,12 +95,18 @@ bool pmu_read(struct vcpu *v, unsigned i, uint64_t *value)
 {
     const struct vcpu_pmu *p = &v->pmu;
 
-    if (!arch_csr_probe(i == PMU_CYCLE ? CSR_CYCLE : CSR_INSTRET, value))
+    if (i >= PMU_FIRST_HOST) { /* one that it does not count with stands still */
+        *value = hostpmu_value(v, i);
+        return true;
+    }
+    if (!arch_csr_probe(CSR_CYCLE + i, value))
         return false;
     if (p->used & BIT(i))
         *value = p->value[i] + (p->running & BIT(i) ? *value : 0);
     return true;
 }
+
+/* --- firmware events --- */
 
 static void count(struct vcpu *v, unsigned event) { atomic_fetch_add(&v->pmu.events[event], 1); }
 

@@ -1,43 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// PMU (SBI 3.0, "Performance Monitoring Unit"): cycle, instret, and counters of firmware events.
-#include "vcpu/sbi/counters.h"
+// PMU (SBI 3.0, "Performance Monitoring Unit"): the functions; what counters are is in counters.h.
+#include <errno.h>
 
 #include "stage2/guest_mem.h"
+#include "vcpu/exit.h"
+#include "vcpu/hostpmu.h"
+#include "vcpu/pmu_abi.h"
+#include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/extensions.h"
 
-enum {
-    PMU_NUM_COUNTERS,
-    PMU_GET_INFO,
-    PMU_CONFIG_MATCHING,
-    PMU_START,
-    PMU_STOP,
-    PMU_FW_READ,
-    PMU_FW_READ_HI,
-    PMU_SET_SHMEM,
-    PMU_EVENT_INFO
-};
-enum { CONFIG_SKIP_MATCH = 1, CONFIG_CLEAR_VALUE = 2, CONFIG_AUTO_START = 4, CONFIG_ALL = 0xFF };
-enum { START_SET_INIT_VALUE = 1, START_INIT_SNAPSHOT = 2, START_ALL = 3 };
-enum { STOP_RESET = 1, STOP_TAKE_SNAPSHOT = 2, STOP_ALL = 3 };
-#define INFO_FIRMWARE (1ul << 63)
-#define INFO_WIDTH_64 (63ul << 12)
 #define ALL_ONES (~0ul)
 
 /* The shared memory: a page; the bitmap of overflown counters, then the values. */
 enum { SHMEM_VALUES = 8 };
 /* Entries of one event_get_info, so that a guest cannot keep its hart from the others for long. */
-enum { EVENT_INFO_MAX = 4096 };
-
-static uint64_t there(void)
-{
-    return PMU_FIRMWARE | (vcpu_features.cycle ? BIT(PMU_CYCLE) : 0) |
-           (vcpu_features.instret ? BIT(PMU_INSTRET) : 0);
-}
+enum { EVENT_INFO_MAX = 512 };
 
 /* The counters named by a0, a1; false when one of them is none. */
 static bool counters_of(const struct vcpu *v, uint64_t *set)
 {
-    uint64_t base = v->gpr[10], mask = v->gpr[11], allowed = base < 64 ? there() >> base : 0;
+    uint64_t base = v->gpr[10], mask = v->gpr[11], allowed = base < 64 ? pmu_counters() >> base : 0;
 
     *set = mask << (base & 63);
     return !(mask & ~allowed);
@@ -45,31 +27,50 @@ static bool counters_of(const struct vcpu *v, uint64_t *set)
 
 /* --- one counter --- */
 
+static bool is_host(unsigned i) { return hostpmu_counters() & BIT(i); }
+
+/* What a counter that is not the host's counts on from. */
 static uint64_t source(const struct vcpu *v, unsigned i)
 {
     if (i == PMU_CYCLE)
         return csr_read(CSR_CYCLE);
     if (i == PMU_INSTRET)
         return csr_read(CSR_INSTRET);
-    return pmu_can_count(i, v->pmu.event[i]) ? atomic_load(&v->pmu.events[v->pmu.event[i] & 0xFFFF])
-                                             : 0;
-}
-
-static uint64_t value_of(const struct vcpu *v, unsigned i)
-{
-    return v->pmu.value[i] + (v->pmu.running & BIT(i) ? source(v, i) : 0);
+    return pmu_can_count(i, v->pmu.event[i])
+               ? atomic_load(&v->pmu.events[EVENT_CODE(v->pmu.event[i])])
+               : 0;
 }
 
 static void start_one(struct vcpu *v, unsigned i)
 {
-    v->pmu.value[i] -= source(v, i);
+    if (is_host(i))
+        hostpmu_start(v, i);
+    else
+        v->pmu.value[i] -= source(v, i);
     v->pmu.running |= BIT(i);
 }
 
-static void stop_one(struct vcpu *v, unsigned i)
+/* Those that run, the host's all at once. */
+static void stop_set(struct vcpu *v, uint64_t set)
 {
-    v->pmu.value[i] += source(v, i);
-    v->pmu.running &= ~BIT(i);
+    set &= v->pmu.running;
+    hostpmu_stop(v, set);
+    v->pmu.running &= ~set;
+    for (set &= ~hostpmu_counters(); set; set &= set - 1) {
+        unsigned i = (unsigned)__builtin_ctzl(set);
+
+        v->pmu.value[i] += source(v, i);
+    }
+}
+
+static void clear(struct vcpu *v, unsigned i)
+{
+    bool runs = v->pmu.running & BIT(i);
+
+    stop_set(v, BIT(i));
+    v->pmu.value[i] = 0;
+    if (runs)
+        start_one(v, i);
 }
 
 /* Which counters have an event decides what exits, and through which vector. */
@@ -77,9 +78,8 @@ static void used_changed(struct vcpu *v)
 {
     bool before = atomic_load(&v->guest->pmu_counting) != 0;
 
-    pmu_restored(v);
-    csr_write(CSR_HCOUNTEREN,
-              (COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR) & ~(v->pmu.used & PMU_HARDWARE));
+    pmu_used_changed(v);
+    pmu_let_read(v);
     if (before != (atomic_load(&v->guest->pmu_counting) != 0))
         exit_choose_vectors(v->guest);
 }
@@ -89,28 +89,62 @@ static void used_changed(struct vcpu *v)
 static void get_info(const struct vcpu *v, struct sbi_reply *reply)
 {
     uint64_t i = v->gpr[10];
+    uint64_t width = 63;
 
-    if (i >= PMU_COUNTERS || !(there() & BIT(i)))
+    if (i >= PMU_COUNTERS || !(pmu_counters() & BIT(i))) {
         reply->error = SBI_ERR_INVALID_PARAM;
-    else if (i == PMU_CYCLE || i == PMU_INSTRET)
-        reply->value = INFO_WIDTH_64 | (CSR_CYCLE + i);
-    else
-        reply->value = INFO_FIRMWARE | INFO_WIDTH_64;
+        return;
+    }
+    if (is_host((unsigned)i))
+        width = hostpmu_width((unsigned)i);
+    reply->value =
+        width << INFO_WIDTH_SHIFT | (i < PMU_FIRST_FIRMWARE ? CSR_CYCLE + i : INFO_FIRMWARE);
 }
 
-/* The first counter of the set that is free and can count the event, or -1. */
-static int find_free(const struct vcpu *v, uint64_t set, uint64_t event)
+/* The first of ours that can count the event, or -1. */
+static int find_own(uint64_t set, uint64_t event)
 {
-    for (unsigned i = 0; i < PMU_COUNTERS; i++) {
-        if (set & ~v->pmu.used & BIT(i) && pmu_can_count(i, event))
-            return (int)i;
+    for (set &= ~hostpmu_counters(); set; set &= set - 1) {
+        if (pmu_can_count((unsigned)__builtin_ctzl(set), event))
+            return __builtin_ctzl(set);
     }
     return -1;
 }
 
+static int find_host(struct vcpu *v, uint64_t set, uint64_t event, uint64_t data, uint8_t filter)
+{
+    if (!event || EVENT_TYPE(event) > EVENT_RAW_V2)
+        return -1;
+    return hostpmu_configure(v, set, (uint32_t)event, data, filter);
+}
+
+/* A counter of the set that has no event, for this one: stopped; or -1. cycle and instret are last where the
+ * host's can overflow and choose by mode, else first, as others are scarce. */
+static int find_free(struct vcpu *v, uint64_t set, uint64_t event, uint64_t data, uint8_t filter)
+{
+    int i = -1;
+
+    set &= ~v->pmu.used;
+    if (!vcpu_features.sscofpmf)
+        i = find_own(set, event);
+    if (i < 0)
+        i = find_host(v, set, event, data, filter);
+    if (i < 0)
+        i = find_own(set, event);
+    if (i < 0)
+        return -1;
+    v->pmu.event[i] = (uint32_t)event;
+    if (i < PMU_HARDWARE_COUNTERS) {
+        v->pmu.data[i] = data;
+        v->pmu.filter[i] = filter;
+    }
+    used_changed(v);
+    return i;
+}
+
 static void config_matching(struct vcpu *v, struct sbi_reply *reply)
 {
-    uint64_t set, flags = v->gpr[12], event = v->gpr[13];
+    uint64_t set, flags = v->gpr[12];
     int i;
 
     if (!counters_of(v, &set) || flags & ~(uint64_t)CONFIG_ALL) {
@@ -119,19 +153,16 @@ static void config_matching(struct vcpu *v, struct sbi_reply *reply)
     }
     if (flags & CONFIG_SKIP_MATCH)
         set &= -set; /* the first, whatever it counts */
-    if (set & v->pmu.used && flags & CONFIG_SKIP_MATCH) {
+    if (set & v->pmu.used && flags & CONFIG_SKIP_MATCH)
         i = __builtin_ctzl(set); /* as it was configured before */
-    } else {
-        i = find_free(v, set, event);
-        if (i < 0) {
-            reply->error = SBI_ERR_NOT_SUPPORTED;
-            return;
-        }
-        v->pmu.event[i] = (uint32_t)event;
-        used_changed(v);
+    else
+        i = find_free(v, set, v->gpr[13], v->gpr[14], flags & (CONFIG_SET_UINH | CONFIG_SET_SINH));
+    if (i < 0) {
+        reply->error = SBI_ERR_NOT_SUPPORTED;
+        return;
     }
     if (flags & CONFIG_CLEAR_VALUE)
-        v->pmu.value[i] = v->pmu.running & BIT(i) ? -source(v, (unsigned)i) : 0;
+        clear(v, (unsigned)i);
     if (flags & CONFIG_AUTO_START && !(v->pmu.running & BIT(i)))
         start_one(v, (unsigned)i);
     reply->value = (unsigned long)i;
@@ -146,11 +177,18 @@ static long check_set(const struct vcpu *v, uint64_t flags, uint64_t known, uint
     return flags & with_shmem && !v->pmu.shmem ? SBI_ERR_NO_SHMEM : SBI_OK;
 }
 
+/* Linux (seen: 6.12, pmu_sbi_start_ovf_ctrs_snapshot) starts its counters again after an overflow with 64 times a loop
+ * variable that has come to 64 as the base of its first 64 counters. Nobody has a counter 4096: it can only mean 0. */
+enum { LINUX_SNAPSHOT_BASE = 4096 };
+
 static long start(struct vcpu *v)
 {
     uint64_t set, flags = v->gpr[12], values[64] = {0};
-    long error = check_set(v, flags, START_ALL, START_INIT_SNAPSHOT, &set);
+    long error;
 
+    if (flags == START_INIT_SNAPSHOT && v->gpr[10] == LINUX_SNAPSHOT_BASE)
+        v->gpr[10] = 0;
+    error = check_set(v, flags, START_ALL, START_INIT_SNAPSHOT, &set);
     if (flags == START_ALL || (!error && set & ~v->pmu.used)) /* exclusive; no event to count */
         error = SBI_ERR_INVALID_PARAM;
     if (!error && flags & START_INIT_SNAPSHOT &&
@@ -174,17 +212,18 @@ static long start(struct vcpu *v)
     return error;
 }
 
-/* Overflow is nothing that guests are told of: no Sscofpmf. */
 static bool take_snapshot(struct vcpu *v, uint64_t set)
 {
-    uint64_t zero = 0;
+    uint64_t overflowed = set ? v->pmu.overflowed >> v->gpr[10] : 0;
     gpa_t at = gpa(v->pmu.shmem + SHMEM_VALUES);
 
-    if (guest_mem_write(&v->guest->s2, gpa(v->pmu.shmem), &zero, sizeof(zero)))
+    if (guest_mem_write(&v->guest->s2, gpa(v->pmu.shmem), &overflowed, sizeof(overflowed)))
         return false;
-    for (unsigned i = 0; i < PMU_COUNTERS; i++) {
-        if (set & BIT(i) && guest_mem_write(&v->guest->s2, gpa_add(at, 8 * (i - v->gpr[10])),
-                                            &v->pmu.value[i], sizeof(v->pmu.value[i])))
+    for (; set; set &= set - 1) {
+        unsigned i = (unsigned)__builtin_ctzl(set);
+
+        if (guest_mem_write(&v->guest->s2, gpa_add(at, 8 * (i - v->gpr[10])), &v->pmu.value[i],
+                            sizeof(v->pmu.value[i])))
             return false;
     }
     return true;
@@ -197,20 +236,18 @@ static long stop(struct vcpu *v)
 
     if (error)
         return error;
-    for (unsigned i = 0; i < PMU_COUNTERS; i++) {
-        if (!(set & BIT(i)))
-            continue;
-        if (v->pmu.running & BIT(i))
-            stop_one(v, i);
-        else
-            error = SBI_ERR_ALREADY_STOPPED; /* the others stop all the same */
-    }
+    if (set & ~v->pmu.running)
+        error = SBI_ERR_ALREADY_STOPPED; /* the others stop all the same */
+    stop_set(v, set);
     if (flags & STOP_TAKE_SNAPSHOT && !take_snapshot(v, set))
         error = SBI_ERR_FAILED;
     if (flags & STOP_RESET) {
-        for (unsigned i = 0; i < PMU_COUNTERS; i++) {
-            if (set & BIT(i))
-                v->pmu.event[i] = 0, v->pmu.value[i] = 0;
+        hostpmu_release(v, set);
+        for (; set; set &= set - 1) {
+            unsigned i = (unsigned)__builtin_ctzl(set);
+
+            v->pmu.event[i] = 0;
+            v->pmu.value[i] = 0;
         }
         used_changed(v);
     }
@@ -224,7 +261,8 @@ static void fw_read(const struct vcpu *v, bool high, struct sbi_reply *reply)
     if (i >= PMU_COUNTERS || !(PMU_FIRMWARE & BIT(i)))
         reply->error = SBI_ERR_INVALID_PARAM;
     else
-        reply->value = high ? 0 : value_of(v, (unsigned)i);
+        reply->value =
+            high ? 0 : v->pmu.value[i] + (v->pmu.running & BIT(i) ? source(v, (unsigned)i) : 0);
 }
 
 static long set_shmem(struct vcpu *v)
@@ -250,6 +288,25 @@ struct event_info {
     uint64_t data;
 };
 
+/* Of the host's, the firmware is asked by configuring a counter that has no event; when all have, by these. */
+static bool is_supported(struct vcpu *v, uint32_t event, uint64_t data)
+{
+    int i;
+
+    if (find_own(pmu_counters(), event) >= 0)
+        return true;
+    i = find_host(v, ~v->pmu.used, event, data, 0);
+    if (i >= 0)
+        hostpmu_release(v, BIT(i));
+    for (uint64_t set = v->pmu.used & hostpmu_counters(); i < 0 && set; set &= set - 1) {
+        unsigned used = (unsigned)__builtin_ctzl(set);
+
+        if (v->pmu.event[used] == event && v->pmu.data[used] == data)
+            i = (int)used;
+    }
+    return i >= 0;
+}
+
 /* One pass over the entries; nothing is written before all of them have been looked at. */
 static long event_info_pass(struct vcpu *v, uint64_t at, uint64_t n, bool write)
 {
@@ -261,10 +318,10 @@ static long event_info_pass(struct vcpu *v, uint64_t at, uint64_t n, bool write)
             return SBI_ERR_FAILED;
         if (info.event >> 20)
             return SBI_ERR_INVALID_PARAM;
-        info.output = 0;
-        for (unsigned i = 0; i < PMU_COUNTERS; i++)
-            info.output |= there() & BIT(i) && pmu_can_count(i, info.event);
-        if (write && guest_mem_write(&v->guest->s2, output, &info.output, sizeof(info.output)))
+        if (!write)
+            continue;
+        info.output = is_supported(v, info.event, info.data);
+        if (guest_mem_write(&v->guest->s2, output, &info.output, sizeof(info.output)))
             return SBI_ERR_FAILED;
     }
     return SBI_OK;
