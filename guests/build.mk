@@ -36,7 +36,7 @@ build/guests/obj/%.o: guests/%
 	@echo "CC  $<"
 	@$(CROSS)gcc $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
 
-build/guests/linux-tools/%: guests/linux-tools/%.c
+build/guests/linux-tools/%: guests/linux-tools/%.c $(wildcard guests/linux-tools/*.h)
 	@mkdir -p $(@D)
 	@echo "LD  $@"
 	@$(CROSS)gcc -std=gnu11 -O2 -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -nostdlib \

@@ -5,19 +5,7 @@
 //
 // instret is readable in user mode only while the kernel's PMU driver is kept away
 // (initcall_blacklist=pmu_sbi_devinit): 0 is printed otherwise. time counts idling too.
-#include <stdint.h>
-
-static long syscall4(long number, long a, long b, long c, long d)
-{
-    register long a0 __asm__("a0") = a;
-    register long a1 __asm__("a1") = b;
-    register long a2 __asm__("a2") = c;
-    register long a3 __asm__("a3") = d;
-    register long a7 __asm__("a7") = number;
-
-    __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a3), "r"(a7) : "memory");
-    return a0;
-}
+#include "sys.h"
 
 /* SIGILL: go on after the instruction. pc is the first word of uc_mcontext, 176 bytes into it. */
 void skip_instruction(int signal, void *info, uint64_t *context);
@@ -26,26 +14,6 @@ void skip_instruction(int signal, void *info, uint64_t *context)
     (void)signal;
     (void)info;
     context[176 / 8] += 4;
-}
-
-static char *put(char *to, const char *s)
-{
-    while (*s)
-        *to++ = *s++;
-    return to;
-}
-
-static char *put_number(char *to, uint64_t v)
-{
-    char digits[24];
-    int n = 0;
-
-    do
-        digits[n++] = (char)('0' + v % 10);
-    while (v /= 10);
-    while (n)
-        *to++ = digits[--n];
-    return to;
 }
 
 void bench_main(void);
@@ -62,16 +30,16 @@ __attribute__((used)) void bench_main(void)
     char line[128], *at = line;
     long fd;
 
-    syscall4(SYS_rt_sigaction, SIGILL, (long)&action, 0, 8);
+    syscall6(SYS_rt_sigaction, SIGILL, (long)&action, 0, 8, 0, 0);
     __asm__ volatile("rdtime %0" : "=r"(time));
     __asm__ volatile("li %0, 0\n .option push\n .option norvc\n rdinstret %0\n .option pop"
                      : "=&r"(instret));
     at = put(put_number(put(at, "<1>bench userspace instret="), instret), " time=");
     at = put(put_number(at, time), " end\n");
-    syscall4(SYS_mknodat, AT_FDCWD, (long)"/bench_kmsg", CHARACTER_DEVICE, KMSG);
-    fd = syscall4(SYS_openat, AT_FDCWD, (long)"/bench_kmsg", O_WRONLY, 0);
-    syscall4(SYS_write, fd, (long)line, at - line, 0);
-    syscall4(SYS_reboot, (long)0xfee1dead, 0x28121969, 0x4321fedc, 0); /* power off */
+    syscall6(SYS_mknodat, AT_FDCWD, (long)"/bench_kmsg", CHARACTER_DEVICE, KMSG, 0, 0);
+    fd = syscall6(SYS_openat, AT_FDCWD, (long)"/bench_kmsg", O_WRONLY, 0, 0, 0);
+    syscall6(SYS_write, fd, (long)line, at - line, 0, 0, 0);
+    syscall6(SYS_reboot, (long)0xfee1dead, 0x28121969, 0x4321fedc, 0, 0, 0); /* power off */
     for (;;)
         ;
 }
