@@ -42,7 +42,8 @@ build/default.itb: build/linux/Image build/linux/initrd.cpio tools/mkbundle
 	  --bootargs "earlycon=sbi console=hvc0" --vcpus 2
 
 # Settings reach the scripts as environment variables, so that no quote in them is read twice.
-export BUNDLE BOOTARGS VCPUS RAM NAME KERNEL INITRD OUT
+TRAPLINE ?= $(HYP_OUT)/trapline.bin
+export BUNDLE BOOTARGS VCPUS RAM NAME KERNEL INITRD OUT TRAPLINE
 
 .PHONY: run
 run: setup-run ## starts Trapline with a bundle under QEMU
@@ -68,6 +69,7 @@ static: setup-test ## static checks: layers, headers, format, cppcheck, scripts
 .PHONY: system
 system: setup-test ## system tests under QEMU; T=name picks some
 	$(again) trapline build/default.itb $(if $(GUEST_BINS),guests)
+	$(again) DEBUG=1 trapline
 	@ci/system $(T)
 
 .PHONY: test
@@ -85,7 +87,7 @@ format: ## formats the C files (clang-format)
 
 .PHONY: clean
 clean: ## removes what was built here; keeps what was downloaded
-	@rm -rf build/hyp build/unit build/fuzz build/coverage build/guests build/test-logs build/trapline.* build/*.itb build/*.its
+	@rm -rf build/hyp build/debug build/unit build/fuzz build/coverage build/guests build/test-logs build/trapline.* build/*.itb build/*.its
 
 .PHONY: distclean
 distclean: ## removes build/ altogether

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Ranked spinlocks. A hart may only take a lock of a higher rank than all it holds (debug builds
-// check it); the ranks are the design's order, outermost first. A hart that spins goes on
-// answering cross-hart requests (spin_relax), so a flush can be waited for by a lock's holder.
+// Ranked spinlocks. A hart may only take a lock of a higher rank than all it holds, gives back only what it
+// holds, and switches threads with none held: all builds check it, since it costs a few instructions; a broken
+// rule is a panic that names the locks and where they were taken. The ranks are the design's order, outermost first.
+// A hart that spins goes on answering cross-hart requests, so a flush can be waited for by a lock's holder.
 // The hypervisor never takes interrupts in HS-mode, so no lock needs them disabled.
 #pragma once
 #include <stdatomic.h>
@@ -10,7 +11,7 @@
 
 enum lock_rank {
     LOCK_VM = 1, /* VM lifecycle, VM list */
-    LOCK_CTL,    /* shell, console multiplexer sessions */
+    LOCK_CTL, /* shell, console multiplexer sessions */
     LOCK_DEVICE, /* one virtual device */
     LOCK_BACKEND, /* host drivers and backends below devices */
     LOCK_IRQCHIP,
@@ -39,3 +40,6 @@ static inline void spin_init(struct spinlock *l, enum lock_rank r)
 void spin_lock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 bool spin_held(const struct spinlock *l); /* held by anyone: for checks only */
+const char *spin_rank_name(unsigned rank); /* for people */
+/* Panics when this hart holds any: before it waits or switches threads. what: that, for people. */
+void spin_none_held(const char *what);

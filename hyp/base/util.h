@@ -9,6 +9,11 @@
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define NORETURN _Noreturn
 
+/* 1 in a debug build (make DEBUG=1): checks that would cost too much otherwise. */
+#ifndef HYP_DEBUG
+#define HYP_DEBUG 0
+#endif
+
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)

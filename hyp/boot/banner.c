@@ -77,7 +77,8 @@ void banner_lines(const struct platform *p, void (*emit)(void *ctx, const char *
 {
     char line[240];
 
-    emit(ctx, "Trapline, a RISC-V hypervisor");
+    emit(ctx, HYP_DEBUG ? "Trapline, a RISC-V hypervisor (debug build)"
+                        : "Trapline, a RISC-V hypervisor");
     fmt_snprintf(line, sizeof(line), "host     %s, timebase %lu Hz", p->model, p->timebase_hz);
     emit(ctx, line);
     isa_lines(emit, ctx);

@@ -16,6 +16,7 @@
 #include "mem/frame.h"
 #include "mem/hostmap_init.h"
 #include "sched/irq.h"
+#include "sched/stack.h"
 #include "sched/timer_hart.h"
 #include "vcpu/features.h"
 #include "vcpu/sbi/extensions.h"
@@ -24,7 +25,7 @@
 #define DIRECT_MAP 0xffffffc000000000ul /* entry.S maps it from the same address */
 #define DIRECT_MAP_SIZE GIB(192)
 
-extern char _start[], _end[];
+extern char _start[], _end[], boot_stack_guard[];
 NORETURN void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct_base);
 
 struct platform platform;
@@ -93,6 +94,8 @@ static void init_boot_hart(uint64_t hartid)
 
     /* From the first line on a fault is to be loud. */
     start_hart_faults(h, boot_fault_page);
+    boot_idle.stack = boot_stack_guard + PAGE_SIZE;
+    stack_paint_rest(boot_idle.stack);
     h->hartid = hartid;
     harts[0] = h;
     hart_count = 1;

@@ -10,6 +10,7 @@
 #include "mem/hostmap.h"
 #include "mem/hostmap_init.h"
 #include "sched/irq.h"
+#include "sched/thread_list.h"
 #include "vcpu/load.h"
 
 #define SBI_EXT_HSM_ 0x48534D
@@ -103,10 +104,12 @@ static const char *start_one(uint64_t hartid)
                    hva_to_pa(block).v, 0, 0, 0);
     if (ret.error) {
         harts[h->index] = 0;
+        thread_list_remove(idle);
         return "firmware refuses to start it";
     }
     if (!wait_online(h)) {
         harts[h->index] = 0;
+        thread_list_remove(idle);
         return "it was started but does not answer";
     }
     frame_free_page(block);

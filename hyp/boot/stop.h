@@ -7,5 +7,3 @@
 #include "base/util.h"
 
 NORETURN void stop_on_fault(const uint64_t *gpr, uint64_t pc, uint64_t cause, uint64_t tval);
-/* "name+0x12" of a text address; base/panic and people's reports. */
-const char *symbol_at(uint64_t address, char *buf, unsigned size);

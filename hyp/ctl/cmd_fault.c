@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Drills: the hypervisor breaks itself in a known way, so that one can see what a report of it looks like, and
 // that the machine stops. Each also proves something: guard pages, W^X.
+#include <errno.h>
 #include <string.h>
 
 #include "base/panic.h"
 #include "ctl/command.h"
+#include "sched/stack.h"
 
 static uint64_t data_word = 0x8082; /* ret, if it could run */
 
@@ -36,23 +38,77 @@ static void drill_rodata(void) { *(volatile char *)(uintptr_t)&commands[0] = 0; 
 static void drill_data(void) { ((void (*)(void))(uintptr_t)&data_word)(); }
 static void drill_panic(void) { panic("a drill: the shell was asked for it"); }
 
+/* Locks that nothing else takes. */
+static struct spinlock outer = SPINLOCK_INIT(LOCK_STAGE2), inner = SPINLOCK_INIT(LOCK_FRAME);
+
+static void drill_rank(void)
+{
+    spin_lock(&inner);
+    spin_lock(&outer);
+}
+
+static void drill_unlock(void)
+{
+    spin_lock(&outer);
+    spin_unlock(&inner);
+}
+
+static void drill_switch(void)
+{
+    spin_lock(&inner);
+    thread_yield();
+}
+
+static void drill_undefined(void)
+{
+    volatile unsigned bits = 64;
+
+    (void)(volatile uint64_t){1ul << bits};
+}
+
+/* Down into the margin, and not as far as the guard page. */
+static __attribute__((noinline)) unsigned drill_down(uint64_t to)
+{
+    volatile unsigned here[16];
+
+    here[0] = (unsigned)to;
+    return (uint64_t)__builtin_frame_address(0) > to ? drill_down(to) + here[0] : 0;
+}
+
+static void drill_margin(void)
+{
+    (void)drill_down((uint64_t)thread_current()->stack + STACK_MARGIN / 2);
+    thread_yield();
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
+    bool debug; /* only a debug build notices */
 } drills[] = {
-    {"null", drill_null},     {"stack", drill_stack}, {"text", drill_text},
-    {"rodata", drill_rodata}, {"data", drill_data},   {"panic", drill_panic},
+    {"null", drill_null, false},     {"stack", drill_stack, false},
+    {"text", drill_text, false},     {"rodata", drill_rodata, false},
+    {"data", drill_data, false},     {"panic", drill_panic, false},
+    {"rank", drill_rank, false},     {"unlock", drill_unlock, false},
+    {"switch", drill_switch, false}, {"undefined", drill_undefined, true},
+    {"margin", drill_margin, true},
 };
 
 const char *fault_drill(unsigned n) { return n < ARRAY_LEN(drills) ? drills[n].name : NULL; }
 
 int cmd_fault(const struct command_out *out, int argc, char *const argv[])
 {
-    for (unsigned i = 0; argc == 2 && i < ARRAY_LEN(drills); i++)
-        if (!strcmp(argv[1], drills[i].name)) {
-            drills[i].run();
-            return command_fail(out, -1, "%s: nothing happened, which is a defect", argv[1]);
-        }
-    command_print(out, "kinds: null, stack, text, rodata, data, panic (docs/debugging.md)");
+    for (unsigned i = 0; argc == 2 && i < ARRAY_LEN(drills); i++) {
+        if (strcmp(argv[1], drills[i].name))
+            continue;
+        if (drills[i].debug && !HYP_DEBUG)
+            return command_fail(out, -ENOTSUP, "%s: only a debug build (make DEBUG=1) notices it",
+                                argv[1]);
+        drills[i].run();
+        return command_fail(out, -EIO, "%s: nothing happened, which is a defect", argv[1]);
+    }
+    command_print(out,
+                  "kinds: null, stack, text, rodata, data, panic, rank, unlock, switch, undefined, "
+                  "margin (docs/debugging.md)");
     return COMMAND_USAGE;
 }

@@ -7,9 +7,9 @@
 #include "ctl/command.h"
 #include "ctl/console.h"
 #include "ctl/ctl.h"
+#include "sched/stack.h"
+#include "sched/thread_list.h"
 #include "vm/vm.h"
-
-enum { QUEUE_SHOWN = 16 };
 
 int cmd_log(const struct command_out *out, int argc, char *const argv[])
 {
@@ -52,66 +52,47 @@ int cmd_harts(const struct command_out *out, int argc, char *const argv[])
     return 0;
 }
 
-static void print_thread(const struct command_out *out, const struct thread *t)
+static void print_thread(const struct command_out *out, const struct thread_info *t)
 {
     static const char *const states[] = {"ready", "running", "blocked", "dead"};
-    unsigned state = atomic_load(&t->state);
-    uint64_t times[THREAD_TIMES], ms;
+    uint64_t ms = timer_hz ? t->run_time / (timer_hz / 1000 ? timer_hz / 1000 : 1) : 0;
 
-    thread_times(t, times);
-    ms = timer_hz ? times[THREAD_RAN] / (timer_hz / 1000 ? timer_hz / 1000 : 1) : 0;
-
-    command_print(out, "%-24s %-8s %4u %8lu.%03lu s", t->name,
-                  state < ARRAY_LEN(states) ? states[state] : "?", t->hart,
-                  (unsigned long)(ms / 1000), (unsigned long)(ms % 1000));
-}
-
-/* A thread's vCPU; NULL: it is none's. */
-static bool is_vcpu_thread(const struct thread *t)
-{
-    for (unsigned i = 0; i < VM_MAX; i++) {
-        struct vm *vm = vm_at(i);
-
-        for (unsigned n = 0; vm && n < vm->guest.vcpu_count; n++)
-            if (vm->guest.vcpu[n] && &vm->guest.vcpu[n]->thread == t)
-                return true;
-    }
-    return false;
-}
-
-static void print_queue(const struct command_out *out, struct hart *h)
-{
-    struct thread *queued[QUEUE_SHOWN]; /* they stay: only this thread ends others */
-    unsigned n = 0;
-
-    if (h->current && !is_vcpu_thread(h->current))
-        print_thread(out, h->current);
-    spin_lock(&h->runq_lock);
-    LIST_FOR_EACH(l, &h->runq.ready)
-    if (n < QUEUE_SHOWN)
-        queued[n++] = CONTAINER_OF(l, struct thread, fair.node);
-    spin_unlock(&h->runq_lock);
-    for (unsigned i = 0; i < n; i++)
-        if (!is_vcpu_thread(queued[i]))
-            print_thread(out, queued[i]);
+    command_print(out, "%-24s %-8s %4u %8lu.%03lu s %7u", t->name,
+                  t->state < ARRAY_LEN(states) ? states[t->state] : "?", t->hart,
+                  (unsigned long)(ms / 1000), (unsigned long)(ms % 1000), t->deepest);
 }
 
 int cmd_threads(const struct command_out *out, int argc, char *const argv[])
 {
+    struct thread_info t = {.id = 0};
+
     (void)argv;
     if (argc != 1)
         return COMMAND_USAGE;
-    command_print(out, "%-24s %-8s %4s %12s", "THREAD", "STATE", "HART", "RUN TIME");
-    for (unsigned i = 0; i < VM_MAX; i++) {
-        struct vm *vm = vm_at(i);
+    command_print(out, "%-24s %-8s %4s %14s %7s", "THREAD", "STATE", "HART", "RUN TIME", "STACK");
+    while (thread_list_next(&t))
+        print_thread(out, &t);
+    return 0;
+}
 
-        for (unsigned n = 0; vm && n < vm->guest.vcpu_count; n++)
-            if (vm->guest.vcpu[n])
-                print_thread(out, &vm->guest.vcpu[n]->thread);
+int cmd_stacks(const struct command_out *out, int argc, char *const argv[])
+{
+    struct stack_kind kinds[STACK_KINDS];
+    unsigned n, worst = 0;
+
+    (void)argv;
+    if (argc != 1)
+        return COMMAND_USAGE;
+    n = stack_kinds(kinds);
+    command_print(out, "%-24s %7s %7s %7s", "KIND", "THREADS", "DEEPEST", "LEFT");
+    for (unsigned i = 0; i < n; i++) {
+        command_print(out, "%-24s %7u %7u %7u", kinds[i].name, kinds[i].threads, kinds[i].deepest,
+                      THREAD_STACK_SIZE - kinds[i].deepest);
+        worst = kinds[i].deepest > worst ? kinds[i].deepest : worst;
     }
-    for (unsigned i = 0; i < hart_count; i++)
-        print_queue(out, harts[i]);
-    command_print(out, "(the hypervisor's own threads are shown while they run or are ready)");
+    command_print(out, "%s: of %u bytes, %u are to stay unused",
+                  THREAD_STACK_SIZE - worst < STACK_MARGIN ? "TOO DEEP" : "well", THREAD_STACK_SIZE,
+                  STACK_MARGIN);
     return 0;
 }
 

@@ -34,6 +34,7 @@ const struct command commands[] = {
     COMMAND(frames, "", "host memory by state and owner, in KiB", WORD_NONE),
     COMMAND(harts, "", "harts, and what runs on them", WORD_NONE),
     COMMAND(threads, "", "threads: vCPUs and the hypervisor's own", WORD_NONE),
+    COMMAND(stacks, "", "how deep the threads' stacks were ever used", WORD_NONE),
     COMMAND(log, "", "the log", WORD_NONE),
     COMMAND(info, "", "what was found at boot", WORD_NONE),
     COMMAND(size, "[COLUMNS ROWS]", "the size of this terminal, as guests are told", WORD_NONE),

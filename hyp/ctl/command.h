@@ -83,6 +83,7 @@ COMMAND_FN(log);
 COMMAND_FN(info);
 COMMAND_FN(harts);
 COMMAND_FN(threads);
+COMMAND_FN(stacks);
 COMMAND_FN(size);
 COMMAND_FN(clear);
 COMMAND_FN(fault);

@@ -2,7 +2,6 @@
 #include "mem/hostmap.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/arch.h"
 #include "base/log.h"
@@ -160,6 +159,12 @@ static int map_page(uint64_t va)
     return page ? map(va, hva_to_pa(page).v, PAGE_SIZE, MAP_R | MAP_W) : -ENOMEM;
 }
 
+static void paint(uint64_t *stack, uint64_t size)
+{
+    for (uint64_t i = 0; i < size / sizeof(*stack); i++)
+        stack[i] = STACK_PAINT;
+}
+
 void *hostmap_stack(uint64_t size)
 {
     uint64_t va;
@@ -171,7 +176,7 @@ void *hostmap_stack(uint64_t size)
     if (stack) {
         free_stacks = *(void **)stack;
         spin_unlock(&lock);
-        memset(stack, 0, size);
+        paint(stack, size);
         return stack;
     }
     va = stack_next + PAGE_SIZE; /* the guard page */
@@ -181,7 +186,10 @@ void *hostmap_stack(uint64_t size)
         stack_next = va + size;
     spin_unlock(&lock);
     arch_sfence_all();
-    return error ? 0 : (void *)va;
+    if (error)
+        return 0;
+    paint((void *)va, size);
+    return (void *)va;
 }
 
 void hostmap_stack_free(void *lowest, uint64_t size)

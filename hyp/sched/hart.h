@@ -16,6 +16,12 @@ struct thread;
 struct vcpu;
 struct timer;
 
+enum { HART_LOCKS_MAX = 16 };
+struct held_lock {
+    const struct spinlock *lock;
+    const void *taken_at; /* the instruction after the call */
+};
+
 struct hart {
     /* The first fields are known to assembly: sched/hart_offsets.h checks them. */
     uint32_t index; /* offset 0: hart_index() */
@@ -54,8 +60,12 @@ struct hart {
     struct vcpu *fp_owner; /* whose FP registers are in the hart */
     struct vcpu *vector_owner; /* the same for the vector registers */
     bool vector_zero; /* these are as after a reset, whosever they are */
+
     unsigned lock_depth;
-    uint8_t lock_ranks[16];
+    struct held_lock
+        held[HART_LOCKS_MAX]; /* the first lock_depth, as taken; the last may be waited for */
+    const struct spinlock
+        *_Atomic wanted; /* what it spins for, or NULL; for other harts' reports */
 };
 
 enum { HART_REQ_RESCHED = 1, HART_REQ_XCALL = 2, HART_REQ_KICK = 4, HART_REQ_HALT = 8 };

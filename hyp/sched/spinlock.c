@@ -3,43 +3,88 @@
 // hart that spins answers the others.
 #include "base/spinlock.h"
 
+#include "base/log.h"
 #include "base/panic.h"
+#include "base/symbol.h"
 #include "sched/hart.h"
+
+enum { LOCK_TEXT = 128 };
+
+const char *spin_rank_name(unsigned rank)
+{
+    static const char *const names[] = {
+        [LOCK_VM] = "VM",           [LOCK_CTL] = "shell",       [LOCK_DEVICE] = "device",
+        [LOCK_BACKEND] = "backend", [LOCK_IRQCHIP] = "irqchip", [LOCK_STAGE2] = "stage-2",
+        [LOCK_VMID] = "VMID",       [LOCK_FRAME] = "frame",     [LOCK_RUNQUEUE] = "run-queue",
+        [LOCK_SCHED_GROUP] = "cap", [LOCK_LOG] = "log",         [LOCK_TERMINAL] = "terminal",
+    };
+
+    return rank < ARRAY_LEN(names) && names[rank] ? names[rank] : "unranked";
+}
+
+static const char *describe(char to[LOCK_TEXT], const struct spinlock *l, const void *taken_at)
+{
+    char place[64];
+
+    fmt_snprintf(to, LOCK_TEXT, "the %s lock at %p (rank %u, by %s)", spin_rank_name(l->rank),
+                 (const void *)l, l->rank, symbol_at((uint64_t)taken_at, place, sizeof(place)));
+    return to;
+}
+
+/* Out of line, so that the good way stays short. */
+static NORETURN __attribute__((noinline, cold)) void
+refuse(const char *what, const struct spinlock *l, const void *at)
+{
+    const struct hart *h = this_hart();
+    const struct held_lock *top = h->lock_depth ? &h->held[h->lock_depth - 1] : 0;
+    char mine[LOCK_TEXT], held[LOCK_TEXT];
+
+    panic("%s: %s, while holding %s%s", what, describe(mine, l, at),
+          top ? describe(held, top->lock, top->taken_at) : "none",
+          h->lock_depth > 1 ? " and others" : "");
+}
+
+static __attribute__((noinline)) void wait(struct hart *h, struct spinlock *l, unsigned ticket)
+{
+    const struct spinlock *outer = atomic_load_explicit(&h->wanted, memory_order_relaxed);
+
+    atomic_store_explicit(&h->wanted, l, memory_order_relaxed);
+    while (atomic_load_explicit(&l->serving, memory_order_acquire) != ticket) {
+        arch_pause();
+        hart_answer_xcalls(); /* may itself wait for a lock */
+    }
+    atomic_store_explicit(&h->wanted, outer, memory_order_relaxed);
+}
 
 void spin_lock(struct spinlock *l)
 {
+    const void *at = __builtin_return_address(0);
     struct hart *h = this_hart();
-    unsigned ticket = atomic_fetch_add_explicit(&l->next, 1, memory_order_relaxed);
+    unsigned depth = h->lock_depth, ticket;
 
-    if (h->lock_depth && h->lock_ranks[h->lock_depth - 1] >= l->rank)
-        panic("lock of rank %u taken while holding rank %u", l->rank,
-              h->lock_ranks[h->lock_depth - 1]);
-    if (h->lock_depth == sizeof(h->lock_ranks))
-        panic("too many locks held");
-    h->lock_ranks[h->lock_depth++] = l->rank;
-    while (atomic_load_explicit(&l->serving, memory_order_acquire) != ticket) {
-        arch_pause();
-        hart_answer_xcalls();
-    }
+    if (depth && h->held[depth - 1].lock->rank >= l->rank)
+        refuse("lock out of rank", l, at);
+    if (depth == HART_LOCKS_MAX)
+        refuse("too many locks", l, at);
+    h->held[depth] = (struct held_lock){l, at};
+    h->lock_depth = depth + 1;
+    ticket = atomic_fetch_add_explicit(&l->next, 1, memory_order_relaxed);
+    if (atomic_load_explicit(&l->serving, memory_order_acquire) != ticket)
+        wait(h, l, ticket);
 }
 
 void spin_unlock(struct spinlock *l)
 {
     struct hart *h = this_hart();
-    unsigned i = --h->lock_depth;
+    unsigned i = h->lock_depth;
 
-    /* Mostly the last one taken; else close the gap. */
-    if (h->lock_ranks[i] != l->rank) {
-        uint8_t above = h->lock_ranks[i];
-
-        while (i-- && h->lock_ranks[i] != l->rank) {
-            uint8_t rank = h->lock_ranks[i];
-
-            h->lock_ranks[i] = above;
-            above = rank;
-        }
-        h->lock_ranks[i] = above;
-    }
+    do
+        if (!i--)
+            refuse("unlock of what this hart does not hold", l, __builtin_return_address(0));
+    while (h->held[i].lock != l);
+    h->lock_depth--;
+    for (; i < h->lock_depth; i++) /* mostly none: it was the last one taken */
+        h->held[i] = h->held[i + 1];
     atomic_store_explicit(&l->serving, atomic_load_explicit(&l->serving, memory_order_relaxed) + 1,
                           memory_order_release);
 }
@@ -47,4 +92,19 @@ void spin_unlock(struct spinlock *l)
 bool spin_held(const struct spinlock *l)
 {
     return atomic_load(&l->next) != atomic_load(&l->serving);
+}
+
+static NORETURN __attribute__((noinline, cold)) void refuse_wait(const char *what)
+{
+    const struct hart *h = this_hart();
+    const struct held_lock *top = &h->held[h->lock_depth - 1];
+    char held[LOCK_TEXT];
+
+    panic("%s with a lock held: %s", what, describe(held, top->lock, top->taken_at));
+}
+
+void spin_none_held(const char *what)
+{
+    if (this_hart()->lock_depth)
+        refuse_wait(what);
 }

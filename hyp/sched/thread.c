@@ -9,6 +9,8 @@
 #include "mem/hostmap.h"
 #include "sched/balance.h"
 #include "sched/irq.h"
+#include "sched/stack.h"
+#include "sched/thread_list.h"
 #include "sched/timer_hart.h"
 #include "sched/xcall.h"
 
@@ -307,6 +309,9 @@ static void schedule(enum leave why)
     struct list strays = LIST_INIT(strays);
     uint64_t now = charge(h, t);
 
+    spin_none_held("a switch of threads");
+    if (HYP_DEBUG)
+        stack_check(t);
     h->resched = false;
     if (why == LEAVE_BLOCKED)
         fair_group_leave(t->fair.group);
@@ -333,6 +338,7 @@ void thread_block(void)
     struct thread *t = thread_current();
     unsigned blocked = THREAD_BLOCKED;
 
+    spin_none_held("thread_block"); /* even if it need not wait this time */
     if (atomic_exchange(&t->wake, false))
         return;
     atomic_store(&t->state, THREAD_BLOCKED);
@@ -362,6 +368,7 @@ bool thread_yield_to(struct thread *t)
 
 void sched_point(void)
 {
+    spin_none_held("sched_point");
     irq_poll();
     sched_resched();
 }
@@ -420,6 +427,7 @@ int thread_init(struct thread *t, const char *name, void (*fn)(void *arg), void 
     memset(frame, 0, FRAME_WORDS * sizeof(*frame));
     frame[0] = (uint64_t)thread_entry; /* ra */
     t->sp = (uint64_t)frame;
+    thread_list_add(t);
     return 0;
 }
 
@@ -439,6 +447,8 @@ void thread_destroy(struct thread *t)
     while (atomic_load(&t->state) == THREAD_READY || atomic_load(&t->state) == THREAD_RUNNING ||
            atomic_load_explicit(&t->on_hart, memory_order_acquire))
         thread_yield();
+    thread_list_remove(t);
+    stack_note_end(t);
     hostmap_stack_free(t->stack, THREAD_STACK_SIZE);
     t->stack = 0;
 }
@@ -457,6 +467,7 @@ void sched_hart_init(struct hart *h, struct thread *idle)
     atomic_store(&idle->on_hart, true);
     idle->hart = h->index;
     idle->since = arch_time();
+    thread_list_add(idle);
 }
 
 /* What a hart does when nothing else wants it. Interrupts stay off in HS-mode: WFI wakes for them

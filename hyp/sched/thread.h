@@ -24,6 +24,8 @@ enum thread_time {
 
 struct thread {
     struct fair_entity fair; /* place in a queue, and the group */
+    struct list all; /* sched/thread_list.h */
+    uint64_t id;
     _Atomic unsigned state; /* enum thread_state */
     atomic_uint
         wake; /* a wake-up came: block returns at once. No bool: its exchange needs libatomic */

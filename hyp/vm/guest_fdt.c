@@ -30,7 +30,7 @@ static void put_raw(struct tree *t, const char *name, const void *data, size_t l
         t->error = fdt_property(t->fdt, name, data, (int)len);
 }
 
-static void put_empty(struct tree *t, const char *name) { put_raw(t, name, NULL, 0); }
+static void put_empty(struct tree *t, const char *name) { put_raw(t, name, "", 0); }
 
 static void put_string(struct tree *t, const char *name, const char *s)
 {

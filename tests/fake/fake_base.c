@@ -122,6 +122,18 @@ WEAK bool spin_held(const struct spinlock *l)
     return atomic_load(&l->next) != atomic_load(&l->serving);
 }
 
+WEAK const char *spin_rank_name(unsigned rank)
+{
+    (void)rank;
+    return "some";
+}
+
+WEAK void spin_none_held(const char *what)
+{
+    if (held_count)
+        panic("%s with a lock of rank %u held", what, held[held_count - 1]->rank);
+}
+
 /* For fakes of what must not be called with locks held. */
 unsigned fake_highest_lock(void);
 unsigned fake_highest_lock(void) { return held_count ? held[held_count - 1]->rank : 0; }

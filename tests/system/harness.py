@@ -24,6 +24,7 @@ QEMU = os.environ.get("QEMU") or os.path.join(BUILD, "bin", "qemu-system-riscv64
 FIRMWARE = os.path.join(BUILD, "firmware", "fw_dynamic.bin")
 TRAPLINE = os.path.join(BUILD, "trapline.bin")
 ELF = os.path.join(BUILD, "trapline.elf")
+DEBUG = os.path.join(BUILD, "debug", "trapline.bin")  # make DEBUG=1: more checks
 LINUX = os.path.join(BUILD, "linux", "Image")
 INITRD = os.path.join(BUILD, "linux", "initrd.cpio")
 BOOTARGS = "earlycon=sbi console=hvc0"
@@ -44,6 +45,7 @@ class Machine:
         self, name, bundle=None, kernel=TRAPLINE, harts=1, mem="1G", cpu="rv64", machine="virt",
         append="", disk=None, icount=False, args=(), limit=180,
     ):
+        assert os.path.exists(kernel), f"{kernel} is missing (`make system` builds all; `make DEBUG=1 trapline`)"
         os.makedirs(LOGS, exist_ok=True)
         self.log_path = os.path.join(LOGS, f"{name}.log")
         self._stderr_path = os.path.join(LOGS, f"{name}.stderr")

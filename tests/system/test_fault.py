@@ -54,6 +54,30 @@ def test_panic_is_loud(machine, bundle):
     m.expect_off()
 
 
+BROKEN_RULES = [  # kind, image, what the panic says
+    ("rank", harness.TRAPLINE, r"lock out of rank: the stage-2 lock at 0x\w+ \(rank 6, by (drill_rank|cmd_fault)\S*\), "
+                               r"while holding the frame lock at 0x\w+ \(rank 8, by (drill_rank|cmd_fault)"),
+    ("unlock", harness.TRAPLINE, r"unlock of what this hart does not hold: the frame lock at 0x\w+ .*, "
+                                 r"while holding the stage-2 lock"),
+    ("switch", harness.TRAPLINE, r"a switch of threads with a lock held: the frame lock .*by (drill_switch|cmd_fault)"),
+    ("undefined", harness.DEBUG, r"undefined behaviour at hyp/ctl/cmd_fault\.c:\d+:\d+: "
+                                 r"1 of type '(long )?unsigned (long )?int' shifted by 64"),
+    ("margin", harness.DEBUG, r"stack of shell: [67]\d\d\d of 8192 bytes were used, less than the margin of 1024 is left"),
+]
+
+
+@pytest.mark.parametrize("kind, image, text", BROKEN_RULES, ids=[row[0] for row in BROKEN_RULES])
+def test_rules_are_checked(machine, bundle, kind, image, text):
+    m = shell_of_its_own(machine, bundle, kernel=image)
+    if image == harness.DEBUG:  # and a person is told what the other build would do
+        assert "debug build" in m.command("info")
+    m.line(f"fault {kind}")
+    m.expect(rf"HYPERVISOR PANIC on hart \d: {text}", fail=None)
+    m.expect(r"  ffffffff80\w{6} (cmd_fault|command_run)\+0x", fail=None)
+    m.expect(r"The machine stops\.", fail=None)
+    m.expect_off()
+
+
 class Monitor:
     """QEMU's, by QMP."""
 

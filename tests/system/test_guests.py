@@ -66,6 +66,23 @@ def test_unit_guest(machine, bundle, vcpus, harts, cpu, append):
     m.expect_off()
 
 
+def check_stacks(m):
+    """None of the stacks was ever used down into the margin."""
+    text = m.command("stacks")
+    assert re.search(r"^vCPUs +\d", text, re.M) and re.search(r"^idle +\d", text, re.M), text
+    assert re.search(r"^well: ", text, re.M), text
+
+
+def test_unit_guest_debug(machine, bundle):
+    """On the debug build: undefined behaviour, or a stack used too deep, is a panic."""
+    path = bundle(harness.vm("unit", UNIT, None, None, vcpus=4, ram="128M"))
+    m = machine(kernel=harness.DEBUG, bundle=path, harts=2, append="keep", limit=LIMIT)
+    check_unit(m)
+    m.expect("unit: stopped: guest shut down", 30)
+    m.expect(harness.SHELL_PROMPT)
+    check_stacks(m)
+
+
 def test_two_unit_guests_at_once(machine, bundle):
     path = bundle(*[harness.vm(n, UNIT, None, None, vcpus=2, ram="128M") for n in ("one", "two")])
     m = machine(bundle=path, harts=2, limit=LIMIT)

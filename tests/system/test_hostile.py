@@ -73,13 +73,17 @@ def check_exits(m, name):
 
 
 # The CPU max has vector registers, and most else that can be tried.
-@pytest.mark.parametrize("append,kind,cpu", [("", "host", "max"), ("nosstc nohtinst", "ram", "rv64")])
+BUILDS = [(harness.TRAPLINE, "", "host", "max"), (harness.TRAPLINE, "nosstc nohtinst", "ram", "rv64"),
+          (harness.DEBUG, "", "ram", "max")]
+
+
+@pytest.mark.parametrize("image,append,kind,cpu", BUILDS, ids=["host", "ram", "debug"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_beside_a_vm_that_works(machine, bundle, disk, seed, append, kind, cpu):
+def test_beside_a_vm_that_works(machine, bundle, disk, seed, image, append, kind, cpu):
     disks = ["host"] if kind == "host" else [disk(RAM_DISK)]
     path = bundle(vm("good", bootargs=DEBIAN, autostart=False),
                   hostile("bad", f"seed={seed} ops={OPS} rounds=0 disks=1", disks=disks))
-    m = machine(bundle=path, harts=2, cpu=cpu, append=f"keep {append}", disk=disk(), limit=LIMIT * 3)
+    m = machine(kernel=image, bundle=path, harts=2, cpu=cpu, append=f"keep {append}", disk=disk(), limit=LIMIT * 3)
     free = begin(m, "good", "bad")
     m.command("start bad")
     m.command("start good")
@@ -100,6 +104,7 @@ def test_beside_a_vm_that_works(machine, bundle, disk, seed, append, kind, cpu):
     assert not re.search(r"^bad\b", m.command("frames"), re.M)
     assert "not given back" not in m.output
     assert "hostile: FAIL" not in m.output
+    assert "well: " in m.command("stacks")
 
 
 def finish(m, name, free=0):

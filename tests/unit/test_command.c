@@ -8,7 +8,7 @@
 // units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c
 // units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c
-// units: hyp/base/state.c hyp/sched/times.c hyp/sched/fair.c
+// units: hyp/base/state.c hyp/sched/times.c hyp/sched/fair.c hyp/sched/thread_list.c hyp/sched/stack.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,6 +29,9 @@
 #include "stage2/guest_mem.h"
 #include "vcpu/sse.h"
 #include "fake_vm.h"
+#include "mem/hostmap.h"
+#include "sched/stack.h"
+#include "sched/thread_list.h"
 
 #define RAM 0x80000000ul
 #define CSI "\x1b["
@@ -78,7 +81,7 @@ static void expect_not(const char *line, const char *what)
 static const struct vdev_ops ops = {.type = "ns16550a"};
 static struct vdev uart = {.ops = &ops, .name = "uart0", .size = 0x100, .reads = 3, .writes = 4};
 static struct hart hart0, hart1;
-static struct thread idle0, boot1, queued;
+static struct thread idle0, boot1, queued, vcpu;
 
 static int setup(void **state)
 {
@@ -107,6 +110,10 @@ static int setup(void **state)
     strcpy(queued.name, "waits");
     list_push_back(&hart0.runq.ready, &queued.fair.node);
     hart0.current = &idle0;
+    thread_list_add(&idle0);
+    thread_list_add(&queued);
+    strcpy(vcpu.name, "on/1");
+    thread_list_add(&vcpu);
     hart1.current = &boot1;
     hart1.hartid = 17;
     atomic_store(&hart0.online, true);
@@ -123,6 +130,9 @@ static int teardown(void **state)
 {
     (void)state;
     console_set_focus(NULL);
+    thread_list_remove(&idle0);
+    thread_list_remove(&queued);
+    thread_list_remove(&vcpu);
     fake_vms_end();
     return 0;
 }
@@ -132,8 +142,8 @@ static void test_usage_everywhere(void **state)
     static const char *const one_vm[] = {"start", "stop",    "pause",   "resume",
                                          "reset", "destroy", "console", "devices",
                                          "fdt",   "report",  "regs",    "exits"};
-    static const char *const none[] = {"list", "frames", "harts", "threads",
-                                       "log",  "info",   "clear"};
+    static const char *const none[] = {"list",   "frames", "harts", "threads",
+                                       "stacks", "log",    "info",  "clear"};
     char line[64];
 
     (void)state;
@@ -496,14 +506,40 @@ static void test_devices_report_frames(void **state)
     assert_non_null(strstr(screen, "33 not used      -  no H extension"));
     expect("threads", "on/1");
     assert_non_null(strstr(screen, "waits"));
-    struct thread *alone = &vm_find("on")->guest.vcpu[0]->thread;
-    unsigned state_before = atomic_exchange(&alone->state, THREAD_RUNNING);
+    atomic_store(&vcpu.state, THREAD_RUNNING);
     fake_time += 5000;
-    alone->time[THREAD_RAN] = 1000;
-    alone->since = fake_time - 2345;
+    vcpu.time[THREAD_RAN] = 1000;
+    vcpu.since = fake_time - 2345;
     expect("threads", "running     0        3.345 s"); /* what is not accounted for yet, too */
-    atomic_store(&alone->state, state_before);
+    atomic_store(&vcpu.state, THREAD_READY);
     expect("info", "no banner");
+}
+
+/* Paint that is left shows how deep a stack was used, by kind; what ended is remembered. */
+static void test_stacks(void **state)
+{
+    uint64_t words[THREAD_STACK_SIZE / 8];
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(words); i++)
+        words[i] = STACK_PAINT;
+    words[ARRAY_LEN(words) - 100] = 0;
+    words[ARRAY_LEN(words) - 1] = 7;
+    vcpu.stack = words;
+    vcpu.switch_in = (void (*)(struct thread *))(void *)wake;
+    expect("stacks", "vCPUs                          1     800    7392");
+    expect("stacks", "well: of 8192 bytes, 1024 are to stay unused");
+    expect("threads", "    800\r\n");
+    stack_check(&vcpu);
+    words[STACK_MARGIN / 8 - 1] = 0;
+    expect("stacks", "TOO DEEP");
+    expect_assert_failure(stack_check(&vcpu));
+    words[0] = 1;
+    assert_int_equal(stack_deepest(words), THREAD_STACK_SIZE);
+    stack_note_end(&vcpu);
+    vcpu.stack = NULL;
+    vcpu.switch_in = NULL;
+    expect("stacks", "vCPUs                          0    8192       0");
 }
 
 static void test_console_and_send(void **state)
@@ -621,6 +657,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_gpa, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fdt, setup, teardown),
         cmocka_unit_test_setup_teardown(test_devices_report_frames, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stacks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_console_and_send, setup, teardown),
         cmocka_unit_test_setup_teardown(test_poweroff, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fault_drill, setup, teardown),

@@ -14,7 +14,9 @@
 #include "mem/heap.h"
 #include "mem/hostmap.h"
 #include "sched/irq.h"
+#include "sched/stack.h"
 #include "sched/thread.h"
+#include "sched/thread_list.h"
 #include "sched/timer_hart.h"
 #include "sched/xcall.h"
 
@@ -53,6 +55,9 @@ void hostmap_stack_free(void *lowest, uint64_t size)
     (void)lowest;
     (void)size;
 }
+void thread_list_add(struct thread *t) { (void)t; }
+void thread_list_remove(struct thread *t) { (void)t; }
+void stack_note_end(const struct thread *t) { (void)t; }
 void hart_answer_xcalls(void) {}
 void xcall_run(uint64_t mask, void (*fn)(void *arg), void *arg)
 {
