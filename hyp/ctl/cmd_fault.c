@@ -61,8 +61,9 @@ static void drill_switch(void)
 
 static void drill_undefined(void)
 {
-    volatile unsigned bits = 64;
+    volatile unsigned bits = 1;
 
+    bits = bits << 6; /* no tool is to see it beforehand */
     (void)(volatile uint64_t){1ul << bits};
 }
 

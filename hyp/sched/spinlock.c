@@ -32,7 +32,7 @@ static const char *describe(char to[LOCK_TEXT], const struct spinlock *l, const 
 }
 
 /* Out of line, so that the good way stays short. */
-static NORETURN __attribute__((noinline, cold)) void
+NORETURN static __attribute__((noinline, cold)) void
 refuse(const char *what, const struct spinlock *l, const void *at)
 {
     const struct hart *h = this_hart();
