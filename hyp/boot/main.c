@@ -2,6 +2,7 @@
 // The hypervisor from its first C code to its first VM: an ordered list. A newcomer starts here.
 #include <errno.h>
 #include <libfdt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -10,6 +11,7 @@
 #include "boot/options.h"
 #include "boot/platform.h"
 #include "boot/start_harts.h"
+#include "boot/watchdog.h"
 #include "ctl/console.h"
 #include "ctl/ctl.h"
 #include "drv/drv.h"
@@ -24,6 +26,8 @@
 
 #define DIRECT_MAP 0xffffffc000000000ul /* entry.S maps it from the same address */
 #define DIRECT_MAP_SIZE GIB(192)
+
+enum { WATCHDOG_SECONDS = 10, WATCHDOG_MOST = 3600 };
 
 extern char _start[], _end[], boot_stack_guard[];
 NORETURN void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct_base);
@@ -138,8 +142,18 @@ static void start_vms(void *arg)
     ctl_banner = banner_lines;
     if (ctl_start())
         panic("no memory for the shell");
+    watchdog_look(true);
     if (vm_manager_start(!boot_option("keep")))
         panic("no memory for the VM manager");
+}
+
+/* watchdog=SECONDS; 0: none. */
+static unsigned watchdog_seconds(void)
+{
+    const char *word = boot_option("watchdog");
+    unsigned long seconds = word ? strtoul(word, NULL, 10) : WATCHDOG_SECONDS;
+
+    return (unsigned)min_u64(seconds, WATCHDOG_MOST);
 }
 
 void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct_base)
@@ -167,6 +181,7 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
     start_hart_local();
     virtio_host_init(&platform);
     entropy_init(&platform);
+    watchdog_init(watchdog_seconds());
     start_other_harts(&platform);
     banner_print(&platform);
     first = thread_create("start", start_vms, 0);
@@ -174,5 +189,6 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
         panic("no memory for the first thread");
     thread_wake(first);
     host_console_start(console_host_input);
+    watchdog_hart_start();
     sched_idle();
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "boot/watchdog.h"
 #include "drv/drv.h"
 #include "mem/frame.h"
 #include "mem/heap.h"
@@ -54,6 +55,7 @@ static void secondary_main(void)
         for (;;)
             arch_wfi();
     start_hart_local();
+    watchdog_hart_start();
     sched_idle();
 }
 

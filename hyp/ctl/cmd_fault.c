@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Drills: the hypervisor breaks itself in a known way, so that one can see what a report of it looks like, and
-// that the machine stops. Each also proves something: guard pages, W^X.
+// that the machine stops (after those for the watchdog it goes on). Each also proves something: guard pages, W^X.
 #include <errno.h>
 #include <string.h>
 
 #include "base/panic.h"
 #include "ctl/command.h"
+#include "mem/heap.h"
 #include "sched/stack.h"
+#include "sched/timer.h"
 
 static uint64_t data_word = 0x8082; /* ret, if it could run */
 
@@ -61,9 +63,8 @@ static void drill_switch(void)
 
 static void drill_undefined(void)
 {
-    volatile unsigned bits = 1;
+    unsigned bits = 64 * hart_count; /* no tool is to see it beforehand */
 
-    bits = bits << 6; /* no tool is to see it beforehand */
     (void)(volatile uint64_t){1ul << bits};
 }
 
@@ -82,6 +83,66 @@ static void drill_margin(void)
     thread_yield();
 }
 
+/* ---- drills for the watchdog: the machine goes on after them ---- */
+
+#define DRILL_LASTS_S 60
+
+/* Loops, and polls nothing, until the watchdog has made so many reports, or a minute is over. */
+static __attribute__((noinline)) void drill_loop(unsigned reports)
+{
+    unsigned before = atomic_load(&hart_stuck_reports);
+    uint64_t until = arch_time() + timer_us(DRILL_LASTS_S * 1000000ul);
+
+    while (atomic_load(&hart_stuck_reports) - before < reports && arch_time() < until)
+        ;
+}
+
+static void drill_stuck(void) { drill_loop(1); }
+
+static atomic_uint keeper_has_it;
+
+/* Keeps a lock for as long as it takes. */
+static void keeper_main(void *arg)
+{
+    (void)arg;
+    spin_lock(&inner);
+    atomic_store(&keeper_has_it, true);
+    drill_loop(1);
+    spin_unlock(&inner);
+}
+
+static void drill_deadlock(void)
+{
+    struct thread *keeper = thread_create("lock-keeper", keeper_main, NULL);
+
+    if (!keeper)
+        return;
+    atomic_store(&keeper_has_it, false);
+    thread_wake(keeper);
+    while (!atomic_load(&keeper_has_it))
+        thread_yield();
+    spin_lock(&inner);
+    spin_unlock(&inner);
+    thread_destroy(keeper);
+    heap_free(keeper);
+}
+
+/* Whether the watchdog sees it. */
+static int drill_watchdog(const struct command_out *out, const char *name, void (*run)(void))
+{
+    unsigned before = atomic_load(&hart_stuck_reports);
+
+    if (hart_count < 2 || !hart_spin_limit)
+        return command_fail(out, -ENOTSUP, "%s: %s", name,
+                            hart_count < 2 ? "with one hart there is nobody to see it"
+                                           : "the watchdog is switched off (watchdog=0)");
+    run();
+    if (atomic_load(&hart_stuck_reports) == before)
+        return command_fail(out, -EIO, "%s: nobody noticed, which is a defect", name);
+    command_print(out, "%s: noticed; the machine goes on", name);
+    return 0;
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -95,7 +156,18 @@ static const struct {
     {"margin", drill_margin, true},
 };
 
-const char *fault_drill(unsigned n) { return n < ARRAY_LEN(drills) ? drills[n].name : NULL; }
+static const struct {
+    const char *name;
+    void (*run)(void);
+} watchdog_drills[] = {{"stuck", drill_stuck}, {"deadlock", drill_deadlock}};
+
+const char *fault_drill(unsigned n)
+{
+    if (n < ARRAY_LEN(drills))
+        return drills[n].name;
+    n -= ARRAY_LEN(drills);
+    return n < ARRAY_LEN(watchdog_drills) ? watchdog_drills[n].name : NULL;
+}
 
 int cmd_fault(const struct command_out *out, int argc, char *const argv[])
 {
@@ -108,8 +180,11 @@ int cmd_fault(const struct command_out *out, int argc, char *const argv[])
         drills[i].run();
         return command_fail(out, -EIO, "%s: nothing happened, which is a defect", argv[1]);
     }
+    for (unsigned i = 0; argc == 2 && i < ARRAY_LEN(watchdog_drills); i++)
+        if (!strcmp(argv[1], watchdog_drills[i].name))
+            return drill_watchdog(out, argv[1], watchdog_drills[i].run);
     command_print(out,
                   "kinds: null, stack, text, rodata, data, panic, rank, unlock, switch, undefined, "
-                  "margin (docs/debugging.md)");
+                  "margin, stuck, deadlock (docs/debugging.md)");
     return COMMAND_USAGE;
 }

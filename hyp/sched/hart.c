@@ -12,6 +12,9 @@ _Static_assert(offsetof(struct hart, scratch) == HART_SCRATCH, "assembly");
 struct hart *harts[HART_MAX];
 unsigned hart_count;
 atomic_bool hart_halt;
+uint64_t hart_spin_limit;
+void (*hart_spins_too_long)(void);
+atomic_uint hart_stuck_reports;
 
 #define SBI_EXT_IPI_ 0x735049
 

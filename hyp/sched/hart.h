@@ -66,15 +66,29 @@ struct hart {
         held[HART_LOCKS_MAX]; /* the first lock_depth, as taken; the last may be waited for */
     const struct spinlock
         *_Atomic wanted; /* what it spins for, or NULL; for other harts' reports */
+    uint64_t where_pc, where_sp; /* answers to HART_REQ_WHERE */
+    atomic_uint where_done;
 };
 
-enum { HART_REQ_RESCHED = 1, HART_REQ_XCALL = 2, HART_REQ_KICK = 4, HART_REQ_HALT = 8 };
+enum {
+    HART_REQ_RESCHED = 1,
+    HART_REQ_XCALL = 2,
+    HART_REQ_KICK = 4,
+    HART_REQ_HALT = 8,
+    HART_REQ_WHERE = 16, /* say where you are: where_pc, where_sp */
+};
 
 extern struct hart *harts[HART_MAX];
 extern unsigned hart_count;
 extern atomic_bool hart_halt; /* the hypervisor is broken: every hart stops at its next interrupt */
 
 static inline struct hart *this_hart(void) { return arch_hart_data(); }
+
+/* The watchdog's (boot/watchdog.h). A hart that spins for a lock for hart_spin_limit (host time; 0: ever) calls
+ * hart_spins_too_long, from there, and goes on. */
+extern uint64_t hart_spin_limit;
+extern void (*hart_spins_too_long)(void);
+extern atomic_uint hart_stuck_reports; /* since boot */
 
 /* Sets request bits on a hart and interrupts it when it is another one. */
 void hart_request(unsigned index, unsigned long bits);

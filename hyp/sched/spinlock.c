@@ -8,7 +8,7 @@
 #include "base/symbol.h"
 #include "sched/hart.h"
 
-enum { LOCK_TEXT = 128 };
+enum { LOCK_TEXT = 128, LOOK_AT_CLOCK = 4096 }; /* rounds of a spin */
 
 const char *spin_rank_name(unsigned rank)
 {
@@ -32,8 +32,9 @@ static const char *describe(char to[LOCK_TEXT], const struct spinlock *l, const 
 }
 
 /* Out of line, so that the good way stays short. */
-NORETURN static __attribute__((noinline, cold)) void
-refuse(const char *what, const struct spinlock *l, const void *at)
+static NORETURN void refuse(const char *what, const struct spinlock *l, const void *at)
+    __attribute__((noinline, cold));
+static NORETURN void refuse(const char *what, const struct spinlock *l, const void *at)
 {
     const struct hart *h = this_hart();
     const struct held_lock *top = h->lock_depth ? &h->held[h->lock_depth - 1] : 0;
@@ -44,14 +45,29 @@ refuse(const char *what, const struct spinlock *l, const void *at)
           h->lock_depth > 1 ? " and others" : "");
 }
 
+/* Has spun for a while, since then (0: this is the first look); the new since. */
+static uint64_t check_clock(uint64_t since)
+{
+    uint64_t now = arch_time();
+
+    if (!since || !hart_spin_limit || now - since < hart_spin_limit)
+        return since ? since : now;
+    hart_spins_too_long();
+    return now;
+}
+
 static __attribute__((noinline)) void wait(struct hart *h, struct spinlock *l, unsigned ticket)
 {
     const struct spinlock *outer = atomic_load_explicit(&h->wanted, memory_order_relaxed);
+    uint64_t since = 0;
 
     atomic_store_explicit(&h->wanted, l, memory_order_relaxed);
-    while (atomic_load_explicit(&l->serving, memory_order_acquire) != ticket) {
+    for (unsigned round = 1; atomic_load_explicit(&l->serving, memory_order_acquire) != ticket;
+         round++) {
         arch_pause();
         hart_answer_xcalls(); /* may itself wait for a lock */
+        if (round % LOOK_AT_CLOCK == 0)
+            since = check_clock(since);
     }
     atomic_store_explicit(&h->wanted, outer, memory_order_relaxed);
 }
@@ -62,10 +78,10 @@ void spin_lock(struct spinlock *l)
     struct hart *h = this_hart();
     unsigned depth = h->lock_depth, ticket;
 
+    if (depth >= HART_LOCKS_MAX)
+        refuse("too many locks", l, at);
     if (depth && h->held[depth - 1].lock->rank >= l->rank)
         refuse("lock out of rank", l, at);
-    if (depth == HART_LOCKS_MAX)
-        refuse("too many locks", l, at);
     h->held[depth] = (struct held_lock){l, at};
     h->lock_depth = depth + 1;
     ticket = atomic_fetch_add_explicit(&l->next, 1, memory_order_relaxed);

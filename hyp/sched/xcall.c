@@ -31,11 +31,24 @@ void xcall_run(uint64_t mask, void (*fn)(void *arg), void *arg)
     }
 }
 
+static void answer_where(struct hart *h, void *pc)
+{
+    atomic_fetch_and(&h->requests, ~(unsigned long)HART_REQ_WHERE);
+    h->where_pc = (uint64_t)pc;
+    h->where_sp = (uint64_t)__builtin_frame_address(0);
+    atomic_store_explicit(&h->where_done, 1, memory_order_release);
+}
+
 void hart_answer_xcalls(void)
 {
     struct hart *h = this_hart();
+    unsigned long asked = atomic_load_explicit(&h->requests, memory_order_relaxed);
 
-    if (!(atomic_load_explicit(&h->requests, memory_order_relaxed) & HART_REQ_XCALL))
+    if (!(asked & (HART_REQ_XCALL | HART_REQ_WHERE)))
+        return;
+    if (asked & HART_REQ_WHERE)
+        answer_where(h, __builtin_return_address(0));
+    if (!(asked & HART_REQ_XCALL))
         return;
     /* Cleared before the slots are read: a later caller sets it again, and sends another IPI. */
     atomic_fetch_and(&h->requests, ~(unsigned long)HART_REQ_XCALL);

@@ -23,6 +23,8 @@ unsigned fake_vm_claims, fake_parks, fake_machine_off, fake_destroyed;
 uint64_t timer_hz = 1000;
 struct platform platform;
 struct hart *harts[HART_MAX];
+uint64_t hart_spin_limit;
+atomic_uint hart_stuck_reports;
 unsigned hart_count;
 
 void fake_vms_start(void)

@@ -78,6 +78,45 @@ def test_rules_are_checked(machine, bundle, kind, image, text):
     m.expect_off()
 
 
+@pytest.mark.parametrize("cpu", ["rv64", "rv64,sstc=off"])
+def test_watchdog(machine, bundle, cpu):
+    """A hart that loops is found by another, and interrupted by the firmware to say where; one that waits for a lock
+    says so itself, and who has it. The machine goes on, and a hart that runs a guest without exits is not stuck."""
+    path = bundle(vm("busy", bootargs="console=hvc0 tl.cmd='while :; do :; done'", vcpus=1))
+    m = machine(bundle=path, harts=3, cpu=cpu, append="keep watchdog=2")
+    m.expect(harness.USERSPACE, 60)
+    m.to_shell()
+    for _ in range(2):  # SSE more than once
+        m.line("fault stuck")
+        m.expect(r"WATCHDOG: hart \d is stuck in the hypervisor, for more than 2 s\nthread shell\n", 20)
+        m.expect(r"interrupted by the firmware \(SSE\)\npc ffffffff80\w{6} drill_(loop|stuck)\S*\+0x\w+\n")
+        m.expect(r"possible callers, newest first:\n(  ffffffff80\w{6} \S+\n)*  ffffffff80\w{6} command_run\+0x")
+        m.expect(r"stuck: noticed; the machine goes on")
+        m.expect(r"watchdog: hart \d goes on")
+    m.line("fault deadlock")
+    text = m.expect(r"deadlock: noticed; the machine goes on", 20)
+    text = m.output[: text.end()].rpartition("fault deadlock")[2]
+    reports = re.split("WATCHDOG: ", text)[1:]
+    waits = [r for r in reports if re.match(r"hart \d is stuck .*\nthread shell\n", r)]
+    keeps = [r for r in reports if re.match(r"hart \d is stuck .*\nthread lock-keeper\n", r)]
+    assert waits or keeps, text
+    for r in waits:
+        assert re.search(r"waits for the frame lock at 0x\w+, by (drill_deadlock|cmd_fault)\S*\n"
+                         r"  held by hart \d \(thread lock-keeper\), taken by keeper_main", r), r
+        assert "spins, and answers" in r, r
+    for r in keeps:
+        assert re.search(r"holds the frame lock at 0x\w+, by keeper_main", r), r
+    assert "busy" in m.command("list")
+    assert not re.search(r"thread busy/0", m.output)
+
+
+def test_watchdog_is_quiet(machine, bundle):
+    """Nothing is stuck while VMs start, work and stop; with one hart, the drill says that nobody would see it."""
+    m = shell_of_its_own(machine, bundle)
+    assert "nobody to see it" in m.command("fault stuck")
+    assert "WATCHDOG" not in m.output
+
+
 class Monitor:
     """QEMU's, by QMP."""
 

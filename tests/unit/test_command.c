@@ -53,6 +53,16 @@ static void host_write(const char *data, size_t len)
 
 static void wake(void) {}
 
+struct thread *thread_create(const char *name, void (*fn)(void *arg), void *arg)
+{
+    (void)name;
+    (void)fn;
+    (void)arg;
+    return NULL;
+}
+void thread_wake(struct thread *t) { (void)t; }
+void thread_destroy(struct thread *t) { (void)t; }
+
 /* Types a line into the shell; screen then holds what the command wrote. */
 static const char *run(const char *line)
 {
@@ -590,6 +600,13 @@ static void test_fault_drill(void **state)
     (void)state;
     expect("fault", "kinds: null, stack, text, rodata, data, panic");
     assert_non_null(strstr(run("fault ro\tx"), "kinds: "));
+    expect("fault undefined", "only a debug build");
+    expect("fault stuck", "the watchdog is switched off");
+    hart_spin_limit = 1;
+    expect("fault deadlock", "nobody noticed, which is a defect"); /* no thread can be made */
+    hart_count = 1;
+    expect("fault deadlock", "with one hart there is nobody to see it");
+    hart_spin_limit = 0;
     expect_assert_failure(run("fault panic"));
 }
 
