@@ -181,7 +181,7 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
     start_hart_local();
     virtio_host_init(&platform);
     entropy_init(&platform);
-    watchdog_init(watchdog_seconds());
+    watchdog_init(watchdog_seconds(), !boot_option("nosse"));
     start_other_harts(&platform);
     banner_print(&platform);
     first = thread_create("start", start_vms, 0);

@@ -6,6 +6,7 @@
 //   nohtinst  treat htinst as 0: decode every faulting instruction
 //   nohtval   treat htval and htinst as 0 (no Shtvala): walk the guest's tables at each page fault that exits
 //   watchdog=SECONDS  report a hart that is stuck in the hypervisor for so long (10; 0: never)
+//   nosse     the firmware is not to interrupt such a hart, to say where it is
 //   vmid0     behave as a host with 0 VMID bits
 // Lock rank: none, constant after boot. Callers: everyone above base.
 #pragma once

@@ -24,6 +24,7 @@ struct watch {
 static struct watch watch[HART_MAX];
 static uint64_t period; /* host time */
 static unsigned limit;  /* seconds */
+static bool use_sse;
 static atomic_bool looking;
 
 static bool has_vcpu_exit(const struct hart *h, const struct vcpu **v)
@@ -68,9 +69,8 @@ static void say_locks(const struct hart *h)
     for (unsigned n = 0; n < h->lock_depth && n < HART_LOCKS_MAX; n++) {
         const struct held_lock *held = &h->held[n];
 
-        loud_print("%s the %s lock at %p, by %s\r\n",
-                   held->lock == wanted ? "waits for" : "holds", spin_rank_name(held->lock->rank),
-                   (const void *)held->lock,
+        loud_print("%s the %s lock at %p, by %s\r\n", held->lock == wanted ? "waits for" : "holds",
+                   spin_rank_name(held->lock->rank), (const void *)held->lock,
                    symbol_at((uint64_t)held->taken_at, place, sizeof(place)));
         if (held->lock == wanted)
             say_holder(wanted);
@@ -86,7 +86,8 @@ static void say_where(const struct hart *h)
     case WHERE_NOWHERE:
         loud_print("it does not answer, and the firmware %s\r\n",
                    where_has_sse() ? "cannot interrupt it: it is in the firmware, or dead"
-                                   : "has no SSE to interrupt it by");
+                   : use_sse       ? "has no SSE to interrupt it by"
+                                   : "was not to interrupt it (nosse)");
         return;
     case WHERE_ANSWERED:
         loud_print("it spins, and answers from there\r\n");
@@ -102,8 +103,8 @@ static void say_where(const struct hart *h)
 
 static void report(const struct hart *h)
 {
-    loud_print("\r\nWATCHDOG: hart %lu is stuck in the hypervisor, for more than %u s\r\n", h->hartid,
-               limit);
+    loud_print("\r\nWATCHDOG: hart %lu is stuck in the hypervisor, for more than %u s\r\n",
+               h->hartid, limit);
     loud_print("thread %s\r\n", h->current->name);
     say_vcpu(h);
     say_locks(h);
@@ -128,7 +129,8 @@ static void check_recovery(unsigned i)
     struct watch *w = &watch[i];
     unsigned yes = true;
 
-    if (atomic_load(&w->beat) != w->stuck_beat && atomic_compare_exchange_strong(&w->stuck, &yes, 0))
+    if (atomic_load(&w->beat) != w->stuck_beat &&
+        atomic_compare_exchange_strong(&w->stuck, &yes, 0))
         log_warn("watchdog: hart %lu goes on, %lu ms after it was reported", harts[i]->hartid,
                  (arch_time() - w->stuck_at) / (timer_hz / 1000));
 }
@@ -174,11 +176,15 @@ static void tick(struct timer *t)
 }
 
 /* From the loop of a spinlock. */
-static void spins_too_long(void) { mark_stuck(hart_index(), atomic_load(&watch[hart_index()].beat)); }
+static void spins_too_long(void)
+{
+    mark_stuck(hart_index(), atomic_load(&watch[hart_index()].beat));
+}
 
-void watchdog_init(unsigned seconds)
+void watchdog_init(unsigned seconds, bool sse)
 {
     limit = seconds;
+    use_sse = sse;
     period = timer_us(seconds * 1000000ul / TICKS);
     if (!seconds)
         return;
@@ -190,9 +196,11 @@ void watchdog_hart_start(void)
 {
     struct watch *w = &watch[hart_index()];
 
-    if (!period)
+    /* The boot hart is the last to come here: if it is alone, there is nobody to look at it. */
+    if (!period || (hart_count == 1 && hart_index() == 0))
         return;
-    where_hart_init();
+    if (use_sse)
+        where_hart_init();
     timer_init(&w->timer, tick);
     timer_set(&w->timer, arch_time() + period);
 }

@@ -14,8 +14,9 @@
 #pragma once
 #include <stdbool.h>
 
-/* seconds: how long is too long; 0: no watchdog. Boot hart, before the others. */
-void watchdog_init(unsigned seconds);
+/* seconds: how long is too long; 0: no watchdog. sse: let the firmware interrupt stuck harts, which makes every
+ * trap that it takes itself some 56 instructions longer (OpenSBI 1.6). Boot hart, before the others. */
+void watchdog_init(unsigned seconds, bool sse);
 /* On each hart, before it goes idle for the first time. */
 void watchdog_hart_start(void);
 /* Whether harts look at each other: not while VMs are made at boot, when checking a big bundle may take long. */

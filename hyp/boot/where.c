@@ -27,9 +27,9 @@ static bool sse; /* all harts have the same firmware */
 
 void where_hart_init(void)
 {
-    struct sbi_ret ret = arch_sbi(SBI_EXT_SSE_, SSE_REGISTER, SSE_LOCAL_SOFTWARE,
-                                  (uint64_t)where_event, (uint64_t)&interrupted[hart_index()], 0,
-                                  0, 0);
+    struct sbi_ret ret =
+        arch_sbi(SBI_EXT_SSE_, SSE_REGISTER, SSE_LOCAL_SOFTWARE, (uint64_t)where_event,
+                 (uint64_t)&interrupted[hart_index()], 0, 0, 0);
 
     if (ret.error)
         return;
@@ -60,7 +60,8 @@ enum where_how where_ask(unsigned index, struct where *at)
     struct hart *h = harts[index];
 
     if (h == this_hart()) {
-        *at = (struct where){(uint64_t)__builtin_return_address(0), (uint64_t)__builtin_return_address(0),
+        *at = (struct where){(uint64_t)__builtin_return_address(0),
+                             (uint64_t)__builtin_return_address(0),
                              (uint64_t)__builtin_frame_address(0)};
         return WHERE_ANSWERED;
     }
@@ -71,7 +72,8 @@ enum where_how where_ask(unsigned index, struct where *at)
         return WHERE_ANSWERED;
     }
     atomic_store(&i->done, 0);
-    if (!sse || arch_sbi(SBI_EXT_SSE_, SSE_INJECT, SSE_LOCAL_SOFTWARE, h->hartid, 0, 0, 0, 0).error ||
+    if (!sse ||
+        arch_sbi(SBI_EXT_SSE_, SSE_INJECT, SSE_LOCAL_SOFTWARE, h->hartid, 0, 0, 0, 0).error ||
         !wait_for(&i->done, INTERRUPT_US))
         return WHERE_NOWHERE;
     *at = (struct where){i->pc, i->gpr[1], i->gpr[2]};

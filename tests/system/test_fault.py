@@ -110,6 +110,16 @@ def test_watchdog(machine, bundle, cpu):
     assert not re.search(r"thread busy/0", m.output)
 
 
+def test_watchdog_without_sse(machine, bundle):
+    path = bundle(vm(autostart=False))
+    m = machine(bundle=path, harts=2, append="keep watchdog=1 nosse")
+    m.expect(harness.SHELL_PROMPT, 60)
+    m.line("fault stuck")
+    m.expect(r"WATCHDOG: hart \d is stuck in the hypervisor, for more than 1 s\nthread shell\n"
+             r"it does not answer, and the firmware was not to interrupt it \(nosse\)", 20)
+    m.expect(r"stuck: noticed; the machine goes on")
+
+
 def test_watchdog_is_quiet(machine, bundle):
     """Nothing is stuck while VMs start, work and stop; with one hart, the drill says that nobody would see it."""
     m = shell_of_its_own(machine, bundle)

@@ -111,7 +111,7 @@ static int setup(void **state)
         harts[i] = fake_hart_data[i] = &hart[i];
     }
     if (!started)
-        watchdog_init(10);
+        watchdog_init(10, true);
     for (unsigned i = 0; i < HARTS && !started; i++) {
         fake_hart = i;
         watchdog_hart_start();
