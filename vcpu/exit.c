@@ -117,10 +117,18 @@ static inline void finish(struct vcpu *v, enum exit_result verdict)
         boundary_pass(v);
 }
 
+/* Remembers the exit, for reports; instret now. */
+static __attribute__((noinline)) uint64_t begin_costs(struct vcpu *v, unsigned row)
+{
+    v->last_exits[v->last_exit++ % EXIT_RING] =
+        (struct exit_record){v->pc, csr_read(CSR_STVAL), csr_read(CSR_HTVAL), (uint8_t)row};
+    return csr_read(CSR_INSTRET);
+}
+
 static inline enum exit_result handle(struct vcpu *v, uint64_t cause)
 {
     unsigned row = (unsigned)(cause & 31) | (cause >> 63 ? INTERRUPT : 0);
-    uint64_t before = costs ? csr_read(CSR_INSTRET) : 0;
+    uint64_t before = costs ? begin_costs(v, row) : 0;
     enum exit_result (*handler)(struct vcpu *) = exit_table[row].handle;
     enum exit_result verdict;
 

@@ -226,3 +226,15 @@ void report_log(struct vcpu *v, const char *what)
         line = end + 1;
     }
 }
+
+void report_log_vcpus(const struct guest *g)
+{
+    for (unsigned i = 0; i < g->vcpu_count; i++) {
+        const struct vcpu *v = g->vcpu[i];
+
+        log_error("  vCPU %u: hart %s%s, %s-mode, pc %#lx, ra %#lx, sp %#lx, vsatp %#lx", i,
+                  vcpu_hsm_name(atomic_load(&v->hsm)), v->in_wfi ? ", in WFI" : "",
+                  was_supervisor(v) ? "VS" : "VU", (unsigned long)v->pc, (unsigned long)v->gpr[1],
+                  (unsigned long)v->gpr[2], (unsigned long)v->csr.vsatp);
+    }
+}

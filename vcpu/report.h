@@ -12,3 +12,5 @@
 void report_guest_fault(struct vcpu *v, const char *what, char *buf, size_t size);
 /* The same into the log, a line each, as errors. */
 void report_log(struct vcpu *v, const char *what);
+/* A line for each vCPU of the guest, parked, into the log, as errors: state and where it is. */
+void report_log_vcpus(const struct guest *g);

@@ -48,6 +48,7 @@ void vcpu_reset(struct vcpu *v)
     v->wake_at = UINT64_MAX;
     v->in_wfi = false;
     v->stop_reason = 0;
+    v->last_exit = 0;
     v->last_hart = -1;
     v->fp_hart = -1;
     vector_forget(v);

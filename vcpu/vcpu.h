@@ -19,6 +19,7 @@
 #define PMU_COUNTERS 48 /* 0 to 31 are named by their CSRs */
 #define PMU_HARDWARE_COUNTERS 32
 #define PMU_EVENTS 14 /* firmware events that there can be: codes 0 to 13 */
+#define EXIT_RING 16 /* exits that a vCPU remembers */
 #define EXIT_CAUSES 64 /* scause codes 0..31, interrupts 32..63 */
 
 struct guest;
@@ -33,6 +34,16 @@ enum hsm_state {
     HSM_SUSPEND_PENDING = 5,
     HSM_RESUME_PENDING = 6,
 };
+
+/* enum hsm_state, for people. */
+static inline const char *vcpu_hsm_name(uint32_t hsm)
+{
+    static const char *const names[] = {"started",       "stopped",   "start pending",
+                                        "stop pending",  "suspended", "suspend pending",
+                                        "resume pending"};
+
+    return hsm < ARRAY_LEN(names) ? names[hsm] : "?";
+}
 
 enum { /* vcpu->requests: work for the exit boundary */
        VCPU_REQ_IRQ = 1,       /* irq_level or irq_edge changed */
@@ -101,6 +112,13 @@ struct vcpu {
     struct timer timer; /* wakes it for vstimecmp, or is its timer without Sstc */
     uint64_t wake_at; /* guest time of its next timer event without Sstc */
 
+    /* The last exits while costs were switched on, for reports: number n is at n % EXIT_RING, the next
+     * one is last_exit. */
+    struct exit_record {
+        uint64_t pc, tval, htval;
+        uint8_t row; /* of exits[] */
+    } last_exits[EXIT_RING];
+    unsigned last_exit;
     uint64_t exits_cost[EXIT_CAUSES]; /* host instret, while costs are switched on */
     uint64_t entered; /* host time of the last switch in */
     const char *stop_reason; /* for people: why it was stopped, or NULL */

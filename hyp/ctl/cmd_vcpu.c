@@ -12,15 +12,6 @@ enum { SHORT_NAME = 4 }; /* of general and FP registers: three in a row */
 
 static bool costs_on;
 
-static const char *hsm_name(uint32_t hsm)
-{
-    static const char *const names[] = {"started",       "stopped",   "start pending",
-                                        "stop pending",  "suspended", "suspend pending",
-                                        "resume pending"};
-
-    return hsm < ARRAY_LEN(names) ? names[hsm] : "?";
-}
-
 static void print_regs(const struct command_out *out, const struct vcpu *v)
 {
     char row[96];
@@ -51,6 +42,15 @@ static void print_regs(const struct command_out *out, const struct vcpu *v)
         out->emit(out->ctx, row);
 }
 
+void command_print_vcpu(const struct command_out *out, const struct vm *vm, const struct vcpu *v)
+{
+    command_print(out, "%s vCPU %u of %u: VM %s, hart %s%s%s%s", vm->config.name, v->index,
+                  vm->guest.vcpu_count, vm_state_name((enum vm_state)atomic_load(&vm->state)),
+                  vcpu_hsm_name(atomic_load(&v->hsm)), v->in_wfi ? ", in WFI" : "",
+                  v->stop_reason ? ": " : "", v->stop_reason ? v->stop_reason : "");
+    print_regs(out, v);
+}
+
 int cmd_regs(const struct command_out *out, int argc, char *const argv[])
 {
     uint64_t index = 0;
@@ -67,11 +67,7 @@ int cmd_regs(const struct command_out *out, int argc, char *const argv[])
     error = inspect_vcpu(&in, vm, index, &why);
     if (error)
         return command_fail(out, error, "%s: %s", argv[1], why);
-    command_print(out, "%s vCPU %u of %u: VM %s, hart %s%s%s%s", argv[1], in.v->index,
-                  vm->guest.vcpu_count, vm_state_name((enum vm_state)atomic_load(&vm->state)),
-                  hsm_name(atomic_load(&in.v->hsm)), in.v->in_wfi ? ", in WFI" : "",
-                  in.v->stop_reason ? ": " : "", in.v->stop_reason ? in.v->stop_reason : "");
-    print_regs(out, in.v);
+    command_print_vcpu(out, vm, in.v);
     inspect_end(&in);
     return 0;
 }

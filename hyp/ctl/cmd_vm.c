@@ -220,29 +220,3 @@ int cmd_fdt(const struct command_out *out, int argc, char *const argv[])
     inspect_end(&in);
     return error;
 }
-
-int cmd_report(const struct command_out *out, int argc, char *const argv[])
-{
-    char line[sizeof(((struct vm *)0)->crash_report)];
-    const char *at;
-    struct vm *vm;
-
-    if (argc != 2)
-        return COMMAND_USAGE;
-    vm = command_vm(out, argv[1]);
-    if (!vm)
-        return -ENOENT;
-    if (!vm->crash_report[0])
-        command_print(out, "%s: no crash since its last start%s%s", argv[1],
-                      vm->end_reason[0] ? "; it ended: " : "", vm->end_reason);
-    for (at = vm->crash_report; *at;) {
-        const char *end = strchr(at, '\n');
-        size_t len = end ? (size_t)(end - at) : strlen(at);
-
-        memcpy(line, at, len);
-        line[len] = '\0';
-        out->emit(out->ctx, line);
-        at += len + (end != NULL);
-    }
-    return 0;
-}

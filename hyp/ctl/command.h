@@ -8,6 +8,7 @@
 #pragma once
 #include "base/util.h"
 
+struct vcpu;
 struct vm;
 
 enum { COMMAND_WORDS = 8, COMMAND_LINE = 512 };
@@ -52,6 +53,8 @@ bool command_complete(void *ctx, const char *line, size_t word, unsigned n, char
 void command_print(const struct command_out *out, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Says why and returns error. */
 int command_fail(const struct command_out *out, int error, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* A vCPU's state and registers, while it is parked. */
+void command_print_vcpu(const struct command_out *out, const struct vm *vm, const struct vcpu *v);
 /* NULL after saying that there is none of that name. */
 struct vm *command_vm(const struct command_out *out, const char *name);
 /* 0x…, or decimal; the whole word. */
@@ -71,6 +74,7 @@ COMMAND_FN(send);
 COMMAND_FN(devices);
 COMMAND_FN(fdt);
 COMMAND_FN(report);
+COMMAND_FN(dump);
 COMMAND_FN(regs);
 COMMAND_FN(exits);
 COMMAND_FN(costs);

@@ -216,6 +216,7 @@ void vm_crash_claimed(struct vm *vm, const char *reason)
     write_crash_report(vm);
     atomic_store(&vm->state, VM_CRASHED);
     log_error("%s: crashed: %s", vm->config.name, vm->end_reason);
+    report_log_vcpus(&vm->guest);
 }
 
 int vm_start(struct vm *vm, const char **why)

@@ -111,6 +111,8 @@ void report_guest_fault(struct vcpu *v, const char *what, char *buf, size_t size
     snprintf(buf, size, "vCPU %u: %s at %#lx", v->index, what, (unsigned long)v->pc);
 }
 
+void report_log_vcpus(const struct guest *g) { (void)g; }
+
 const char *exit_cause_name(unsigned index)
 {
     static char name[64][24];

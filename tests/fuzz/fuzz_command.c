@@ -3,7 +3,7 @@
 // on VMs in every state, with consoles attached and left. What comes out is for a terminal: no state of
 // the parser survives its line.
 // units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
-// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_kick.c
+// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_report.c hyp/ctl/cmd_kick.c
 // units: hyp/ctl/shell.c hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/lineedit.c hyp/ctl/inspect.c
 // units: hyp/ctl/dts.c
 // units: vcpu/regs.c vcpu/kick.c vcpu/sse.c vcpu/hostpmu.c vcpu/pmu_state.c vcpu/sbi/counters.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c

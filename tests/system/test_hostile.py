@@ -9,6 +9,7 @@ TIMEOUT_FACTOR to match.
 import hashlib
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -180,6 +181,37 @@ def test_ends(machine, bundle):
     assert "not given back" not in m.output
     # One report for each of its two starts, however many vCPUs came to grief, and were started again by others.
     assert 1 <= len(re.findall("error: crowd: (an access|a jump)", m.output)) <= 2
+
+
+def test_crash_of_three(machine, bundle, tmp_path):
+    """What a person has after a crash: all vCPUs, their last exits, the memory; and a core file for gdb."""
+    m = machine(bundle=bundle(hostile("bad", "seed=3 attack=none then=crowd")), harts=2, append="keep", limit=LIMIT * 3)
+    m.expect(harness.SHELL_PROMPT, 60)
+    m.command("costs on")
+    m.line("start bad")
+    m.expect("bad: crashed: ", LIMIT)
+    for n in range(3):
+        m.expect(rf"  vCPU {n}: hart \w+[^:]*, V[SU]-mode, pc \w+, ra \w+, sp \w+, vsatp \w+\n")
+    at = len(m.output)
+    text = m.command("report bad")
+    for n in range(3):
+        block = text.partition(f"bad vCPU {n} of 3: VM crashed, hart ")[2].partition("bad vCPU")[0]
+        assert re.search(r"^  ra [0-9a-f]{16} +sp [0-9a-f]{16}", block, re.M), text
+        assert f"exits of vCPU {n}, oldest" in block or f"(vCPU {n}: exits are remembered" in block, text
+    # The exit that was one too many is the last of its vCPU's.
+    pc = re.search(r"vCPU (\d) \(hart id \d\), V[SU]-mode, pc 0x(\w+)", text)
+    exits = text.partition(f" exits of vCPU {pc.group(1)}")[2].partition("bad vCPU")[0]
+    assert exits.rstrip().splitlines()[-1].split()[2] == pc.group(2).zfill(16), text
+    rows = m.command("dump bad 0x80200000 0x2000", 60)
+    assert re.search(r"^0000000080200000  ([0-9a-f]{2} +){16}\|.{16}\|$", rows, re.M), rows
+    console, core = tmp_path / "console", tmp_path / "core"
+    console.write_text(m.output[at:])
+    subprocess.run([os.path.join(harness.TOP, "tools", "dump2core"), console, core], check=True)
+    image = core.read_bytes()
+    with open(HOSTILE, "rb") as file:  # its text, which nothing has written to
+        assert file.read(0x1000) in image
+    ra = int(re.search(r"bad vCPU 2 of 3.*\n  ra (\w{16})", text).group(1), 16)
+    assert image.count(b"CORE\0\0\0\0") == 3 and ra.to_bytes(8, "little") in image
 
 
 def test_past_the_firmware(machine, bundle):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Every command on VMs in every state, through the shell: keys in, terminal out.
 // units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
-// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_kick.c hyp/ctl/cmd_fault.c
+// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_report.c hyp/ctl/cmd_kick.c hyp/ctl/cmd_fault.c
 // units: hyp/ctl/shell.c hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/lineedit.c hyp/ctl/inspect.c
 // units: hyp/ctl/dts.c
 // units: vcpu/regs.c vcpu/kick.c vcpu/sse.c vcpu/hostpmu.c vcpu/pmu_state.c vcpu/sbi/counters.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
@@ -508,7 +508,17 @@ static void test_devices_report_frames(void **state)
     (void)state;
     expect("devices on",
            "uart0      ns16550a       0x10000000      0x100    10            3            4");
+    dead->guest.vcpu[2]->gpr[1] = 0xABC;
+    dead->guest.vcpu[1]->last_exit = 18; /* two of the ring's 16 are lost */
+    dead->guest.vcpu[1]->last_exits[2] = (struct exit_record){.pc = 0x2222, .row = 21};
+    dead->guest.vcpu[1]->last_exits[1] = (struct exit_record){.pc = 0x1111, .row = 23, .htval = 5};
     expect("report dead", "dead: oops\r\n  pc 0x1234\r\n");
+    assert_non_null(
+        strstr(screen, "dead vCPU 2 of 3: VM crashed, hart started\r\n  ra 0000000000000abc"));
+    assert_non_null(strstr(screen, "last 16 exits of vCPU 1, oldest first:\r\n"));
+    char *oldest = strstr(screen, "pc 0000000000002222"),
+         *newest = strstr(screen, "pc 0000000000001111 stval 0000000000000000 htval 5");
+    assert_true(oldest && newest && oldest < newest);
     expect("report on", "no crash since its last start");
     expect("frames", "no VM");
     assert_non_null(strstr(screen, "\ndead "));
@@ -526,6 +536,40 @@ static void test_devices_report_frames(void **state)
 }
 
 /* Paint that is left shows how deep a stack was used, by kind; what ended is remembered. */
+static void test_dump(void **state)
+{
+    static char text[] = "Sixteen of these, then one\n";
+    struct stage2 *s2 = &dead->guest.s2;
+    char line[64];
+
+    (void)state;
+    expect("dump dead 0 16", "0 is not RAM");
+    expect("dump dead 0x80000000 0", "usage");
+    expect("dump dead 0x80000000 0xffffffffffffffff", "usage");
+    expect("dump off", "it has no memory");
+    expect("dump dead", "(16384 KiB were never touched: zeroes)");
+    assert_int_equal(guest_mem_write(s2, gpa(RAM + 0x2ff8), text, sizeof(text)), 0);
+    snprintf(line, sizeof(line), "dump dead %#lx 0x30", RAM + 0x2ffc);
+    expect(
+        line,
+        "0000000080002ff0  00 00 00 00 00 00 00 00  53 69 78 74 65 65 6e 20  |........Sixteen |\r\n"
+        "0000000080003000  6f 66 20 74 68 65 73 65  2c 20 74 68 65 6e 20 6f  |of these, then o|\r\n"
+        "0000000080003010  6e 65 0a 00 00 00 00 00  00 00 00 00 00 00 00 00  |ne..............|\r\n"
+        "0000000080003020  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\r\n"
+        "0000000080003030\r\n");
+    snprintf(line, sizeof(line), "dump dead %#lx 0x2000", RAM + 0x2000);
+    expect(
+        line,
+        "0000000080002000  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\r\n"
+        "*\r\n"
+        "0000000080002ff0  00");
+    assert_non_null(strstr(
+        screen,
+        "0000000080003020  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\r\n"
+        "*\r\n"
+        "0000000080004000\r\n"));
+}
+
 static void test_stacks(void **state)
 {
     uint64_t words[THREAD_STACK_SIZE / 8];
@@ -674,6 +718,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_gpa, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fdt, setup, teardown),
         cmocka_unit_test_setup_teardown(test_devices_report_frames, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_dump, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stacks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_console_and_send, setup, teardown),
         cmocka_unit_test_setup_teardown(test_poweroff, setup, teardown),

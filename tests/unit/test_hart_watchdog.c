@@ -190,7 +190,8 @@ static void test_locks(void **state)
     hart_spins_too_long();
     assert_int_equal(reports(), 1);
     assert_non_null(strstr(said, "waits for the some lock at "));
-    assert_non_null(strstr(said, ", by f111+0\r\n  held by hart 12 (thread thread2), taken by f222+0"));
+    assert_non_null(
+        strstr(said, ", by f111+0\r\n  held by hart 12 (thread thread2), taken by f222+0"));
     hart_spins_too_long(); /* it still spins: said already */
     assert_int_equal(reports(), 0);
 }
