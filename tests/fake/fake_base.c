@@ -18,6 +18,8 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "base/spinlock.h"
+#include "sched/stack.h"
+#include "sched/thread_list.h"
 
 #define WEAK __attribute__((weak))
 
@@ -121,6 +123,10 @@ WEAK bool spin_held(const struct spinlock *l)
 {
     return atomic_load(&l->next) != atomic_load(&l->serving);
 }
+
+WEAK void thread_list_add(struct thread *t) { (void)t; }
+WEAK void thread_list_remove(struct thread *t) { (void)t; }
+WEAK void stack_note_end(const struct thread *t) { (void)t; }
 
 WEAK const char *spin_rank_name(unsigned rank)
 {

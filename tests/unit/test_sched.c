@@ -55,9 +55,6 @@ void hostmap_stack_free(void *lowest, uint64_t size)
     (void)lowest;
     (void)size;
 }
-void thread_list_add(struct thread *t) { (void)t; }
-void thread_list_remove(struct thread *t) { (void)t; }
-void stack_note_end(const struct thread *t) { (void)t; }
 void hart_answer_xcalls(void) {}
 void xcall_run(uint64_t mask, void (*fn)(void *arg), void *arg)
 {
