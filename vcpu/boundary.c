@@ -8,6 +8,7 @@
 #include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
 #include "vcpu/sbi/hsm.h"
+#include "vcpu/sta.h"
 #include "vcpu/sse.h"
 
 NORETURN void vcpu_enter(struct vcpu *v); /* switch.S */
@@ -45,13 +46,16 @@ static void wait_for_interrupt(struct vcpu *v)
  * right; and while it is set, load_switch_in loads nothing. */
 static void park(struct vcpu *v)
 {
+    v->thread.blocked_as = THREAD_OFF;
     load_unload(v);
     for (;;) {
         atomic_store(&v->parked, true);
         if (!(atomic_load(&v->requests) & VCPU_REQ_PARK)) {
             atomic_store(&v->parked, false);
-            if (!(atomic_load(&v->requests) & VCPU_REQ_PARK))
+            if (!(atomic_load(&v->requests) & VCPU_REQ_PARK)) {
+                v->thread.blocked_as = THREAD_IDLED;
                 return;
+            }
             continue;
         }
         thread_block();
@@ -69,6 +73,7 @@ static void begin(struct vcpu *v)
     v->csr.hvip = 0;
     v->csr.vstimecmp = UINT64_MAX;
     fwft_reset(v);
+    sta_reset(v);
     pmu_reset(v);
     sse_reset_hart(v);
     v->sstatus |= SSTATUS_SPP;
@@ -129,7 +134,9 @@ void boundary_pass(struct vcpu *v)
         }
         if (hsm != HSM_STARTED && hsm != HSM_SUSPENDED) {
             load_unload(v);
+            v->thread.blocked_as = THREAD_OFF;
             thread_block();
+            v->thread.blocked_as = THREAD_IDLED;
             continue;
         }
         if (atomic_load(&v->loaded_hart) < 0)
@@ -146,13 +153,16 @@ void boundary_pass(struct vcpu *v)
                 continue;
         }
         if (v->yielding) {
+            sta_leave(v);
             yield(v);
             continue;
         }
         if (this_hart()->resched) {
+            sta_leave(v);
             sched_resched();
             continue;
         }
+        sta_enter(v);
         if (!atomic_load(&v->requests))
             break;
     }

@@ -9,6 +9,7 @@
 #include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
 #include "vcpu/sse.h"
+#include "vcpu/sta.h"
 #include "vcpu/vector.h"
 
 #define NO_CSR 0xFFFF
@@ -131,6 +132,9 @@ const struct vcpu_reg vcpu_regs[] = {
     {"fwft_henvcfg", AT(fwft.henvcfg), 8, NO_CSR},
     {"fwft_locked", AT(fwft.locked), 4, NO_CSR},
     {"fwft_misalign", AT(fwft.misaligned), 1, NO_CSR},
+    {"sta_area", AT(sta.area), 8, NO_CSR},
+    {"sta_steal", AT(sta.steal), 8, NO_CSR},
+    {"sta_sequence", AT(sta.sequence), 4, NO_CSR},
     {"sse_unmasked", AT(sse.unmasked), 1, NO_CSR},
     SSE(SSE_KICK, "ssek"),
     SSE(SSE_LOCAL_SOFTWARE, "ssel"),
@@ -265,6 +269,10 @@ static bool is_valid(const struct vcpu_reg *r, uint64_t value)
         return value <= HSM_RESUME_PENDING;
     if (r->offset == AT(fcsr))
         return value <= 0xFF;
+    if (r->offset == AT(sta.area))
+        return !(value & 63);
+    if (r->offset == AT(sta.sequence))
+        return !(value & 1) && value <= UINT32_MAX;
     if (r->offset == AT(fwft.henvcfg))
         return !(value & ~FWFT_HENVCFG) && (value & HENVCFG_PMM) != 1ul << HENVCFG_PMM_SHIFT;
     if (r->offset == AT(irq_level) || r->offset == AT(irq_edge))
@@ -355,6 +363,7 @@ int vcpu_load_state(struct vcpu *v, struct state_reader *r)
     heap_free(vector);
     v->pmu = pmu;
     pmu_used_changed(v);
+    sta_restored(v);
     sse_resume(v);
     atomic_store(&v->start_ready, atomic_load(&v->hsm) == HSM_START_PENDING);
     return 0;

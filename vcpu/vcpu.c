@@ -13,6 +13,7 @@
 #include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/fwft.h"
 #include "vcpu/sse.h"
+#include "vcpu/sta.h"
 #include "vcpu/vector.h"
 
 _Static_assert(offsetof(struct vcpu, gpr) == VCPU_GPR, "assembly");
@@ -42,6 +43,7 @@ void vcpu_reset(struct vcpu *v)
     v->sstatus = SSTATUS_SPP | SSTATUS_FS_CLEAN | (vcpu_features.vlenb ? SSTATUS_VS_CLEAN : 0);
     v->hstatus = HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP;
     fwft_reset(v);
+    sta_reset(v);
     pmu_reset(v);
     sse_reset(v);
     atomic_fetch_and(&v->requests, ~(uint64_t)(VCPU_REQ_SSE | VCPU_REQ_KICK));

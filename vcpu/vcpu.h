@@ -95,19 +95,26 @@ struct vcpu {
     uint16_t index;         /* 0..: position in guest->vcpu */
     uint64_t hartid;        /* what the guest calls it */
     struct guest *guest;
+    /* Steal time (vcpu/sta.h): where it is told, or 0; nanoseconds told; ticks that are in these; the area's
+     * sequence and preempted flag. */
+    struct vcpu_sta {
+        uint64_t area, steal, counted;
+        uint32_t sequence;
+        bool preempted;
+    } sta;
     struct thread thread;
 
     _Atomic uint64_t requests;
     _Atomic uint64_t irq_level; /* HVIP_VSEIP, and HVIP_VSTIP where the host lacks Sstc */
-    _Atomic uint64_t irq_edge;  /* HVIP_VSSIP: raised once, the guest clears it itself */
-    atomic_int loaded_hart;     /* logical hart on which it is loaded, or -1 */
-    int last_hart;              /* where it was loaded last, or -1 */
+    _Atomic uint64_t irq_edge; /* HVIP_VSSIP: raised once, the guest clears it itself */
+    atomic_int loaded_hart; /* logical hart on which it is loaded, or -1 */
+    int last_hart; /* where it was loaded last, or -1 */
     atomic_bool parked;
-    bool yielding;          /* at the next boundary, once: others first */
-    bool in_wfi;                /* blocked in WFI or an HSM retentive suspend */
-    _Atomic uint32_t hsm;       /* enum hsm_state */
+    bool yielding; /* at the next boundary, once: others first */
+    bool in_wfi; /* blocked in WFI or an HSM retentive suspend */
+    _Atomic uint32_t hsm; /* enum hsm_state */
     atomic_bool start_ready; /* start_pc and start_arg are set */
-    uint8_t exit_length;    /* of the instruction that exited, for EXIT_ADVANCE */
+    uint8_t exit_length; /* of the instruction that exited, for EXIT_ADVANCE */
     uint64_t start_pc, start_arg; /* of HSM start or non-retentive resume: a0 = hartid, a1 = arg */
     struct timer timer; /* wakes it for vstimecmp, or is its timer without Sstc */
     uint64_t wake_at; /* guest time of its next timer event without Sstc */

@@ -35,8 +35,9 @@ SPEC_CHECK(SBI_BASE, 2, base_impl_version)
  * what it finds is there, and nothing else, RULE.unknown_extension and each function's checks say. */
 SPEC_CHECK(SBI_BASE, 3, base_probe)
 {
-    static const uint64_t promised[] = {SBI_BASE, SBI_TIME, SBI_IPI,  SBI_RFENCE, SBI_HSM, SBI_SRST,
-                                        EXT_PMU,  SBI_DBCN, EXT_SUSP, EXT_SSE,    EXT_FWFT};
+    static const uint64_t promised[] = {SBI_BASE, SBI_TIME, SBI_IPI,  SBI_RFENCE,
+                                        SBI_HSM,  SBI_SRST, EXT_PMU,  SBI_DBCN,
+                                        EXT_SUSP, EXT_SSE,  EXT_FWFT, EXT_STA};
 
     for (unsigned i = 0; i < ARRAY_LEN(promised) && rt_trapline; i++)
         check_value(CALL(SBI_BASE, 3, promised[i]), 1, "extension %lx", promised[i]);

@@ -75,6 +75,8 @@ COMMAND_FN(devices);
 COMMAND_FN(fdt);
 COMMAND_FN(report);
 COMMAND_FN(dump);
+COMMAND_FN(set);
+COMMAND_FN(top);
 COMMAND_FN(regs);
 COMMAND_FN(exits);
 COMMAND_FN(costs);

@@ -106,6 +106,47 @@ static int parse_console(struct vm_node *v)
     return 0;
 }
 
+/* A number that may be left out, within bounds. */
+static int parse_optional(struct vm_node *v, const char *name, unsigned most, unsigned *out)
+{
+    uint64_t n;
+    int error = fit_get_number(v->f, v->node, name, &n);
+
+    if (error == -ENOENT)
+        return 0;
+    if (error || n < 1 || n > most)
+        return fit_fail(v->f, "%s must be one number, 1 to %u", name, most);
+    *out = (unsigned)n;
+    return 0;
+}
+
+static int parse_weight(struct vm_node *v)
+{
+    return parse_optional(v, "weight", FAIR_WEIGHT_MAX, &v->c->sched.weight);
+}
+
+static int parse_cap(struct vm_node *v)
+{
+    return parse_optional(v, "cap", 100 * v->c->vcpus, &v->c->sched.cap);
+}
+
+static int parse_affinity(struct vm_node *v)
+{
+    int len;
+    const fdt32_t *harts_in = fdt_getprop(v->f->tree, v->node, "affinity", &len);
+
+    if (!harts_in)
+        return 0;
+    if (!len || len % 4)
+        return fit_fail(v->f, "affinity must be a list of harts: <0 1>");
+    for (int i = 0; i < len / 4; i++) {
+        if (fdt32_ld(&harts_in[i]) >= HART_MAX)
+            return fit_fail(v->f, "affinity: harts are 0 to %d", HART_MAX - 1);
+        v->c->sched.affinity |= BIT(fdt32_ld(&harts_in[i]));
+    }
+    return 0;
+}
+
 /* A property that is there or not. */
 static int parse_flag(struct vm_node *v, const char *name, bool *flag)
 {
@@ -184,9 +225,12 @@ static const struct {
     const char *name;
     int (*parse)(struct vm_node *v);
 } vm_properties[] = {
-    {"vcpus", parse_vcpus},     {"memory", parse_memory},       {"kernel", parse_kernel},
-    {"initrd", parse_initrd},   {"bootargs", parse_bootargs},   {"disks", parse_disks},
-    {"console", parse_console}, {"autostart", parse_autostart}, {"watchdog", parse_watchdog},
+    {"vcpus", parse_vcpus},       {"memory", parse_memory},
+    {"kernel", parse_kernel},     {"initrd", parse_initrd},
+    {"bootargs", parse_bootargs}, {"disks", parse_disks},
+    {"console", parse_console},   {"autostart", parse_autostart},
+    {"watchdog", parse_watchdog}, {"weight", parse_weight},
+    {"cap", parse_cap},           {"affinity", parse_affinity},
 };
 
 static bool is_known_property(const char *name)

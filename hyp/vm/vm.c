@@ -158,7 +158,9 @@ static int check_config(const struct vm_config *c, const char **why)
         *why = "a VM needs a kernel";
     else if (c->disk_count > VM_MAX_DISKS)
         *why = "a VM has at most 4 disks";
-    return *why ? -EINVAL : 0;
+    if (*why)
+        return -EINVAL;
+    return vm_sched_check(&c->sched, c->vcpus, why);
 }
 
 /* Frees a VM that is not in the list, or is going; whatever of it was made. */
@@ -186,6 +188,7 @@ static int make_parts(struct vm *vm, const char **why)
     g->vcpu_count = vm->config.vcpus;
     g->fast_mmio_end = vcpu_features.htval ? GUEST_RAM_BASE : 0;
     fair_group_init(&g->sched);
+    vm_sched_apply(vm);
     features_apply(g);
     vm->console = console_create(vm->config.name);
     if (!vm->console)

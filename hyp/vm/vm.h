@@ -34,6 +34,13 @@ struct vm_disk {
     bool read_only;
 };
 
+/* A VM's share of the harts; all zero: the default. */
+struct vm_sched {
+    unsigned weight; /* 1..FAIR_WEIGHT_MAX; 0: FAIR_WEIGHT_DEFAULT */
+    unsigned cap; /* percent of one hart, at most 100 for each vCPU; 0: none */
+    uint64_t affinity; /* bit n: may run on hart n of `harts`; 0: on all */
+};
+
 struct vm_config {
     char name[VM_NAME_MAX];
     unsigned vcpus;
@@ -42,6 +49,7 @@ struct vm_config {
     char bootargs[512];
     struct vm_disk disk[VM_MAX_DISKS];
     unsigned disk_count;
+    struct vm_sched sched;
     bool autostart;
     bool watchdog;         /* it has one */
     bool uart_console;     /* stdout-path: the UART; else hvc0 through virtio or SBI */
@@ -68,6 +76,7 @@ struct vm {
     bool busy;             /* an operation is under way; LOCK_VM */
     _Atomic uint64_t pending; /* a guest's event for the manager: vm_event_pack(); 0: none */
     uint64_t paused_at;    /* host time */
+    uint64_t top_at, top_ran; /* when `top` was asked for last; what it had run by then */
     char why[192];         /* of the last operation that failed */
 };
 
@@ -84,6 +93,9 @@ int vm_pause(struct vm *vm, const char **why) MUST_CHECK;
 int vm_resume(struct vm *vm, const char **why) MUST_CHECK;
 int vm_reset(struct vm *vm, const char **why) MUST_CHECK;
 int vm_destroy(struct vm *vm, const char **why) MUST_CHECK;
+/* hyp/vm/vm_sched.c. In any state, at once; -EINVAL: nothing is changed. */
+int vm_set_sched(struct vm *vm, const struct vm_sched *s, const char **why) MUST_CHECK;
+int vm_sched_check(const struct vm_sched *s, unsigned vcpus, const char **why) MUST_CHECK;
 struct vm *vm_find(const char *name);
 /* The list, for iteration: index 0..VM_MAX-1, NULL entries are free. */
 struct vm *vm_at(unsigned index);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Between the files of hyp/vm only.
 //   vm.c         the list, create, destroy, one operation at a time on a VM
+//   vm_sched.c   its share of the harts
 //   vm_devices.c the devices and disks of a VM
 //   vm_watchdog.c the clock behind the watchdog
 //   vm_load.c    device tree, kernel, initrd into a guest's fresh memory
@@ -24,6 +25,9 @@ static inline enum vm_state vm_state(struct vm *vm)
 }
 /* Whether any VM runs, is paused, is being changed, or has an event waiting. */
 bool vm_any_active(void);
+
+/* What the configuration says of its share becomes so. */
+void vm_sched_apply(struct vm *vm);
 
 /* Bus, devices, disks, console; on error what was made is for vm_devices_free. */
 int vm_devices_make(struct vm *vm, const char **why) MUST_CHECK;

@@ -292,6 +292,15 @@ int guest_mem_read(struct stage2 *s2, gpa_t from, void *to, size_t len)
     return r;
 }
 
+__attribute__((weak)) uint64_t timer_hz = 10000000;
+int guest_mem_zero(struct stage2 *s2, gpa_t to, size_t len)
+{
+    static const char zeros[4096];
+
+    assert_true(len <= sizeof(zeros));
+    return guest_mem_write(s2, to, zeros, len);
+}
+
 int guest_mem_write(struct stage2 *s2, gpa_t to, const void *from, size_t len)
 {
     int r = access_error(to, len);

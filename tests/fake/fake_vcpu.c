@@ -242,6 +242,8 @@ void thread_yield(void)
         fake_step();
 }
 
+unsigned hart_count = 2;
+void thread_group_changed(void) {}
 void sched_point(void)
 {
     if (fake_highest_lock())

@@ -209,6 +209,8 @@ void thread_yield(void)
                 atomic_store(&list[i]->guest.vcpu[n]->parked, true);
 }
 
+unsigned fake_group_changes;
+void thread_group_changed(void) { fake_group_changes++; }
 void exit_set_costs(bool on) { fake_costs = on; }
 const char *exit_cause_name(unsigned index)
 {

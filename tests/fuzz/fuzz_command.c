@@ -2,7 +2,7 @@
 // Keys into the shell, as a terminal (or a pasted file) sends them: every command line with any words,
 // on VMs in every state, with consoles attached and left. What comes out is for a terminal: no state of
 // the parser survives its line.
-// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
+// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_sched.c hyp/vm/vm_sched.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
 // units: hyp/ctl/cmd_host.c hyp/ctl/cmd_report.c hyp/ctl/cmd_kick.c
 // units: hyp/ctl/shell.c hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/lineedit.c hyp/ctl/inspect.c
 // units: hyp/ctl/dts.c

@@ -3,7 +3,7 @@
 // checks each call's registers and pc; here: only legal errors, no value with an error, nothing done by a call
 // that failed, bounded fences, and HSM states as a model of the specification has them; software events change
 // state as they may, and their handlers are nested by priority.
-// units: tests/fake/fake_sbi.c tests/fake/fake_base.c vcpu/hostpmu.c vcpu/sbi/*.c vcpu/sse.c
+// units: vcpu/sta.c tests/fake/fake_sbi.c tests/fake/fake_base.c vcpu/hostpmu.c vcpu/sbi/*.c vcpu/sse.c
 #include <errno.h>
 
 #include "fake_sbi.h"

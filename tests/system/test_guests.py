@@ -100,3 +100,23 @@ def test_bench_guest(machine, bundle):
     assert 14 <= int(rows["SBI base get_spec_version"]) < 700, rows
     assert int(rows["WFI, interrupt pending"]) < 100, rows
     m.expect_off()
+
+
+def test_steal_time(machine, bundle):
+    """Two busy vCPUs on one hart: each is told that much was stolen from it."""
+    path = bundle(harness.vm("unit", UNIT, None, "only=steal stolen", vcpus=2, ram="128M"))
+    m = machine(bundle=path, harts=1)
+    m.expect("ok steal_time", 60, fail="FAIL|PANIC")
+    m.expect_off()
+
+
+def test_shares_of_a_running_vm(machine, bundle):
+    """Weight, cap and affinity from the bundle and by `set`, as `top` shows what comes of them."""
+    spin = harness.vm("hog", UNIT, None, "only=none", vcpus=1, ram="64M")
+    path = bundle(spin + ["--weight", "50", "--cap", "20", "--affinity", "1"])
+    m = machine(bundle=path, harts=2, append="keep")
+    m.to_shell()
+    assert "weight 50, cap 20%, affinity 1" in m.command("set hog")
+    assert "cannot set hog" in m.command("set hog affinity=9")
+    assert "weight 300, cap -, affinity all" in m.command("set hog weight=300 cap=off affinity=all")
+    assert re.search(r"^hog .* 300 +- all ", m.command("top"), re.M)

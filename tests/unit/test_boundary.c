@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The exit boundary and what others ask of a vCPU: parking, waiting, timers; a vCPU on and off a hart. The
 // scheduler is the test's: when the vCPU's thread would give up its hart, the test does what others do then.
-// units: vcpu/boundary.c vcpu/load.c vcpu/vcpu.c vcpu/fault.c vcpu/inject.c vcpu/insn.c vcpu/kick.c
+// units: vcpu/boundary.c vcpu/sta.c vcpu/load.c vcpu/vcpu.c vcpu/fault.c vcpu/inject.c vcpu/insn.c vcpu/kick.c
 // units: vcpu/hostpmu.c vcpu/sbi/counters.c vcpu/sbi/fwft.c vcpu/sse.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,12 +15,14 @@
 #include "base/panic.h"
 #include "mem/heap.h"
 #include "sched/irq.h"
+#include "stage2/guest_mem.h"
 #include "vcpu/boundary.h"
 #include "vcpu/exit.h"
 #include "vcpu/fault.h"
 #include "vcpu/features.h"
 #include "vcpu/fpu.h"
 #include "vcpu/load.h"
+#include "vcpu/sta.h"
 #include "vcpu/sbi/hsm.h"
 #include "vcpu/vector.h"
 
@@ -81,7 +83,13 @@ bool thread_yield_to(struct thread *t)
         this_hart()->resched = true;
     return t == ready_here;
 }
-void sched_resched(void) { this_hart()->resched = false; }
+static void (*on_resched)(void);
+void sched_resched(void)
+{
+    this_hart()->resched = false;
+    if (on_resched)
+        on_resched();
+}
 void hart_request(unsigned index, unsigned long bits) { harts[index]->requests |= bits; }
 void timer_init(struct timer *t, void (*fn)(struct timer *t)) { t->fn = fn; }
 void timer_set(struct timer *t, uint64_t when)
@@ -148,6 +156,33 @@ void vcpu_enter(struct vcpu *vcpu)
     (void)vcpu;
     longjmp(entered, 1);
 }
+/* --- the area of steal time --- */
+#define AREA 0x80001040ul
+static struct {
+    uint32_t sequence, flags;
+    uint64_t steal;
+    uint8_t preempted, pad[47];
+} area;
+_Static_assert(sizeof(area) == 64, "SBI 3.0, 16.1");
+static bool preempted_meanwhile;
+int guest_mem_write(struct stage2 *s2, gpa_t to, const void *from, size_t len)
+{
+    (void)s2;
+    assert_true(to.v >= AREA && to.v + len <= AREA + sizeof(area));
+    if (to.v == AREA + 8)
+        assert_true(area.sequence & 1);
+    memcpy((char *)&area + (to.v - AREA), from, len);
+    return 0;
+}
+int guest_mem_zero(struct stage2 *s2, gpa_t to, size_t len)
+{
+    (void)s2;
+    assert_int_equal(to.v, AREA);
+    assert_int_equal(len, sizeof(area));
+    memset(&area, 0, len);
+    return 0;
+}
+
 /* --- below fault.c --- */
 static bool fetch_fails;
 static enum mmio_result bus_result;
@@ -557,6 +592,50 @@ static void test_yields_to_a_sibling(void **state)
     guest.vcpu_count = 1;
 }
 
+/* Another had the hart for 300 us. */
+static void wait_for_hart(void)
+{
+    preempted_meanwhile = area.preempted;
+    v->thread.time[THREAD_WAITED] += 300;
+}
+
+static void test_steal_time(void **state)
+{
+    (void)state;
+    start();
+    v->thread.time[THREAD_WAITED] = 5000; /* before the guest asked: not told */
+    memset(&area, 0xff, sizeof(area));
+    assert_int_equal(sta_start(v, AREA), 0);
+    boundary_pass(v);
+    assert_int_equal(area.sequence, 0);
+    assert_int_equal(area.steal, 0);
+    on_resched = wait_for_hart;
+    hart0.resched = true;
+    boundary_pass(v);
+    on_resched = NULL;
+    assert_true(preempted_meanwhile);
+    assert_int_equal(area.preempted, 0);
+    assert_int_equal(area.sequence, 2);
+    assert_int_equal(area.steal, 300000);
+    /* Held back by a cap, too; idle and paused time is not in it. */
+    v->thread.time[THREAD_CAPPED] += 50;
+    v->thread.time[THREAD_IDLED] += 1000;
+    v->thread.time[THREAD_OFF] += 1000;
+    boundary_pass(v);
+    assert_int_equal(area.steal, 350000);
+    assert_int_equal(area.sequence, 4);
+    /* Restored on a host where the thread has other times, it goes on from what was told. */
+    v->thread.time[THREAD_WAITED] = 7;
+    sta_restored(v);
+    v->thread.time[THREAD_WAITED] += 10;
+    boundary_pass(v);
+    assert_int_equal(area.steal, 360000);
+    sta_reset(v);
+    v->thread.time[THREAD_WAITED] += 10;
+    boundary_pass(v);
+    assert_int_equal(area.steal, 360000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -569,6 +648,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_start_clears_timer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_state_without_an_extension, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vector, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_steal_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_yields_to_a_sibling, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fast_access_that_cannot_fetch, setup, teardown),
     };

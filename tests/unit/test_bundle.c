@@ -550,11 +550,41 @@ static void test_cut_and_altered(void **state)
     assert_true(good < file_size * 2);
 }
 
+static void test_share(void **state)
+{
+    const uint32_t harts_in[] = {cpu_to_fdt32(0), cpu_to_fdt32(63)};
+
+    (void)state;
+    set_u32(VM, "vcpus", 2);
+    set_u32(VM, "weight", 10000);
+    set_u32(VM, "cap", 200);
+    set(VM, "affinity", harts_in, sizeof(harts_in));
+    seen_count = 0;
+    assert_int_equal(read_it(), 0);
+    assert_int_equal(seen[0].sched.weight, 10000);
+    assert_int_equal(seen[0].sched.cap, 200);
+    assert_int_equal(seen[0].sched.affinity, 1ul << 63 | 1);
+    set_u32(VM, "weight", 10001);
+    refused("'vm0'", "weight must be one number, 1 to 10000");
+    set_u32(VM, "weight", 0);
+    refused("'vm0'", "weight");
+    set_u32(VM, "cap", 201);
+    refused("'vm0'", "cap must be one number, 1 to 200");
+    set_u32(VM, "affinity", 64);
+    refused("'vm0'", "affinity: harts are 0 to 63");
+    set(VM, "affinity", NULL, 0);
+    refused("'vm0'", "affinity must be a list of harts");
+    seen_count = 0;
+    assert_int_equal(read_it(), 0);
+    assert_int_equal(seen[0].sched.weight + seen[0].sched.cap, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_good, setup),
         cmocka_unit_test_setup(test_least, setup),
+        cmocka_unit_test_setup(test_share, setup),
         cmocka_unit_test_setup(test_external, setup),
         cmocka_unit_test_setup(test_external_hostile, setup),
         cmocka_unit_test_setup(test_hashes, setup),

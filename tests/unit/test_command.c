@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Every command on VMs in every state, through the shell: keys in, terminal out.
-// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
+// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_sched.c hyp/vm/vm_sched.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
 // units: hyp/ctl/cmd_host.c hyp/ctl/cmd_report.c hyp/ctl/cmd_kick.c hyp/ctl/cmd_fault.c
 // units: hyp/ctl/shell.c hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/lineedit.c hyp/ctl/inspect.c
 // units: hyp/ctl/dts.c
@@ -596,6 +596,45 @@ static void test_stacks(void **state)
     expect("stacks", "vCPUs                          0    8192       0");
 }
 
+static void test_shares(void **state)
+{
+    (void)state;
+    fair_group_init(&on->guest.sched);
+    fake_group_changes = 0;
+    expect("set on", "on: weight 100, cap -, affinity all");
+    expect("set on weight=250 cap=150 affinity=0-1", "on: weight 250, cap 150%, affinity 0-1");
+    assert_int_equal(fake_group_changes, 2);
+    assert_int_equal(on->guest.sched.weight, 250);
+    assert_int_equal(on->guest.sched.cap, 150);
+    assert_int_equal(on->guest.sched.affinity, 3);
+    expect("top", "250 150% 0-1");
+    expect("set on affinity=1,0 cap=off", "weight 250, cap -, affinity 0-1");
+    expect("set on affinity=all", "affinity all");
+    assert_int_equal(on->guest.sched.affinity, FAIR_ALL_HARTS);
+    /* What is wrong changes nothing. */
+    static const char *const wrong[] = {
+        "weight=0",    "weight=10001",   "weight=",      "cap=201",     "cap=x",
+        "affinity=",   "affinity=64",    "affinity=1-0", "affinity=0,", "affinity=7",
+        "affinity=0-", "affinity=0-1-2", "speed=3",
+    };
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char line[64];
+
+        snprintf(line, sizeof(line), "set on weight=7 %s", wrong[i]);
+        run(line);
+        assert_null(strstr(screen, ", cap "));
+        assert_int_equal(on->config.sched.weight, 250);
+    }
+    expect("set on cap=201", "at most 100 for each vCPU");
+    expect("set on affinity=7", "no hart that this machine has");
+    expect("set on speed=3", "'speed=3' is none of");
+    on->guest.vcpu[1]->thread.time[THREAD_CAPPED] =
+        1500; /* ms: the clock of this machine has 1000 Hz */
+    expect("top on", "  vCPU 1");
+    assert_non_null(strstr(screen, "1.500"));
+    expect("top nobody", "no VM is called nobody");
+}
+
 static void test_console_and_send(void **state)
 {
     char in[64];
@@ -720,6 +759,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_devices_report_frames, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dump, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stacks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shares, setup, teardown),
         cmocka_unit_test_setup_teardown(test_console_and_send, setup, teardown),
         cmocka_unit_test_setup_teardown(test_poweroff, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fault_drill, setup, teardown),

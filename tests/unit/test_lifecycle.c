@@ -2,7 +2,7 @@
 // The life of VMs over fakes: what a start puts where, every operation in every state, guests that
 // shut down, reboot and crash, vCPUs and disks that do not answer, memory and parts running out at
 // every step, and not one frame lost by it.
-// units: hyp/vm/vm.c hyp/vm/vm_devices.c hyp/vm/vm_watchdog.c vdev/watchdog.c hyp/vm/vm_load.c hyp/vm/lifecycle.c hyp/vm/manager.c
+// units: hyp/vm/vm.c hyp/vm/vm_sched.c hyp/vm/vm_devices.c hyp/vm/vm_watchdog.c vdev/watchdog.c hyp/vm/vm_load.c hyp/vm/lifecycle.c hyp/vm/manager.c
 // units: hyp/vm/poweroff.c hyp/vm/layout.c hyp/vm/guest_fdt.c vdev/bus.c vdev/ramdisk.c
 // units: hyp/base/state.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_vcpu.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c hyp/sched/fair.c

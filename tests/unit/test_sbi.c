@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // SBI to guests: the dispatcher, BASE, TIME, IPI, SRST. Names are those of the specification, 3.0.
-// units: tests/fake/fake_sbi.c tests/fake/fake_base.c vcpu/sbi/act.c vcpu/sbi/base.c vcpu/sbi/dbcn.c vcpu/sbi/fwft.c vcpu/sbi/hsm.c vcpu/sbi/ipi.c vcpu/sbi/legacy.c vcpu/sbi/pmu.c vcpu/hostpmu.c vcpu/sbi/counters.c vcpu/sbi/rfence.c vcpu/sbi/sbi.c vcpu/sbi/srst.c vcpu/sbi/sse.c vcpu/sse.c vcpu/sbi/susp.c vcpu/sbi/time.c
+// units: tests/fake/fake_sbi.c tests/fake/fake_base.c vcpu/sbi/act.c vcpu/sbi/base.c vcpu/sbi/dbcn.c vcpu/sbi/fwft.c vcpu/sbi/hsm.c vcpu/sbi/ipi.c vcpu/sbi/legacy.c vcpu/sbi/pmu.c vcpu/hostpmu.c vcpu/sbi/counters.c vcpu/sbi/rfence.c vcpu/sbi/sbi.c vcpu/sbi/srst.c vcpu/sbi/sta.c vcpu/sta.c vcpu/sbi/sse.c vcpu/sse.c vcpu/sbi/susp.c vcpu/sbi/time.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -20,8 +20,9 @@ static int setup(void **state)
 }
 
 static const struct sbi_extension *const all[] = {
-    &sbi_ext_base, &sbi_ext_time, &sbi_ext_ipi,  &sbi_ext_rfence, &sbi_ext_hsm, &sbi_ext_srst,
-    &sbi_ext_dbcn, &sbi_ext_susp, &sbi_ext_fwft, &sbi_ext_pmu,    &sbi_ext_sse, &sbi_ext_legacy,
+    &sbi_ext_base, &sbi_ext_time, &sbi_ext_ipi,    &sbi_ext_rfence, &sbi_ext_hsm,
+    &sbi_ext_srst, &sbi_ext_dbcn, &sbi_ext_susp,   &sbi_ext_fwft,   &sbi_ext_pmu,
+    &sbi_ext_sse,  &sbi_ext_sta,  &sbi_ext_legacy,
 };
 
 static const unsigned long unimplemented[] = {
@@ -39,7 +40,6 @@ static const unsigned long unimplemented[] = {
     0x50,
     0x43505043,
     0x4E41434C,
-    0x535441,
     0x44425452,
     0x4D505859, /* CPPC to MPXY */
     0x08000000,

@@ -15,4 +15,5 @@ extern const struct sbi_extension sbi_ext_susp;
 extern const struct sbi_extension sbi_ext_fwft;
 extern const struct sbi_extension sbi_ext_pmu;
 extern const struct sbi_extension sbi_ext_sse;
+extern const struct sbi_extension sbi_ext_sta;
 extern const struct sbi_extension sbi_ext_legacy;

@@ -15,7 +15,7 @@ static const struct sbi_extension *const extensions[SLOTS] = {
     [SLOT(SBI_EXT_HSM)] = &sbi_ext_hsm,   [SLOT(SBI_EXT_SRST)] = &sbi_ext_srst,
     [SLOT(SBI_EXT_DBCN)] = &sbi_ext_dbcn, [SLOT(SBI_EXT_SUSP)] = &sbi_ext_susp,
     [SLOT(SBI_EXT_FWFT)] = &sbi_ext_fwft, [SLOT(SBI_EXT_PMU)] = &sbi_ext_pmu,
-    [SLOT(SBI_EXT_SSE)] = &sbi_ext_sse,
+    [SLOT(SBI_EXT_SSE)] = &sbi_ext_sse,   [SLOT(SBI_EXT_STA)] = &sbi_ext_sta,
 };
 
 /* The legacy extensions are the only ones with a range of ids; they are looked at last, so that
