@@ -103,7 +103,8 @@ def test_watchdog(machine, bundle, cpu):
     for r in waits:
         assert re.search(r"waits for the frame lock at 0x\w+, by (drill_deadlock|cmd_fault)\S*\n"
                          r"  held by hart \d \(thread lock-keeper\), taken by keeper_main", r), r
-        assert "spins, and answers" in r, r
+        # An emulated hart that has no processor for the moment is late with its answer, and is interrupted.
+        assert re.search(r"spins, and answers|SSE\)\npc ffffffff80\w{6} (wait|hart_answer_xcalls)\S*\+", r), r
     for r in keeps:
         assert re.search(r"holds the frame lock at 0x\w+, by keeper_main", r), r
     assert "busy" in m.command("list")
