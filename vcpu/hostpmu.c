@@ -195,6 +195,15 @@ static uint64_t read_csr(const struct vcpu *v, unsigned i)
     return arch_csr_probe(CSR_CYCLE + i, &value) ? value : v->pmu.value[i];
 }
 
+/* QEMU looks for overflow by a timer, and does not find it once the counter is stopped: it has happened all the same. */
+static void wrapped(struct vcpu *v, unsigned i)
+{
+    if (!vcpu_features.sscofpmf || v->pmu.overflowed & BIT(i))
+        return;
+    v->pmu.overflowed |= BIT(i);
+    csr_set(CSR_HVIP, HVIP_LCOFIP);
+}
+
 void hostpmu_stop(struct vcpu *v, uint64_t set)
 {
     set &= hostpmu_readable(v);
@@ -205,8 +214,11 @@ void hostpmu_stop(struct vcpu *v, uint64_t set)
         v->pmu.overflowed |= csr_read(CSR_SCOUNTOVF) & set;
     for (; set; set &= set - 1) {
         unsigned i = (unsigned)__builtin_ctzl(set);
+        uint64_t value = read_csr(v, i);
 
-        v->pmu.value[i] = read_csr(v, i);
+        if (value < (v->pmu.value[i] & ~0ul >> (63 - host.width[i])))
+            wrapped(v, i);
+        v->pmu.value[i] = value;
     }
 }
 

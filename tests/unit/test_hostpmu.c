@@ -320,6 +320,30 @@ static void overflow(void **state)
     assert_int_equal(csr_read(CSR_SIE), 0);
 }
 
+/* An emulator may not have noticed when the counter is stopped. */
+static void overflow_unnoticed(void **state)
+{
+    (void)state;
+    give(&a, MISSES, 0);
+    start(&a, 3, ~0ul - 4);
+    csr_write(CSR_CYCLE + 3, 7);
+    hostpmu_unload(&a);
+    assert_int_equal(a.pmu.value[3], 7);
+    assert_int_equal(a.pmu.overflowed, 8);
+    assert_true(guest_lcofi());
+    csr_clear(CSR_HVIP, HVIP_LCOFIP);
+    hostpmu_load(&a);
+    csr_write(CSR_CYCLE + 3, 3); /* again, before the guest has looked: once is enough */
+    stop(&a, 3);
+    assert_false(guest_lcofi());
+    start(&a, 3, 5);
+    csr_write(CSR_CYCLE + 3, 5); /* nothing was counted */
+    a.pmu.value[3] |= 1ul << 48; /* a bit that the counter does not have */
+    stop(&a, 3);
+    assert_int_equal(a.pmu.overflowed, 0);
+    assert_false(guest_lcofi());
+}
+
 /* Between overflow and the guest's look at scountovf it is moved, and the firmware marks. */
 static void overflow_moved(void **state)
 {
@@ -360,10 +384,15 @@ static void no_sscofpmf(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(probe, setup),          cmocka_unit_test_setup(events, setup),
-        cmocka_unit_test_setup(counts, setup),         cmocka_unit_test_setup(two_on_a_hart, setup),
-        cmocka_unit_test_setup(another_hart, setup),   cmocka_unit_test_setup(overflow, setup),
-        cmocka_unit_test_setup(overflow_moved, setup), cmocka_unit_test_setup(no_sscofpmf, setup),
+        cmocka_unit_test_setup(probe, setup),
+        cmocka_unit_test_setup(events, setup),
+        cmocka_unit_test_setup(counts, setup),
+        cmocka_unit_test_setup(two_on_a_hart, setup),
+        cmocka_unit_test_setup(another_hart, setup),
+        cmocka_unit_test_setup(overflow, setup),
+        cmocka_unit_test_setup(overflow_unnoticed, setup),
+        cmocka_unit_test_setup(overflow_moved, setup),
+        cmocka_unit_test_setup(no_sscofpmf, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
