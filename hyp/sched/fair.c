@@ -141,10 +141,15 @@ void fair_queue_init(struct fair_queue *q)
     fair_run(q, 0, 0);
 }
 
+/* What counts of a turn: alone on its hart, without a tick, a thread may run for days, and tags would wrap. Nobody
+ * waited there meanwhile. */
+static uint64_t counted(uint64_t ticks) { return min_u64(ticks, timer_us(FORGET_US)); }
+
 void fair_charge(struct fair_queue *q, struct fair_entity *e, uint64_t ticks, uint64_t now)
 {
-    e->tag += ticks * get(&q->run_tick);
-    atomic_fetch_add_explicit(&e->group->tag, ticks * get(&e->group->tick), memory_order_relaxed);
+    e->tag += counted(ticks) * get(&q->run_tick);
+    atomic_fetch_add_explicit(&e->group->tag, counted(ticks) * get(&e->group->tick),
+                              memory_order_relaxed);
     if (cap_of(e->group))
         cap_charge(e->group, ticks, now);
 }
@@ -154,7 +159,7 @@ static uint64_t running_tag(const struct fair_queue *q, uint64_t now)
 {
     uint64_t since = get(&q->run_since), ran = now > since ? now - since : 0;
 
-    return get(&q->run_tag) + ran * get(&q->run_tick);
+    return get(&q->run_tag) + counted(ran) * get(&q->run_tick);
 }
 
 uint64_t fair_vtime(const struct fair_queue *q, uint64_t now)

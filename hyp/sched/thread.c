@@ -224,12 +224,16 @@ static struct fair_entity *first_allowed(struct hart *h, uint64_t now, struct li
     return 0;
 }
 
-/* The current thread gives way to the one it wants to run in its place, if that waits here. */
-static struct fair_entity *directed(struct hart *h, struct thread *t, struct thread *to)
+/* The current thread gives way to the one it wants to run in its place, if that waits here. The place is a turn: once
+ * it is used up, first is next, or two that yield to each other would keep the hart from all others. */
+static struct fair_entity *directed(struct hart *h, struct thread *t, struct thread *to,
+                                    const struct fair_entity *first)
 {
-    uint64_t tag;
+    uint64_t tag, turn = timer_us(FAIR_SLICE_US) * fair_tick(t->fair.group);
 
     if (!to || to->fair.queue != &h->runq || to->fair.held || !balance_allows(h, &to->fair))
+        return 0;
+    if (fair_before(first->tag + turn, t->fair.tag))
         return 0;
     /* Their group has no more of the hart than it would have had. */
     if (fair_before(t->fair.tag, to->fair.tag)) {
@@ -265,7 +269,7 @@ static struct thread *choose(struct hart *h, enum leave why, uint64_t now, struc
     spin_lock(&h->runq_lock);
     release_held(h, now);
     first = first_allowed(h, now, strays);
-    instead = ready ? directed(h, t, to) : 0;
+    instead = ready && first ? directed(h, t, to, first) : 0;
     if (instead) {
         first = instead;
         yields = true;

@@ -586,6 +586,42 @@ static void test_directed_yield(void **state)
     assert_false(hart[0].resched);
 }
 
+/* Two vCPUs that send each other IPIs all the time: their VM's share is no greater for it. */
+static void test_directed_yields_gain_nothing(void **state)
+{
+    (void)state;
+    start_machine(1);
+    for (unsigned i = 0; i < 3; i++)
+        add_job(&group[i == 2], 0, 0);
+    run_machine(30 * MS);
+    forget_counts();
+    for (unsigned i = 0; i < 20000; i++) {
+        struct thread *t = hart[0].current;
+
+        run_machine(50 * US);
+        fake_hart = 0;
+        if (hart[0].current == t && t != &job[2].t)
+            thread_yield_to(t == &job[0].t ? &job[1].t : &job[0].t);
+    }
+    assert_near(job[2].got, 500 * MS, 20);
+}
+
+/* A hart that nobody else wanted for an hour is had at once by who wants it then, and shared from then on: tags have
+ * not wrapped. The least weight and many vCPUs move them fastest. */
+static void test_alone_for_long(void **state)
+{
+    (void)state;
+    start_machine(1);
+    fair_set_weight(&group[0], 1);
+    for (unsigned i = 0; i < 31; i++) /* of its vCPUs on other harts */
+        fair_group_enter(&group[0]);
+    add_job(&group[0], 0, 0);
+    run_machine(2 * 3600000ul * MS);
+    add_job(&group[1], 0, 0);
+    run_machine(1000 * MS);
+    assert_true(job[1].got > 980 * MS);
+}
+
 /* Harts that have nothing in common in what they run drift apart, and find each other again. */
 static void test_drift(void **state)
 {
@@ -630,6 +666,8 @@ int main(void)
         cmocka_unit_test(test_times_add_up),
         cmocka_unit_test(test_interrupts_are_not_the_guests),
         cmocka_unit_test(test_directed_yield),
+        cmocka_unit_test(test_directed_yields_gain_nothing),
+        cmocka_unit_test(test_alone_for_long),
         cmocka_unit_test(test_drift),
     };
 
