@@ -362,7 +362,7 @@ int vcpu_load_state(struct vcpu *v, struct state_reader *r)
         memcpy(v->vector_regs, vector, vector_bytes());
     heap_free(vector);
     v->pmu = pmu;
-    pmu_used_changed(v);
+    (void)pmu_used_changed(v);
     sta_restored(v);
     sse_resume(v);
     atomic_store(&v->start_ready, atomic_load(&v->hsm) == HSM_START_PENDING);

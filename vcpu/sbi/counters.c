@@ -69,7 +69,7 @@ void pmu_unload(struct vcpu *v)
 void pmu_reset(struct vcpu *v)
 {
     v->pmu = (struct vcpu_pmu){0};
-    pmu_used_changed(v);
+    (void)pmu_used_changed(v);
 }
 
 static uint64_t used_of(const struct vcpu_pmu *p)
@@ -81,14 +81,15 @@ static uint64_t used_of(const struct vcpu_pmu *p)
     return used;
 }
 
-void pmu_used_changed(struct vcpu *v)
+bool pmu_used_changed(struct vcpu *v)
 {
+    uint64_t me = BIT(v->index);
+
     v->pmu.used = used_of(&v->pmu);
     v->pmu.running &= v->pmu.used;
     if (v->pmu.used & PMU_FIRMWARE)
-        atomic_fetch_or(&v->guest->pmu_counting, BIT(v->index));
-    else
-        atomic_fetch_and(&v->guest->pmu_counting, ~BIT(v->index));
+        return atomic_fetch_or(&v->guest->pmu_counting, me) == 0;
+    return atomic_fetch_and(&v->guest->pmu_counting, ~me) == me;
 }
 
 bool pmu_read(struct vcpu *v, unsigned i, uint64_t *value)

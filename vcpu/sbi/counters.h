@@ -33,8 +33,9 @@ void pmu_load(struct vcpu *v);
 void pmu_unload(struct vcpu *v);
 /* As after a hart's reset. Not loaded. */
 void pmu_reset(struct vcpu *v);
-/* Events were given or taken: what follows from them for others. */
-void pmu_used_changed(struct vcpu *v);
+/* Events were given or taken: what follows from them for others. True when the guest counts firmware events from now
+ * on, or no more: of several vCPUs that change at the same time, each change has one that is told. */
+bool pmu_used_changed(struct vcpu *v);
 /* The same in the hart: what the guest may read by itself. Loaded. */
 void pmu_let_read(const struct vcpu *v);
 /* The guest's read of a counter of 0 to 31 by its CSR; false: there is none. Loaded. */

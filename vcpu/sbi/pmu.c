@@ -76,11 +76,10 @@ static void clear(struct vcpu *v, unsigned i)
 /* Which counters have an event decides what exits, and through which vector. */
 static void used_changed(struct vcpu *v)
 {
-    bool before = atomic_load(&v->guest->pmu_counting) != 0;
+    bool changed = pmu_used_changed(v);
 
-    pmu_used_changed(v);
     pmu_let_read(v);
-    if (before != (atomic_load(&v->guest->pmu_counting) != 0))
+    if (changed)
         exit_choose_vectors(v->guest);
 }
 
