@@ -138,8 +138,8 @@ struct fault_at {
 
 /* Without htval (no Shtvala) htinst tells nothing of page tables either (privileged architecture, "Transformed
  * Instruction or Pseudoinstruction for mtinst or htinst"): any of the tables may be what faulted. The walk has populated
- * those that are RAM, so it is the first that is not, or the page itself. False: the tables changed under the walk, and
- * the guest has a fault of its own now, or none. */
+ * those that are RAM, so it is the first that is not, or the page itself. Where the walk ends early the tables
+ * changed under it, and the guest has a fault of its own now, or none; false when there are none at all. */
 static bool fault_by_walk(struct vcpu *v, struct fault_at *at)
 {
     struct stage2 *s2 = &v->guest->s2;
@@ -156,6 +156,13 @@ static bool fault_by_walk(struct vcpu *v, struct fault_at *at)
         }
         if (v->fwft.henvcfg & HENVCFG_ADUE)
             at->leaf = entry;
+    }
+    if (result && n) {
+        /* Its last table may be RAM that the host has no memory for: populating it says so. */
+        const struct vs_step *last = &steps[n - 1];
+
+        *at = (struct fault_at){.gpa = gpa_add(last->table, last->index * 8ul), .tables = true};
+        return true;
     }
     at->write = v->exit.cause == CAUSE_STORE_GUEST_PAGE_FAULT;
     return result == 0;
