@@ -3,14 +3,15 @@
 // fuzz target. Without options it is a test: it runs the corpus, then fuzz_runs mutations, always the
 // same ones, and prints TAP.
 //
-//   fuzz_X [-t SECONDS] [-s SEED] [-n RUNS] [-k DIR] [-w DIR] [FILE...]
+//   fuzz_X [-t SECONDS] [-s SEED] [-n RUNS] [-k DIR] [-w DIR] [-m DIR] [FILE...]
 //
 //   -t  mutate for so long         -k  start from the inputs in DIR too, and keep new ones there
 //   -s  another sequence           -w  only write the starting inputs to DIR (for libFuzzer)
+//   -m  at the end, write the few inputs that reach most to DIR, as text for tests/fuzz/corpus/X
 //   FILE: run these inputs only, say, one that failed
 //
 // An input that fails, or takes ten seconds, is written to build/fuzz/crash-X. Starting inputs: those of
-// fuzz_seed, and tests/fuzz/corpus/X/*.hex (text: what failed once).
+// fuzz_seed, and tests/fuzz/corpus/X/*.hex (text: what failed once; reach-N: what -m chose after a long run).
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -439,6 +440,59 @@ static unsigned features(void)
     return n;
 }
 
+/* ---- a small corpus that reaches most of what a large one does ---- */
+
+enum { KEPT = 12, KEPT_BYTES = 1024 };
+
+static void write_hex(const char *dir, unsigned n, const struct item *it)
+{
+    char *text = malloc(it->len * 3 + 64), name[32];
+    size_t len = (size_t)sprintf(text, "# one of a few inputs that reach most (-m)\n");
+
+    for (size_t i = 0; i < it->len; i++)
+        len += (size_t)sprintf(text + len, i % 40 == 39 ? "%02x\n" : "%02x", it->data[i]);
+    text[len++] = '\n';
+    snprintf(name, sizeof(name), "reach-%u.hex", n);
+    write_file(dir, name, (const uint8_t *)text, len);
+    free(text);
+}
+
+/* What item n adds to what has been seen, which is then as before. */
+static unsigned adds(unsigned n)
+{
+    static uint8_t before[HITS];
+    unsigned found;
+
+    memcpy(before, seen, HITS);
+    found = run(corpus[n].data, corpus[n].len);
+    memcpy(seen, before, HITS);
+    return found;
+}
+
+/* Always the one that adds most, beyond what the seeds of the code reach. */
+static void minimise(const char *dir, unsigned starting)
+{
+    memset(seen, 0, HITS);
+    for (unsigned i = 0; i < starting; i++)
+        run(corpus[i].data, corpus[i].len);
+    for (unsigned kept = 1; kept <= KEPT; kept++) {
+        unsigned best = 0, most = 0;
+
+        for (unsigned i = starting; i < corpus_count; i++) {
+            unsigned found = corpus[i].len <= KEPT_BYTES ? adds(i) : 0;
+
+            if (found > most) {
+                most = found;
+                best = i;
+            }
+        }
+        if (!most)
+            return;
+        run(corpus[best].data, corpus[best].len);
+        write_hex(dir, kept, &corpus[best]);
+    }
+}
+
 static void start(const char *program)
 {
     struct itimerval tick = {{TICK, 0}, {TICK, 0}};
@@ -457,7 +511,7 @@ static void start(const char *program)
 
 int main(int argc, char *argv[])
 {
-    const char *write_to = NULL;
+    const char *write_to = NULL, *minimise_to = NULL;
     uint64_t limit = fuzz_runs;
     time_t end = 0;
     unsigned starting;
@@ -465,7 +519,7 @@ int main(int argc, char *argv[])
     int option;
 
     start(argv[0]);
-    while ((option = getopt(argc, argv, "t:s:n:k:w:")) != -1) {
+    while ((option = getopt(argc, argv, "t:s:n:k:w:m:")) != -1) {
         if (option == 't') {
             end = time(NULL) + atoi(optarg);
             limit = UINT64_MAX;
@@ -477,6 +531,8 @@ int main(int argc, char *argv[])
             keep = optarg;
         } else if (option == 'w') {
             write_to = optarg;
+        } else if (option == 'm') {
+            minimise_to = optarg;
         } else {
             return 2;
         }
@@ -508,5 +564,7 @@ int main(int argc, char *argv[])
     printf("ok 2 - fuzz_%s: %lu runs, %u features, %u inputs\n1..2\n", target, (unsigned long)runs,
            features(), corpus_count);
     free(d);
+    if (minimise_to)
+        minimise(minimise_to, starting);
     return 0;
 }
