@@ -199,8 +199,8 @@ int stage2_merge(struct stage2 *s2, gpa_t g, struct stage2_flush *f)
             pte_store(parent.slot, pte_load(table) | PTE_A | PTE_D);
             flush_add(f, parent.gpa, parent.size);
             /* Whoever walks the old table still finds its first entry not valid, and asks again. */
-            pte_store(&table[0], f->tables.v);
-            f->tables = pa(pte_pa(parent.pte));
+            pte_store(&table[0], s2->merged.v);
+            s2->merged = pa(pte_pa(parent.pte));
         }
     } else if (!r) {
         r = -ENOENT;

@@ -82,39 +82,61 @@ static void walk_busy(struct stage2_flush *f, struct walk *w)
     ASSERT(!r); /* these visitors never stop */
 }
 
+/* The tables that merges have taken out until now, of whatever batch: all of the VM's translations must go before
+ * they are freed. */
+static pa_t take_merged(struct stage2_flush *f)
+{
+    pa_t tables = f->s2->merged;
+
+    f->s2->merged = pa(0);
+    if (tables.v) {
+        f->start = 0;
+        f->end = walk_end(f->s2);
+    }
+    return tables;
+}
+
+static void free_merged(struct stage2 *s2, pa_t tables)
+{
+    while (tables.v) {
+        uint64_t table = tables.v;
+
+        tables = pa(*(uint64_t *)pa_to_hva(tables));
+        put_table(s2, table);
+    }
+}
+
 void stage2_flush_commit(struct stage2_flush *f)
 {
     struct stage2 *s2 = f->s2;
     struct walk w = {.enter = visit_claim, .s2 = s2};
+    struct stage2_flush wide = *f; /* what the harts flush */
     uint64_t harts;
+    pa_t merged;
 
     if (f->start >= f->end)
         return;
+    spin_lock(&s2->lock);
     if (f->busy) {
-        spin_lock(&s2->lock);
         s2->flush_tag = s2->flush_tag % PTE_TAG_MAX + 1;
         w.arg = s2->flush_tag;
         walk_busy(f, &w);
-        spin_unlock(&s2->lock);
     }
+    merged = take_merged(&wide);
+    spin_unlock(&s2->lock);
     /* The changes are visible before it is read who may have seen what was before them. */
     arch_fence_rw();
     harts = atomic_load(&s2->harts);
     if (harts)
-        xcall_run(harts, flush_hart, f);
-    if (f->busy || f->tables.v) {
+        xcall_run(harts, flush_hart, &wide);
+    if (f->busy || merged.v) {
         spin_lock(&s2->lock);
         if (f->busy) {
             w.enter = visit_reclaim;
             w.leave = leave_reclaim;
             walk_busy(f, &w);
         }
-        while (f->tables.v) {
-            uint64_t table = f->tables.v;
-
-            f->tables = pa(*(uint64_t *)pa_to_hva(f->tables));
-            put_table(s2, table);
-        }
+        free_merged(s2, merged);
         spin_unlock(&s2->lock);
     }
     *f = (struct stage2_flush)STAGE2_FLUSH_INIT(s2);

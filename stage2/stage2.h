@@ -54,6 +54,8 @@ struct stage2 {
     unsigned ram_count;
     uint64_t mapped_bytes; /* by leaves */
     uint64_t table_frames;
+    pa_t
+        merged; /* tables that merges took out and no flush has freed yet, chained by their first word; 0: none */
 };
 
 struct stage2_leaf {
@@ -68,7 +70,6 @@ struct stage2_flush {
     struct stage2 *s2;
     uint64_t start, end; /* gpa range to flush; start >= end: nothing */
     bool busy; /* entries with PTE_SOFT_BUSY in the range are to be freed */
-    pa_t tables; /* tables that merges took out, chained through their first word; 0: none */
 };
 #define STAGE2_FLUSH_INIT(s) {.s2 = (s), .start = UINT64_MAX}
 

@@ -434,6 +434,25 @@ static void test_split_merge(void **state)
     destroy_returns_all();
 }
 
+/* The batch of a merge is lost: the next flush frees the table, whatever its range; or the end does. */
+static void test_merge_lost_batch(void **state)
+{
+    struct stage2_flush lost = STAGE2_FLUSH_INIT(&s2), next = STAGE2_FLUSH_INIT(&s2);
+
+    (void)state;
+    assert_int_equal(stage2_map(&s2, gpa(GIB(1)), pa(GIB(64)), GIB(1), RWX, 0), 0);
+    assert_int_equal(stage2_split(&s2, gpa(GIB(1)), PAGE_SIZE, &next), 0);
+    stage2_flush_commit(&next);
+    uint64_t tables = s2.table_frames;
+    assert_int_equal(stage2_merge(&s2, gpa(GIB(1)), &lost), 0);
+    assert_int_equal(stage2_unmap(&s2, gpa(GIB(1) + MIB(4)), MIB(2), &next), 0);
+    assert_int_equal(s2.table_frames, tables);
+    stage2_flush_commit(&next);
+    assert_int_equal(s2.table_frames, tables - 1);
+    assert_int_equal(stage2_merge(&s2, gpa(GIB(1)), &lost), -ENOENT);
+    destroy_returns_all();
+}
+
 static void test_gigabyte(void **state)
 {
     struct stage2_flush f = STAGE2_FLUSH_INIT(&s2);
@@ -860,6 +879,7 @@ int main(void)
         TEST(test_unmap_during_flush),
         TEST(test_protect),
         TEST(test_split_merge),
+        TEST(test_merge_lost_batch),
         TEST(test_gigabyte),
         TEST(test_dirty),
         TEST(test_for_each),
