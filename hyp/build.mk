@@ -8,7 +8,7 @@ DEBUG ?=
 HYP_OUT := build$(if $(DEBUG),/debug)
 # No F or D: the floating-point registers belong to guests while they are in the hypervisor.
 HYP_ARCH := -march=rv64imac_zicsr_zifencei -mabi=lp64 -mcmodel=medany
-HYP_INCLUDES := -Ihyp -I. -I$(LIBFDT_SRC)
+HYP_INCLUDES := -Ihyp -I. -I$(LIBFDT_SRC) -isystem build/jsmn
 HYP_SYSTEM := -nostdinc -isystem hyp/libc/include \
   -isystem $(shell $(CROSS)gcc -print-file-name=include 2>/dev/null)
 HYP_CFLAGS := $(HYP_ARCH) $(HYP_SYSTEM) $(HYP_INCLUDES) -std=gnu11 -O2 -g -ffreestanding -fbuiltin -fno-pic \
@@ -43,7 +43,12 @@ $(HYP_OUT)/trapline.elf: $(HYP_OBJ) hyp/boot/link.ld hyp/boot/symbols.awk
 	@$(CROSS)gcc $(HYP_LDFLAGS) -Wl,-T,hyp/boot/link.ld -Wl,-Map,$(HYP_OUT)/trapline.map -o $@ \
 	  $(HYP_OBJ) $(HYP_OUT)/hyp/symbols.o
 
-$(HYP_OUT)/hyp/%.o: %.c | build/libfdt/.stamp
+# A library that is one header, of the machine's packages, apart from the machine's other headers.
+build/jsmn/jsmn.h: /usr/include/jsmn.h
+	@mkdir -p $(@D)
+	@cp $< $@
+
+$(HYP_OUT)/hyp/%.o: %.c | build/libfdt/.stamp build/jsmn/jsmn.h
 	@mkdir -p $(@D)
 	@echo "CC  $<"
 	@$(CROSS)gcc $(HYP_CFLAGS) -MMD -MP -c -o $@ $<

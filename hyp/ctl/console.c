@@ -373,6 +373,23 @@ size_t console_write(struct console *c, const char *data, size_t len)
 }
 
 /* A guest that polls by SBI wants input even if it has written nothing. */
+size_t console_history(struct console *c, uint64_t *at, char *to, size_t max)
+{
+    size_t n = 0;
+
+    spin_lock(&lock);
+    if (*at > c->written)
+        *at = c->written;
+    if (c->written - *at > SCROLLBACK)
+        *at = c->written - SCROLLBACK;
+    while (n < max && *at + n < c->written) {
+        to[n] = c->ring[(*at + n) % SCROLLBACK];
+        n++;
+    }
+    spin_unlock(&lock);
+    return n;
+}
+
 size_t console_read(struct console *c, char *to, size_t max)
 {
     size_t n = 0;

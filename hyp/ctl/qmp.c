@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Sessions: messages out of a stream of bytes, and their answers back.
+#include "ctl/qmp.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "mem/heap.h"
+
+enum { FIRST_OUTPUT = 4096, READ_CHUNK = 512 };
+#define GENERIC "GenericError"
+#define NOT_FOUND "CommandNotFound"
+
+/* ---- output ---- */
+
+static bool buffer_grow(struct qmp_buffer *b, size_t need)
+{
+    size_t size = b->size ? b->size : FIRST_OUTPUT;
+    char *data;
+
+    while (size < need)
+        size *= 2;
+    if (size > QMP_OUTPUT || !(data = heap_alloc(size)))
+        return false;
+    if (b->len)
+        memcpy(data, b->data, b->len);
+    heap_free(b->data);
+    b->data = data;
+    b->size = size;
+    return true;
+}
+
+static void buffer_put(void *ctx, const char *data, size_t len)
+{
+    struct qmp_buffer *b = ctx;
+
+    if (b->full || (len > b->size - b->len && !buffer_grow(b, b->len + len))) {
+        b->full = true;
+        return;
+    }
+    memcpy(b->data + b->len, data, len);
+    b->len += len;
+}
+
+/* The buffer as it was when it had len bytes. */
+static void buffer_cut(struct qmp_buffer *b, size_t len)
+{
+    b->len = len;
+    b->full = false;
+}
+
+static struct json_out to_buffer(struct qmp_buffer *b)
+{
+    return (struct json_out){.put = buffer_put, .ctx = b};
+}
+
+/* Whether all is out. */
+static bool flush(struct qmp_session *s)
+{
+    struct qmp_buffer *b = &s->out;
+
+    while (b->sent < b->len) {
+        size_t n = s->write(s->port, b->data + b->sent, b->len - b->sent);
+
+        if (!n)
+            return false;
+        b->sent += n;
+    }
+    b->sent = b->len = 0;
+    return true;
+}
+
+/* ---- answers ---- */
+
+static void put_line_end(struct qmp_session *s) { buffer_put(&s->out, "\r\n", 2); }
+
+static void put_id(struct qmp_session *s, struct json_out *o, int id)
+{
+    if (id >= 0)
+        json_put_copy(o, "id", &s->json, id);
+}
+
+/* An answer that does not fit is no answer: this one does, since it begins an empty buffer. */
+static void answer_error(struct qmp_session *s, const char *class, const char *desc, int id)
+{
+    struct json_out o = to_buffer(&s->out);
+
+    json_begin_object(&o, NULL);
+    json_begin_object(&o, "error");
+    json_put_string(&o, "class", class);
+    json_put_string(&o, "desc", desc);
+    json_end_object(&o);
+    put_id(s, &o, id);
+    json_end_object(&o);
+    put_line_end(s);
+}
+
+static void put_greeting(struct qmp_session *s)
+{
+    struct json_out o = to_buffer(&s->out);
+
+    json_begin_object(&o, NULL);
+    json_begin_object(&o, "QMP");
+    qmp_put_version(&o, "version");
+    json_begin_array(&o, "capabilities");
+    json_end_array(&o);
+    json_end_object(&o);
+    json_end_object(&o);
+    put_line_end(s);
+}
+
+/* ---- arguments ---- */
+
+int qmp_fail(struct qmp_call *c, int error, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    fmt_vsnprintf(c->desc, sizeof(c->desc), fmt, ap);
+    va_end(ap);
+    return error;
+}
+
+bool qmp_arg_string(const struct qmp_call *c, const char *name, char *to, size_t size)
+{
+    int i = json_member(c->in, c->arguments, name);
+
+    return i >= 0 && json_string(c->in, i, to, size) >= 0;
+}
+
+bool qmp_arg_u64(const struct qmp_call *c, const char *name, uint64_t *v)
+{
+    int i = json_member(c->in, c->arguments, name);
+
+    return i >= 0 && !json_u64(c->in, i, v);
+}
+
+bool qmp_arg_bool(const struct qmp_call *c, const char *name, bool *v)
+{
+    int i = json_member(c->in, c->arguments, name);
+
+    return i >= 0 && !json_bool(c->in, i, v);
+}
+
+static const char *type_name(enum qmp_type type)
+{
+    static const char *const name[] = {"string", "non-negative integer", "boolean"};
+
+    return name[type];
+}
+
+static bool has_type(const struct json *j, int i, enum qmp_type type)
+{
+    uint64_t ignored;
+
+    if (type == QMP_INT)
+        return !json_u64(j, i, &ignored);
+    return j->value[i].type == (type == QMP_STRING ? JSON_STRING : JSON_BOOL);
+}
+
+static bool is_known(const struct qmp_command *q, const struct json *j, int key)
+{
+    for (unsigned a = 0; a < QMP_ARGS && q->arg[a].name; a++) {
+        size_t len = strlen(q->arg[a].name);
+
+        if (j->value[key].end - j->value[key].start == len &&
+            !memcmp(j->text + j->value[key].start, q->arg[a].name, len))
+            return true;
+    }
+    return false;
+}
+
+static int check_arguments(const struct qmp_command *q, struct qmp_call *c)
+{
+    const struct json *j = c->in;
+
+    for (unsigned i = 0; i < j->count && c->arguments >= 0; i++)
+        if (j->value[i].parent == c->arguments && !is_known(q, j, (int)i))
+            return qmp_fail(c, -EINVAL, "Parameter '%.*s' is unexpected",
+                            (int)min_u64(j->value[i].end - j->value[i].start, 60), j->text + j->value[i].start);
+    for (unsigned a = 0; a < QMP_ARGS && q->arg[a].name; a++) {
+        int i = json_member(j, c->arguments, q->arg[a].name);
+
+        if (i < 0 && !q->arg[a].optional)
+            return qmp_fail(c, -EINVAL, "Parameter '%s' is missing", q->arg[a].name);
+        if (i >= 0 && !has_type(j, i, q->arg[a].type))
+            return qmp_fail(c, -EINVAL, "Invalid parameter type for '%s', expected: %s", q->arg[a].name,
+                            type_name(q->arg[a].type));
+    }
+    return 0;
+}
+
+/* ---- commands ---- */
+
+static const struct qmp_command *find(const char *name)
+{
+    for (unsigned i = 0; i < qmp_command_count; i++)
+        if (!strcmp(qmp_commands[i].name, name))
+            return &qmp_commands[i];
+    return NULL;
+}
+
+static void execute(struct qmp_session *s, const struct qmp_command *q, int arguments, int id)
+{
+    struct qmp_call c = {.in = &s->json, .arguments = arguments};
+    struct json_out o = to_buffer(&s->out);
+    size_t start = s->out.len, empty;
+    int error;
+
+    json_begin_object(&o, NULL);
+    buffer_put(&s->out, "\"return\": ", 10);
+    empty = s->out.len;
+    c.out = &o;
+    error = check_arguments(q, &c);
+    if (!error)
+        error = q->run(&c);
+    if (s->out.len == empty) {
+        json_begin_object(&o, NULL);
+        json_end_object(&o);
+    }
+    put_id(s, &o, id);
+    json_end_object(&o);
+    put_line_end(s);
+    if (!error && s->out.full)
+        error = qmp_fail(&c, -ENOMEM, "the answer is longer than %d bytes, or memory is short", QMP_OUTPUT);
+    if (!error)
+        return;
+    buffer_cut(&s->out, start);
+    answer_error(s, GENERIC, c.desc, id);
+}
+
+static void negotiate(struct qmp_session *s, int id)
+{
+    struct json_out o = to_buffer(&s->out);
+
+    s->negotiated = true;
+    json_begin_object(&o, NULL);
+    json_begin_object(&o, "return");
+    json_end_object(&o);
+    put_id(s, &o, id);
+    json_end_object(&o);
+    put_line_end(s);
+}
+
+static void answer_command(struct qmp_session *s, const char *name, int arguments, int id)
+{
+    const struct qmp_command *q = find(name);
+    bool is_negotiation = q && !q->run;
+    char desc[120];
+
+    if (is_negotiation && !s->negotiated) {
+        negotiate(s, id);
+    } else if (is_negotiation) {
+        answer_error(s, NOT_FOUND, "Capabilities negotiation is already complete, command ignored", id);
+    } else if (!s->negotiated) {
+        answer_error(s, NOT_FOUND, "Expecting capabilities negotiation with 'qmp_capabilities'", id);
+    } else if (!q) {
+        fmt_snprintf(desc, sizeof(desc), "The command %s has not been found", name);
+        answer_error(s, NOT_FOUND, desc, id);
+    } else {
+        execute(s, q, arguments, id);
+    }
+}
+
+static bool is_member_known(const struct json *j, const struct json_value *v)
+{
+    static const char *const names[] = {"execute", "arguments", "id"};
+
+    for (unsigned n = 0; n < ARRAY_LEN(names); n++)
+        if (v->end - v->start == strlen(names[n]) && !memcmp(j->text + v->start, names[n], strlen(names[n])))
+            return true;
+    return false;
+}
+
+static void answer(struct qmp_session *s)
+{
+    struct json *j = &s->json;
+    int id, arguments, error = json_parse(j, s->message, s->length);
+    char name[64];
+
+    if (error) {
+        answer_error(s, GENERIC, error == -E2BIG ? "too many values in one message" : "Invalid JSON syntax", -1);
+        return;
+    }
+    id = json_member(j, JSON_ROOT, "id");
+    for (unsigned i = 0; i < j->count; i++)
+        if (j->value[i].parent == JSON_ROOT && !is_member_known(j, &j->value[i])) {
+            answer_error(s, GENERIC, "QMP input has members besides 'execute', 'arguments' and 'id'", id);
+            return;
+        }
+    arguments = json_member(j, JSON_ROOT, "arguments");
+    if (json_member(j, JSON_ROOT, "execute") < 0)
+        answer_error(s, GENERIC, "QMP input lacks member 'execute'", id);
+    else if (json_string(j, json_member(j, JSON_ROOT, "execute"), name, sizeof(name)) < 0)
+        answer_error(s, GENERIC, "QMP input member 'execute' must be a string, the name of a command", id);
+    else if (arguments >= 0 && j->value[arguments].type != JSON_OBJECT)
+        answer_error(s, GENERIC, "QMP input member 'arguments' must be an object", id);
+    else
+        answer_command(s, name, arguments, id);
+}
+
+/* ---- input ---- */
+
+static void message_begins(struct qmp_session *s)
+{
+    s->length = s->depth = 0;
+    s->in_string = s->escaped = s->skipping = false;
+}
+
+static void message_ends(struct qmp_session *s)
+{
+    if (s->skipping)
+        answer_error(s, GENERIC, "the message is too long: 65472 bytes at most", -1);
+    else
+        answer(s);
+    message_begins(s);
+}
+
+static void follow(struct qmp_session *s, char c)
+{
+    if (s->in_string) {
+        s->in_string = s->escaped || c != '"';
+        s->escaped = !s->escaped && c == '\\';
+    } else if (c == '"') {
+        s->in_string = true;
+    } else if (c == '{' || c == '[') {
+        s->depth++;
+    } else if ((c == '}' || c == ']') && s->depth) {
+        s->depth--;
+    }
+}
+
+/* One byte. Between messages blanks mean nothing, and what begins no object or array is answered at the line's end. */
+static void take(struct qmp_session *s, char c)
+{
+    bool blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+
+    if (!s->length && !s->skipping && blank)
+        return;
+    if (s->length == QMP_MESSAGE)
+        s->skipping = true;
+    else
+        s->message[s->length++] = c;
+    follow(s, c);
+    /* An unended string would swallow all that follows: no JSON string has a line's end in it. */
+    if ((s->depth == 0 && (c == '}' || c == ']') && !s->in_string) ||
+        (c == '\n' && (s->depth == 0 || s->in_string)))
+        message_ends(s);
+}
+
+int qmp_open(struct qmp_session *s)
+{
+    s->message = heap_alloc(QMP_MESSAGE);
+    if (!s->message)
+        return -ENOMEM;
+    message_begins(s);
+    s->negotiated = false;
+    s->lost = 0;
+    s->out = (struct qmp_buffer){0};
+    put_greeting(s);
+    return 0;
+}
+
+void qmp_close(struct qmp_session *s)
+{
+    heap_free(s->message);
+    heap_free(s->out.data);
+    s->message = NULL;
+    s->out = (struct qmp_buffer){0};
+}
+
+void qmp_step(struct qmp_session *s)
+{
+    char c;
+
+    while (flush(s)) {
+        if (!s->read(s->port, &c, 1))
+            return;
+        take(s, c);
+    }
+}
+
+void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, const char *data, size_t len)
+{
+    struct json_out o = to_buffer(&s->out);
+    size_t start = s->out.len;
+
+    if (!s->negotiated)
+        return;
+    json_begin_object(&o, NULL);
+    json_begin_object(&o, "timestamp");
+    json_put_u64(&o, "seconds", time_us / 1000000);
+    json_put_u64(&o, "microseconds", time_us % 1000000);
+    json_end_object(&o);
+    json_put_string(&o, "event", name);
+    buffer_put(&s->out, ", \"data\": ", 10);
+    buffer_put(&s->out, data, len);
+    if (s->lost)
+        json_put_u64(&o, "lost", s->lost);
+    json_end_object(&o);
+    put_line_end(s);
+    s->lost = s->out.full ? s->lost + 1 : 0;
+    if (s->out.full)
+        buffer_cut(&s->out, start);
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The machine protocol: JSON messages in the manner of QMP (QEMU's docs/interop/qmp-spec), so that its client
+// libraries talk to Trapline unchanged: greeting, qmp_capabilities, then
+//   -> {"execute": NAME, "arguments": {…}, "id": ANY}     <- {"return": VALUE, "id": ANY}
+//                                                          <- {"error": {"class": C, "desc": TEXT}, "id": ANY}
+// and events at any time after the negotiation. docs/control.md lists commands and events.
+//
+// A session is one client on one port. Invariants: an answer is whole before its first byte is sent, and none is
+// read before the last one is out (so a client that does not read slows only itself); a message is at most QMP_MESSAGE
+// bytes; a client that goes away leaves nothing behind. Events are for clients that read: past QMP_OUTPUT bytes
+// that wait they are dropped, and counted in the next one.
+// Lock rank: none held on entry. Callers: the control thread only (ctl.c), so that no two commands, of the shell
+// or of any session, run at a time; qmp_
+#pragma once
+#include "ctl/json.h"
+
+enum { QMP_MESSAGE = 65536 - 64, QMP_OUTPUT = 262144, QMP_ARGS = 6 };
+
+struct vm;
+
+/* Bytes that wait for a client; grows on the heap. */
+struct qmp_buffer {
+    char *data;
+    size_t len, size, sent;
+    bool full; /* something did not fit */
+};
+
+struct qmp_session {
+    /* The port: neither waits; how many bytes were taken or given. */
+    size_t (*read)(void *port, char *to, size_t max);
+    size_t (*write)(void *port, const char *data, size_t len);
+    void *port;
+    bool negotiated, greeted;
+    /* The message that comes in; skipping: it is too long, and its end is awaited. */
+    char *message;
+    size_t length;
+    unsigned depth;
+    bool in_string, escaped, skipping;
+    struct qmp_buffer out;
+    unsigned lost; /* events dropped since the last one that was sent */
+    struct json json;
+};
+
+/* A client has come. 0 or -ENOMEM. */
+int qmp_open(struct qmp_session *s) MUST_CHECK;
+/* Sends what waits, and takes and answers messages until the port has no more or takes no more. */
+void qmp_step(struct qmp_session *s);
+void qmp_close(struct qmp_session *s);
+
+/* ---- commands ---- */
+
+struct qmp_call {
+    const struct json *in;
+    int arguments;        /* the object's index in it, or negative: none given */
+    struct json_out *out; /* of the value that is returned; nothing written: {} */
+    char desc[200];       /* of an error */
+};
+
+enum qmp_type { QMP_STRING, QMP_INT, QMP_BOOL };
+
+struct qmp_command {
+    const char *name;
+    /* 0, or negative errno with qmp_fail's description; what was written is dropped then. NULL: qmp_capabilities. */
+    int (*run)(struct qmp_call *c);
+    struct {
+        const char *name; /* NULL: no more */
+        enum qmp_type type;
+        bool optional;
+    } arg[QMP_ARGS];
+};
+extern const struct qmp_command qmp_commands[];
+extern const unsigned qmp_command_count;
+
+/* {"qemu": {"major": …}, "package": …}, the numbers Trapline's own: of the greeting and query-version. */
+void qmp_put_version(struct json_out *o, const char *key);
+/* Sets the description and returns error. */
+int qmp_fail(struct qmp_call *c, int error, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Arguments, types already checked: whether it is given; a string longer than to is an error of the caller's: cut. */
+bool qmp_arg_string(const struct qmp_call *c, const char *name, char *to, size_t size);
+bool qmp_arg_u64(const struct qmp_call *c, const char *name, uint64_t *v);
+bool qmp_arg_bool(const struct qmp_call *c, const char *name, bool *v);
+
+/* ---- events ---- */
+
+/* data: a JSON object. Nothing happens before the client has negotiated. */
+void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, const char *data, size_t len);
