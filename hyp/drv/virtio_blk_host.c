@@ -74,6 +74,7 @@ struct slot {
 
 struct disk {
     struct virtio_host *d;
+    struct virtio_host_queue queue;
     struct spinlock lock; /* LOCK_BACKEND; what follows but the facts */
     struct slot_dma *dma;
     struct slot slot[SLOTS];
@@ -170,7 +171,7 @@ static uint32_t request_type(enum blk_op op)
 
 static void append(struct disk *k, int *head, const void *p, uint32_t len, bool device_writes)
 {
-    virtio_host_append(k->d, head, (struct virtio_host_buf){hva_to_pa(p), len, device_writes});
+    virtio_host_append(&k->queue, head, (struct virtio_host_buf){hva_to_pa(p), len, device_writes});
 }
 
 /* Offers the slot's part; there are descriptors enough. */
@@ -197,7 +198,7 @@ static void send_part(struct disk *k, struct slot *s)
     }
     append(k, &head, &m->status, sizeof(m->status), true);
     k->slot_of_head[head] = (uint8_t)(s - k->slot);
-    virtio_host_offer(k->d, head);
+    virtio_host_offer(&k->queue, head);
 }
 
 /* --- submission --- */
@@ -260,7 +261,7 @@ static int start(struct disk *k, struct opener *o, struct blk_request *r)
     if (!s)
         return -EAGAIN;
     *s = (struct slot){.request = r, .opener = o};
-    int error = !choose_part(k, s) ? -EIO : descriptors(s) > k->d->free_count ? -EAGAIN : 0;
+    int error = !choose_part(k, s) ? -EIO : descriptors(s) > k->queue.free_count ? -EAGAIN : 0;
     if (error) {
         give_slot(k, s);
         return error;
@@ -280,7 +281,7 @@ static int disk_submit(void *ctx, struct blk_request *r)
         error = start(k, o, r);
         o->waiting |= error == -EAGAIN;
         if (!error)
-            virtio_host_kick(k->d);
+            virtio_host_kick(&k->queue);
         spin_unlock(&k->lock);
         if (!error || error == -EAGAIN)
             return error;
@@ -321,7 +322,7 @@ static void send_stalled(struct disk *k)
     bool any = false;
     for (unsigned i = 0; i < SLOTS && k->stalled > 0; i++) {
         struct slot *s = &k->slot[i];
-        if (!s->stalled || descriptors(s) > k->d->free_count)
+        if (!s->stalled || descriptors(s) > k->queue.free_count)
             continue;
         s->stalled = false;
         k->stalled--;
@@ -329,7 +330,7 @@ static void send_stalled(struct disk *k)
         any = true;
     }
     if (any)
-        virtio_host_kick(k->d);
+        virtio_host_kick(&k->queue);
 }
 
 /* The next request that is done: its opener's calls_out still counts it. */
@@ -337,7 +338,7 @@ static struct blk_request *next_done(struct disk *k, struct opener **o)
 {
     uint32_t len;
     int head;
-    while ((head = virtio_host_used(k->d, &len)) >= 0) {
+    while ((head = virtio_host_used(&k->queue, &len)) >= 0) {
         struct slot *s = &k->slot[k->slot_of_head[head]];
         struct blk_request *r = s->request;
         bool done = end_part(k, s);
@@ -518,11 +519,11 @@ static void read_serial(struct disk *k)
     append(k, &head, &m->header, sizeof(m->header), false);
     append(k, &head, m->id, sizeof(m->id), true);
     append(k, &head, &m->status, sizeof(m->status), true);
-    virtio_host_offer(k->d, head);
-    virtio_host_kick(k->d);
+    virtio_host_offer(&k->queue, head);
+    virtio_host_kick(&k->queue);
     for (unsigned i = 0; i < ID_WAIT && used < 0; i++) {
         arch_pause();
-        used = virtio_host_used(k->d, &len);
+        used = virtio_host_used(&k->queue, &len);
     }
     virtio_host_ack(k->d);
     if (used >= 0 && m->status == S_OK)
@@ -536,13 +537,14 @@ static int set_up(struct disk *k)
     if (error)
         return error;
     read_facts(k);
-    error = virtio_host_ready(k->d, VIRTIO_HOST_QUEUE);
+    error = virtio_host_queue_init(&k->queue, k->d, 0, VIRTIO_HOST_QUEUE);
     if (error)
         return error;
-    if (k->d->size < 4)
+    virtio_host_go(k->d);
+    if (k->queue.size < 4)
         return -ENODEV;
-    if (k->seg_max == 0 || k->seg_max > k->d->size - 2u)
-        k->seg_max = k->d->size - 2u;
+    if (k->seg_max == 0 || k->seg_max > k->queue.size - 2u)
+        k->seg_max = k->queue.size - 2u;
     k->dma = frame_alloc_page();
     if (!k->dma)
         return -ENOMEM;
@@ -573,7 +575,7 @@ int virtio_blk_host_attach(struct virtio_host *d)
 
     int error = set_up(k);
     if (error) {
-        virtio_host_reset(d); /* before its memory is freed */
+        virtio_host_forget(d); /* before its memory is freed */
         if (k->dma)
             frame_free_page(k->dma);
         heap_free(k);

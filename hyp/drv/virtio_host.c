@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// virtio-mmio, the driver's side: discovery, feature agreement, one queue.
+// virtio-mmio, the driver's side: discovery, feature agreement, queues.
 #include <errno.h>
 #include <string.h>
 
@@ -67,6 +67,15 @@ void virtio_host_reset(struct virtio_host *d)
         arch_pause();
 }
 
+void virtio_host_forget(struct virtio_host *d)
+{
+    virtio_host_reset(d); /* it must not write to its queues any more */
+    for (struct virtio_host_queue *q = d->queues; q; q = q->next)
+        for (unsigned i = 0; i < q->pages; i++)
+            frame_put(pa_add(hva_to_pa(q->desc), i * PAGE_SIZE));
+    d->queues = NULL;
+}
+
 static int refuse(struct virtio_host *d)
 {
     put(d, STATUS, ST_FAILED);
@@ -103,7 +112,7 @@ static uint64_t used_offset(unsigned size)
     return align_up(sizeof(struct virtio_host_desc) * size + 2 * (3 + size), PAGE_SIZE);
 }
 
-static int take_queue_memory(struct virtio_host *d, unsigned size)
+static int take_queue_memory(struct virtio_host_queue *q, unsigned size)
 {
     uint64_t bytes = used_offset(size) + 6 + 8 * (uint64_t)size;
     unsigned order = 0;
@@ -114,48 +123,50 @@ static int take_queue_memory(struct virtio_host *d, unsigned size)
         return -ENOMEM;
     char *ring = pa_to_hva(p);
     memset(ring, 0, PAGE_SIZE << order);
-    d->pages = 1u << order;
-    d->desc = (struct virtio_host_desc *)ring;
-    d->avail = (volatile uint16_t *)(ring + sizeof(struct virtio_host_desc) * size);
-    d->used = (volatile uint16_t *)(ring + used_offset(size));
-    d->size = (uint16_t)size;
-    d->avail_idx = d->used_idx = 0;
-    d->free_count = d->size;
-    d->free_head = 0;
+    q->pages = 1u << order;
+    q->desc = (struct virtio_host_desc *)ring;
+    q->avail = (volatile uint16_t *)(ring + sizeof(struct virtio_host_desc) * size);
+    q->used = (volatile uint16_t *)(ring + used_offset(size));
+    q->size = q->free_count = (uint16_t)size;
     for (unsigned i = 0; i < size; i++)
-        d->link[i] = (uint16_t)(i + 1);
+        q->link[i] = (uint16_t)(i + 1);
     return 0;
 }
 
-int virtio_host_ready(struct virtio_host *d, unsigned queue_size)
+int virtio_host_queue_init(struct virtio_host_queue *q, struct virtio_host *d, unsigned index, unsigned most)
 {
-    uint32_t status = ST_ACKNOWLEDGE | ST_DRIVER | ST_DRIVER_OK;
-    put(d, QUEUE_SEL, 0);
-    unsigned most =
-        (unsigned)min_u64(get(d, QUEUE_NUM_MAX), min_u64(queue_size, VIRTIO_HOST_QUEUE));
     unsigned size = 1;
+    put(d, QUEUE_SEL, index);
+    most = (unsigned)min_u64(get(d, QUEUE_NUM_MAX), min_u64(most, VIRTIO_HOST_QUEUE));
     while (size * 2 <= most)
         size *= 2; /* the ring's indices wrap at 2^16 */
     if (most == 0)
         return refuse(d);
-    int error = take_queue_memory(d, size);
+    int error = take_queue_memory(q, size);
     if (error)
         return error;
+    q->device = d;
+    q->index = index;
+    q->next = d->queues;
+    d->queues = q;
 
-    pa_t ring = hva_to_pa(d->desc);
+    pa_t ring = hva_to_pa(q->desc);
     put(d, QUEUE_NUM, size);
     if (d->version == LEGACY) {
         put(d, QUEUE_ALIGN, PAGE_SIZE);
         put(d, QUEUE_PFN, (uint32_t)(ring.v >> PAGE_SHIFT));
-    } else {
-        put64(d, QUEUE_DESC, ring.v);
-        put64(d, QUEUE_DRIVER, ring.v + sizeof(struct virtio_host_desc) * size);
-        put64(d, QUEUE_DEVICE, ring.v + used_offset(size));
-        put(d, QUEUE_READY, 1);
-        status |= ST_FEATURES_OK;
+        return 0;
     }
-    put(d, STATUS, status);
+    put64(d, QUEUE_DESC, ring.v);
+    put64(d, QUEUE_DRIVER, ring.v + sizeof(struct virtio_host_desc) * size);
+    put64(d, QUEUE_DEVICE, ring.v + used_offset(size));
+    put(d, QUEUE_READY, 1);
     return 0;
+}
+
+void virtio_host_go(struct virtio_host *d)
+{
+    put(d, STATUS, ST_ACKNOWLEDGE | ST_DRIVER | ST_DRIVER_OK | (d->version == LEGACY ? 0 : ST_FEATURES_OK));
 }
 
 uint8_t virtio_host_config8(struct virtio_host *d, unsigned offset)
@@ -182,65 +193,65 @@ uint64_t virtio_host_config64(struct virtio_host *d, unsigned offset)
     return v;
 }
 
-void virtio_host_append(struct virtio_host *d, int *head, struct virtio_host_buf buf)
+void virtio_host_append(struct virtio_host_queue *q, int *head, struct virtio_host_buf buf)
 {
-    uint16_t i = d->free_head;
-    d->free_head = d->link[i];
-    d->free_count--;
-    d->desc[i] = (struct virtio_host_desc){
+    uint16_t i = q->free_head;
+    q->free_head = q->link[i];
+    q->free_count--;
+    q->desc[i] = (struct virtio_host_desc){
         .addr = buf.addr.v,
         .len = buf.len,
         .flags = buf.device_writes ? DESC_WRITE : 0,
     };
     if (*head < 0) {
         *head = i;
-        d->length[i] = 1;
+        q->length[i] = 1;
     } else {
-        d->desc[d->tail].flags |= DESC_NEXT;
-        d->desc[d->tail].next = i;
-        d->link[d->tail] = i;
-        d->length[*head]++;
+        q->desc[q->tail].flags |= DESC_NEXT;
+        q->desc[q->tail].next = i;
+        q->link[q->tail] = i;
+        q->length[*head]++;
     }
-    d->tail = i;
+    q->tail = i;
 }
 
-void virtio_host_offer(struct virtio_host *d, int head)
+void virtio_host_offer(struct virtio_host_queue *q, int head)
 {
-    d->avail[2 + (d->avail_idx & (d->size - 1))] = (uint16_t)head;
+    q->avail[2 + (q->avail_idx & (q->size - 1))] = (uint16_t)head;
     arch_fence_rw();
-    d->avail[1] = ++d->avail_idx;
+    q->avail[1] = ++q->avail_idx;
 }
 
-void virtio_host_kick(struct virtio_host *d)
+void virtio_host_kick(struct virtio_host_queue *q)
 {
     arch_fence_rw(); /* the index is out before the flag is read */
-    if (!(d->used[0] & USED_NO_NOTIFY))
-        put(d, QUEUE_NOTIFY, 0);
+    if (!(q->used[0] & USED_NO_NOTIFY))
+        put(q->device, QUEUE_NOTIFY, q->index);
 }
 
-static void free_chain(struct virtio_host *d, uint16_t head)
+static void free_chain(struct virtio_host_queue *q, uint16_t head)
 {
     uint16_t last = head;
-    for (unsigned n = d->length[head]; n > 1; n--)
-        last = d->link[last];
-    d->link[last] = d->free_head;
-    d->free_head = head;
-    d->free_count = (uint16_t)(d->free_count + d->length[head]);
-    d->length[head] = 0;
+    for (unsigned n = q->length[head]; n > 1; n--)
+        last = q->link[last];
+    q->link[last] = q->free_head;
+    q->free_head = head;
+    q->free_count = (uint16_t)(q->free_count + q->length[head]);
+    q->length[head] = 0;
 }
 
-int virtio_host_used(struct virtio_host *d, uint32_t *len)
+int virtio_host_used(struct virtio_host_queue *q, uint32_t *len)
 {
     static struct log_limit limit;
-    while (d->used[1] != d->used_idx) {
+    while (q->used[1] != q->used_idx) {
         arch_fence_rw(); /* the entry is read after the index */
         volatile uint32_t *entry =
-            (volatile uint32_t *)(d->used + 2) + 2 * (d->used_idx & (d->size - 1));
+            (volatile uint32_t *)(q->used + 2) + 2 * (q->used_idx & (q->size - 1));
         uint32_t head = entry[0];
         *len = entry[1];
-        d->used_idx++;
-        if (head < d->size && d->length[head] > 0) {
-            free_chain(d, (uint16_t)head);
+        q->used_idx++;
+        if (head < q->size && q->length[head] > 0) {
+            free_chain(q, (uint16_t)head);
             return (int)head;
         }
         if (log_ratelimit(&limit))
@@ -256,17 +267,29 @@ void virtio_host_ack(struct virtio_host *d)
         put(d, INTERRUPT_ACK, status);
 }
 
+/* The drivers, by device type; NULL: none. */
+static int (*driver_of(uint32_t device_id))(struct virtio_host *d)
+{
+    switch (device_id) {
+    case VIRTIO_ID_BLOCK:
+        return virtio_blk_host_attach;
+    case VIRTIO_ID_CONSOLE:
+        return virtio_serial_host_attach;
+    case VIRTIO_ID_RNG:
+        return virtio_rng_host_attach;
+    default:
+        return NULL;
+    }
+}
+
 static void attach(struct virtio_host *d)
 {
-    int error =
-        d->device_id == VIRTIO_ID_BLOCK ? virtio_blk_host_attach(d) : virtio_rng_host_attach(d);
+    int error = driver_of(d->device_id)(d);
     if (!error)
         return;
     log_warn("virtio device %u (interrupt %u) cannot be used: error %d", d->device_id, d->irq,
              -error);
-    virtio_host_reset(d); /* it must not write to the queue any more */
-    for (unsigned i = 0; i < d->pages; i++)
-        frame_put(pa_add(hva_to_pa(d->desc), i * PAGE_SIZE));
+    virtio_host_forget(d);
     heap_free(d);
 }
 
@@ -278,7 +301,7 @@ static void probe(struct platform_range window, uint32_t irq)
     uint32_t version = mmio_read32(regs + VERSION), id = mmio_read32(regs + DEVICE_ID);
     if (id == 0)
         return; /* an empty slot */
-    if (id != VIRTIO_ID_BLOCK && id != VIRTIO_ID_RNG) {
+    if (!driver_of(id)) {
         log_info("virtio device type %u: not used", id);
         return;
     }

@@ -13,6 +13,7 @@
 enum { BYTES = 64, WAIT_TRIES = 1000000 };
 
 static struct virtio_host *device;
+static struct virtio_host_queue queue;
 static struct spinlock lock = SPINLOCK_INIT(LOCK_BACKEND);
 static uint8_t *buffer;
 static bool asked;
@@ -21,9 +22,9 @@ static void (*receiver)(const void *data, size_t len);
 static void ask(void)
 {
     int head = -1;
-    virtio_host_append(device, &head, (struct virtio_host_buf){hva_to_pa(buffer), BYTES, true});
-    virtio_host_offer(device, head);
-    virtio_host_kick(device);
+    virtio_host_append(&queue, &head, (struct virtio_host_buf){hva_to_pa(buffer), BYTES, true});
+    virtio_host_offer(&queue, head);
+    virtio_host_kick(&queue);
     asked = true;
 }
 
@@ -31,7 +32,7 @@ static void ask(void)
 static size_t take(uint8_t to[BYTES])
 {
     uint32_t len;
-    if (!asked || virtio_host_used(device, &len) < 0)
+    if (!asked || virtio_host_used(&queue, &len) < 0)
         return 0;
     asked = false;
     len = (uint32_t)min_u64(len, BYTES);
@@ -97,9 +98,10 @@ int virtio_rng_host_attach(struct virtio_host *d)
         return -EEXIST;
     int error = virtio_host_begin(d, 0);
     if (!error)
-        error = virtio_host_ready(d, 8);
+        error = virtio_host_queue_init(&queue, d, 0, 8);
     if (error)
         return error;
+    virtio_host_go(d);
     buffer = frame_alloc_page();
     if (!buffer)
         return -ENOMEM;
