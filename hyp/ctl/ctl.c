@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "ctl/console.h"
+#include "ctl/control.h"
 #include "ctl/shell.h"
 #include "drv/drv.h"
 #include "vm/vm.h"
@@ -15,11 +16,13 @@ void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char 
 
 static void wake(void) { thread_wake(thread); }
 
-static void shell_main(void *arg)
+/* The shell and all sessions of the machine protocol are run by one thread: no two commands at a time. */
+static void control_main(void *arg)
 {
     (void)arg;
     for (;;) {
         shell_step();
+        control_step();
         thread_block();
     }
 }
@@ -40,7 +43,7 @@ int ctl_start(void)
 {
     int error;
 
-    thread = thread_create("shell", shell_main, NULL);
+    thread = thread_create("control", control_main, NULL);
     if (!thread)
         return -ENOMEM;
     console_set_host(host_console_write);
@@ -49,6 +52,7 @@ int ctl_start(void)
     error = shell_init(wake);
     if (error)
         return error;
+    control_start(wake);
     wake();
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "mem/frame.h"
 #include "vcpu/exit.h"
 #include "vcpu/report.h"
+#include "vm/event.h"
 #include "vm/layout.h"
 #include "vm/vm_ops.h"
 
@@ -219,6 +220,15 @@ void vm_crash_claimed(struct vm *vm, const char *reason)
     report_log_vcpus(&vm->guest);
 }
 
+/* The end of an operation by command. */
+static int done(struct vm *vm, int error, enum vm_event_kind kind)
+{
+    if (!error)
+        vm_event(vm, kind, false);
+    vm_release(vm);
+    return error;
+}
+
 int vm_start(struct vm *vm, const char **why)
 {
     int error = vm_claim(vm, 1u << VM_OFF, why);
@@ -226,8 +236,7 @@ int vm_start(struct vm *vm, const char **why)
     if (error)
         return error;
     error = vm_start_claimed(vm, why);
-    vm_release(vm);
-    return error;
+    return done(vm, error, VM_EVENT_STARTED);
 }
 
 int vm_stop(struct vm *vm, const char **why)
@@ -237,8 +246,7 @@ int vm_stop(struct vm *vm, const char **why)
     if (error)
         return error;
     error = vm_stop_claimed(vm, "stopped by command", why);
-    vm_release(vm);
-    return error;
+    return done(vm, error, VM_EVENT_STOPPED);
 }
 
 int vm_reset(struct vm *vm, const char **why)
@@ -250,8 +258,7 @@ int vm_reset(struct vm *vm, const char **why)
     error = vm_stop_claimed(vm, "reset by command", why);
     if (!error)
         error = vm_start_claimed(vm, why);
-    vm_release(vm);
-    return error;
+    return done(vm, error, VM_EVENT_RESET);
 }
 
 int vm_pause(struct vm *vm, const char **why)
@@ -267,8 +274,7 @@ int vm_pause(struct vm *vm, const char **why)
         vm->paused_at = arch_time();
         atomic_store(&vm->state, VM_PAUSED);
     }
-    vm_release(vm);
-    return error;
+    return done(vm, error, VM_EVENT_PAUSED);
 }
 
 int vm_resume(struct vm *vm, const char **why)
@@ -284,6 +290,5 @@ int vm_resume(struct vm *vm, const char **why)
     atomic_store(&vm->state, VM_RUNNING);
     vm_watchdog_resume(vm);
     unpark_all(vm);
-    vm_release(vm);
-    return 0;
+    return done(vm, 0, VM_EVENT_RESUMED);
 }

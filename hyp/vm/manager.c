@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "ctl/console.h"
+#include "vm/event.h"
 #include "vm/vm_ops.h"
 
 static struct thread *manager;
@@ -69,6 +70,9 @@ static void restart(struct vm *vm, const char *reason)
         log_error("%s: cannot restart: %s", vm->config.name, why);
         fmt_snprintf(vm->end_reason, sizeof(vm->end_reason), "%s", why);
         any_failed = true;
+        vm_event(vm, VM_EVENT_STOPPED, true);
+    } else {
+        vm_event(vm, VM_EVENT_RESET, true);
     }
 }
 
@@ -86,6 +90,7 @@ static void carry_out(struct vm *vm, enum guest_event event, uint32_t reason)
             vm_crash_claimed(vm, why);
             any_failed = true;
         }
+        vm_event(vm, vm_state(vm) == VM_OFF ? VM_EVENT_STOPPED : VM_EVENT_CRASHED, true);
         break;
     case GUEST_REBOOT_COLD:
     case GUEST_REBOOT_WARM:
@@ -99,6 +104,7 @@ static void carry_out(struct vm *vm, enum guest_event event, uint32_t reason)
     case GUEST_CRASHED:
         vm_crash_claimed(vm, crash_reason(vm));
         any_failed = true;
+        vm_event(vm, VM_EVENT_CRASHED, true);
         break;
     }
 }

@@ -9,6 +9,7 @@
 #include "mem/heap.h"
 #include "vcpu/features.h"
 #include "vm/layout.h"
+#include "vm/event.h"
 #include "vm/vm_ops.h"
 
 static struct spinlock list_lock = SPINLOCK_INIT(LOCK_VM);
@@ -231,6 +232,7 @@ int vm_create(const struct vm_config *config, struct vm **out, const char **why)
         vm_free(vm);
         return error;
     }
+    vm_event(vm, VM_EVENT_CREATED, false);
     vm_release(vm);
     *out = vm;
     return 0;
@@ -249,6 +251,7 @@ int vm_destroy(struct vm *vm, const char **why)
             return error;
         }
     }
+    vm_event(vm, VM_EVENT_DESTROYED, false);
     list_drop(vm);
     vm_free(vm);
     return 0;

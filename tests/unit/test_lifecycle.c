@@ -4,6 +4,7 @@
 // every step, and not one frame lost by it.
 // units: hyp/vm/vm.c hyp/vm/vm_sched.c hyp/vm/vm_devices.c hyp/vm/vm_watchdog.c vdev/watchdog.c hyp/vm/vm_load.c hyp/vm/lifecycle.c hyp/vm/manager.c
 // units: hyp/vm/poweroff.c hyp/vm/layout.c hyp/vm/guest_fdt.c vdev/bus.c vdev/ramdisk.c
+// units: hyp/vm/event.c
 // units: hyp/base/state.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_vcpu.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c hyp/sched/fair.c
 #include <errno.h>

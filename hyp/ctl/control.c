@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "ctl/control.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "ctl/qmp.h"
+#include "drv/serial_ports.h"
+#include "mem/heap.h"
+#include "sched/timer.h"
+#include "vm/event.h"
+
+static struct client {
+    unsigned port, connection; /* 0: nobody, or there is no memory for them */
+    struct qmp_session *session;
+} clients[SERIAL_PORTS];
+static uint64_t events_seen;
+
+static size_t port_read(void *port, char *to, size_t max)
+{
+    return serial_port_read(((struct client *)port)->port, to, max);
+}
+
+static size_t port_write(void *port, const char *data, size_t len)
+{
+    return serial_port_write(((struct client *)port)->port, data, len);
+}
+
+static void leave(struct client *c)
+{
+    if (!c->session)
+        return;
+    qmp_close(c->session);
+    heap_free(c->session);
+    c->session = NULL;
+}
+
+static void enter(struct client *c)
+{
+    struct qmp_session *s = heap_alloc(sizeof(*s));
+
+    if (s) {
+        s->read = port_read;
+        s->write = port_write;
+        s->port = c;
+    }
+    if (s && !qmp_open(s)) {
+        c->session = s;
+        return;
+    }
+    heap_free(s);
+    log_warn("control: no memory for a client on port %u", c->port + 1);
+}
+
+static void look_at_port(struct client *c)
+{
+    unsigned connection = serial_port_connection(c->port);
+
+    if (connection != c->connection) {
+        leave(c);
+        c->connection = connection;
+        if (connection)
+            enter(c);
+    }
+    if (c->session)
+        qmp_step(c->session);
+}
+
+/* ---- events ---- */
+
+struct text {
+    char data[400];
+    size_t len;
+};
+
+static void text_put(void *ctx, const char *data, size_t len)
+{
+    struct text *t = ctx;
+
+    len = min_u64(len, sizeof(t->data) - t->len);
+    memcpy(t->data + t->len, data, len);
+    t->len += len;
+}
+
+/* QEMU's names for what QEMU has. */
+static const char *event_name(enum vm_event_kind kind)
+{
+    static const char *const name[] = {
+        [VM_EVENT_CREATED] = "VM_CREATED",     [VM_EVENT_STARTED] = "VM_STARTED",
+        [VM_EVENT_STOPPED] = "SHUTDOWN",       [VM_EVENT_PAUSED] = "STOP",
+        [VM_EVENT_RESUMED] = "RESUME",         [VM_EVENT_RESET] = "RESET",
+        [VM_EVENT_CRASHED] = "GUEST_PANICKED", [VM_EVENT_DESTROYED] = "VM_DESTROYED",
+    };
+
+    return name[kind];
+}
+
+static void put_data(struct json_out *o, const struct vm_event *e)
+{
+    json_begin_object(o, NULL);
+    json_put_string(o, "vm", e->vm);
+    if (e->kind == VM_EVENT_STOPPED || e->kind == VM_EVENT_RESET) {
+        bool stopped = e->kind == VM_EVENT_STOPPED;
+
+        json_put_bool(o, "guest", e->by_guest);
+        json_put_string(o, "reason", e->by_guest ? stopped ? "guest-shutdown" : "guest-reset"
+                                     : stopped   ? "host-qmp-quit"
+                                                 : "host-qmp-system-reset");
+        json_put_string(o, "text", e->reason);
+    }
+    if (e->kind == VM_EVENT_CRASHED) {
+        json_put_string(o, "action", "pause"); /* it is kept as it is, for inspection */
+        json_put_string(o, "text", e->reason);
+    }
+    json_end_object(o);
+}
+
+static void send_events(void)
+{
+    struct vm_event e;
+    uint64_t missed;
+
+    while (vm_event_next(&events_seen, &e, &missed)) {
+        struct text t = {.len = 0};
+        struct json_out o = {.put = text_put, .ctx = &t};
+        uint64_t hz = timer_hz ? timer_hz : 1;
+
+        put_data(&o, &e);
+        for (unsigned i = 0; i < SERIAL_PORTS; i++)
+            if (clients[i].session) {
+                clients[i].session->lost += (unsigned)missed;
+                qmp_send_event(clients[i].session, event_name(e.kind),
+                               e.time / hz * 1000000 + e.time % hz * 1000000 / hz, t.data, t.len);
+            }
+    }
+}
+
+void control_step(void)
+{
+    serial_ports_step();
+    send_events();
+    for (unsigned i = 0; i < SERIAL_PORTS; i++)
+        look_at_port(&clients[i]);
+    send_events(); /* of what they did */
+    for (unsigned i = 0; i < SERIAL_PORTS; i++)
+        if (clients[i].session)
+            qmp_step(clients[i].session);
+}
+
+void control_start(void (*wake)(void))
+{
+    for (unsigned i = 0; i < SERIAL_PORTS; i++)
+        clients[i].port = i;
+    serial_ports_start(wake);
+    vm_event_watch(wake);
+}
