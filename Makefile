@@ -136,7 +136,7 @@ unit-run:
 # files without. Those that read trees are linked with the hypervisor's libfdt, since Debian 12's own one
 # loops and faults where that does not: without it (`make unit` alone) they are left out.
 
-FUZZ_FDT := $(addprefix build/fuzz/fuzz_,fdt bundle command)
+FUZZ_FDT := $(addprefix build/fuzz/fuzz_,fdt bundle command qmp)
 FUZZ_FDT_OBJS := $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard $(LIBFDT_SRC)/*.c))
 FUZZ_BINS := $(filter-out $(if $(FUZZ_FDT_OBJS),,$(FUZZ_FDT)),\
   $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)))

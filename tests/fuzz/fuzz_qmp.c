@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A client of the machine protocol that sends anything, in pieces of any size, and reads when it likes: each line it
+// gets is one JSON object of the protocol's, and when it goes nothing is left.
+// units: hyp/ctl/qmp.c hyp/ctl/qmp_commands.c hyp/ctl/json.c hyp/ctl/json_write.c
+// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
+// units: hyp/ctl/cmd_host.c
+// units: hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/inspect.c
+// units: hyp/ctl/dts.c
+// units: vcpu/regs.c vcpu/sbi/counters.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
+// units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c
+// units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c
+// units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c
+// units: hyp/base/state.c
+#include <errno.h>
+
+#include "boot/platform.h"
+#include "ctl/command.h"
+#include "ctl/console.h"
+#include "ctl/ctl.h"
+#include "ctl/qmp.h"
+#include "fake_vm.h"
+#include "fuzz.h"
+
+const unsigned fuzz_runs = 4000;
+const size_t fuzz_max = 1024;
+
+void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
+
+/* A drill breaks the hypervisor, which is what this looks for. */
+const char *fault_drill(unsigned n) { return n ? NULL : "null"; }
+COMMAND_FN(fault)
+{
+    (void)out;
+    (void)argc;
+    (void)argv;
+    return COMMAND_USAGE;
+}
+
+static unsigned blocks;
+
+void *heap_alloc(size_t size)
+{
+    blocks++;
+    return calloc(1, size);
+}
+
+void heap_free(void *p)
+{
+    blocks -= p != NULL;
+    free(p);
+}
+
+static struct fuzz_in input;
+static size_t may_read, may_write, sent_len;
+static char sent[1 << 20];
+static struct json answer;
+
+static size_t port_read(void *port, char *to, size_t max)
+{
+    size_t n = max < may_read ? max : may_read;
+
+    (void)port;
+    memcpy(to, input.at, n);
+    input.at += n;
+    input.left -= n;
+    may_read -= n;
+    return n;
+}
+
+static size_t port_write(void *port, const char *data, size_t len)
+{
+    size_t n = len < may_write ? len : may_write;
+
+    (void)port;
+    assert_true(sent_len + n < sizeof(sent));
+    memcpy(sent + sent_len, data, n);
+    sent_len += n;
+    may_write -= n;
+    return n;
+}
+
+static bool has(const char *key) { return json_member(&answer, JSON_ROOT, key) >= 0; }
+
+/* Long lists have more values than are taken here of a message: they end as an object does, at least. */
+static void check_lines(void)
+{
+    for (char *at = sent, *end; at < sent + sent_len; at = end + 2) {
+        int error;
+
+        end = memchr(at, '\r', (size_t)(sent + sent_len - at)); /* in strings it is escaped */
+        assert_non_null(end);
+        assert_true(end + 1 < sent + sent_len && end[1] == '\n');
+        error = json_parse(&answer, at, (size_t)(end - at));
+        assert_true(error == 0 || error == -E2BIG);
+        if (error)
+            assert_true(at[0] == '{' && end[-1] == '}');
+        else
+            assert_int_equal(has("QMP") + has("return") + has("error") + has("event"), 1);
+    }
+}
+
+static void write_nowhere(const char *data, size_t len)
+{
+    (void)data;
+    (void)len;
+}
+
+static void wake(void) {}
+
+static void start(uint8_t flags)
+{
+    fake_vms_start();
+    fake_vm_add("on", 2, VM_RUNNING);
+    fake_vm_add("off", 1, VM_OFF);
+    fake_vm_add("dead", 3, VM_CRASHED);
+    console_set_host(write_nowhere);
+    if (!console_shell())
+        assert_int_equal(console_shell_start(wake), 0);
+    fake_vm_busy = flags & 1;
+    fake_vm_why = flags & 2 ? "a \"reason\"" : NULL;
+    fake_vcpu_stuck = flags & 4;
+    sent_len = 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct qmp_session s = {.read = port_read, .write = port_write};
+    unsigned before;
+    uint8_t flags;
+
+    input = (struct fuzz_in){data, size};
+    flags = fuzz_u8(&input);
+    start(flags);
+    before = blocks;
+    assert_int_equal(qmp_open(&s), 0);
+    s.negotiated = flags & 8;
+    for (unsigned step = 0; input.left; step++) {
+        may_read = min_u64(input.left, 1 + (flags >> 4) * 7u);
+        may_write = flags & 0x80 ? step % 50 : SIZE_MAX;
+        qmp_step(&s);
+        if (step % 8 == 7)
+            qmp_send_event(&s, "STOP", step, "{\"vm\": \"on\"}", 12);
+        if (may_read && flags & 0x80 && step > 5000)
+            break;
+    }
+    may_read = 0;
+    may_write = SIZE_MAX;
+    qmp_step(&s);
+    check_lines();
+    qmp_close(&s);
+    fake_vm_busy = false;
+    fake_vms_end();
+    assert_true(blocks <= before);
+    return 0;
+}
+
+size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
+{
+    static const char *const arguments[] = {"{}", "{\"vm\": \"on\"}", "{\"vm\": \"off\", \"data\": \"\\u00e9\\n\"}",
+                                            "{\"command-line\": \"list\"}", "{\"vm\": \"dead\", \"position\": 0}"};
+    struct fuzz_out o = {to, 0, max};
+    char text[200];
+
+    if (n >= qmp_command_count)
+        return 0;
+    fuzz_put_u(&o, 8 | (n % 3) << 4 | (n & 1) << 7, 1);
+    for (unsigned i = 0; i < ARRAY_LEN(arguments); i++) {
+        snprintf(text, sizeof(text), "{\"execute\": \"%s\", \"arguments\": %s, \"id\": [%u, null]}\n", qmp_commands[n].name,
+                 arguments[i], n);
+        fuzz_put(&o, text, strlen(text));
+    }
+    return o.len;
+}
