@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The machine protocol through QEMU's sockets: commands, events, several clients, clients that come and go."""
+import pytest
+
+from harness import PROMPT, SHELL_PROMPT, vm
+from qmp import Client
+
+
+@pytest.fixture
+def control(machine, bundle, tmp_path):
+    """A machine with VMs and control sockets: control(vm(...), ...) is (machine, paths)."""
+
+    def start(*vms, ports=3, **options):
+        paths = [str(tmp_path / f"c{i}") for i in range(ports)]
+        args = ["-device", "virtio-serial-device,max_ports=8"]
+        for i, path in enumerate(paths):
+            args += ["-chardev", f"socket,id=c{i},path={path},server=on,wait=off",
+                     "-device", f"virtserialport,chardev=c{i},name=trapline.control.{i}"]
+        return machine(bundle=bundle(*vms), harts=2, append="keep", args=args, **options), paths
+
+    return start
+
+
+def test_session(control):
+    m, paths = control(vm("one"), vm("two", autostart=False))
+    c, watcher = Client(paths[0]), Client(paths[1])
+    assert c.greeting["QMP"]["capabilities"] == []
+    assert {"name": "query-commands"} in c.execute("query-commands")
+    while c.execute("query-status", vm="one")["status"] != "running":  # its start is under way
+        pass
+
+    # The guest's console, beside the person's.
+    m.expect(PROMPT, 60)
+    seen = c.execute("console-read", vm="one")["position"]
+    assert c.execute("console-write", vm="one", data="echo $((6*7))$((6*7))\n") == {"written": 22}
+    text = ""
+    while "4242\r\n" not in text:
+        got = c.execute("console-read", vm="one", position=seen)
+        seen, text = got["position"], text + got["data"]
+
+    # Stopped time, and what others see of it.
+    assert c.execute("stop", vm="one") == {}
+    assert watcher.event("STOP") == {"vm": "one"}
+    assert c.execute("query-status", vm="one") == {"status": "paused", "running": False}
+    with pytest.raises(RuntimeError, match="one: it is paused"):
+        c.execute("stop", vm="one")
+    assert c.execute("cont", vm="one") == {}
+    assert watcher.event("RESUME") == {"vm": "one"}
+
+    # All ends of a VM.
+    c.execute("console-write", vm="one", data="reboot -f\n")
+    assert watcher.event("RESET")["guest"] is True
+    m.expect(PROMPT, 60)
+    c.execute("console-write", vm="one", data="poweroff -f\n")
+    end = watcher.event("SHUTDOWN")
+    assert end["vm"] == "one" and end["guest"] is True and end["reason"] == "guest-shutdown"
+    vms = {v["name"]: v for v in c.execute("query-vms")}
+    assert vms["one"]["status"] == "shutdown" and vms["one"]["boots"] == 2 and "shut down" in vms["one"]["reason"]
+    assert vms["two"]["status"] == "prelaunch" and vms["two"]["mapped"] == 0
+    c.execute("vm-start", vm="two")
+    c.execute("vm-stop", vm="two")
+    assert watcher.event("SHUTDOWN") == {"vm": "two", "guest": False, "reason": "host-qmp-quit",
+                                         "text": "stopped by command"}
+    c.execute("vm-destroy", vm="two")
+    assert watcher.event("VM_DESTROYED") == {"vm": "two"}
+    assert [v["name"] for v in c.execute("query-vms")] == ["one"]
+    assert c.execute("query-status")["status"] == "shutdown"  # the only one: it needs no name
+    assert "one" in c.execute("human-monitor-command", command_line="list")
+    c.send('{"execute": "quit"}\n')
+    m.expect_off()
+
+
+def test_clients_come_and_go(control):
+    """Cut in the middle of a message, not reading, or reconnecting: others and the next notice nothing."""
+    m, paths = control(vm("one", autostart=False))
+    steady = Client(paths[0])
+    for _ in range(20):
+        rude = Client(paths[1])
+        rude.send('{"execute": "query-')
+        rude.close()
+        assert steady.execute("query-version")["package"] == "Trapline"
+    deaf = Client(paths[1])
+    deaf.send('{"execute": "human-monitor-command", "arguments": {"command-line": "help"}}\n' * 300)
+    assert steady.execute("query-version")["package"] == "Trapline"
+    for _ in range(300):  # and when it reads at last, all is there
+        assert "poweroff" in deaf.receive()["return"]
+    deaf.close()
+    fresh = Client(paths[1], negotiate=False)
+    answer = fresh.ask({"execute": "query-vms", "id": 1})
+    assert answer["error"]["class"] == "CommandNotFound" and answer["id"] == 1
+    long = Client(paths[2])
+    long.send('{"execute": "' + "x" * 100000 + '"}\n')
+    assert "too long" in long.receive()["error"]["desc"]
+    assert long.execute("query-status") == {"status": "prelaunch", "running": False}
+    m.expect(SHELL_PROMPT)
+    assert "one" in m.command("list")
