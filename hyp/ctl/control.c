@@ -103,9 +103,10 @@ static void put_data(struct json_out *o, const struct vm_event *e)
         bool stopped = e->kind == VM_EVENT_STOPPED;
 
         json_put_bool(o, "guest", e->by_guest);
-        json_put_string(o, "reason", e->by_guest ? stopped ? "guest-shutdown" : "guest-reset"
-                                     : stopped   ? "host-qmp-quit"
-                                                 : "host-qmp-system-reset");
+        json_put_string(o, "reason",
+                        e->by_guest ? stopped ? "guest-shutdown" : "guest-reset"
+                        : stopped   ? "host-qmp-quit"
+                                    : "host-qmp-system-reset");
         json_put_string(o, "text", e->reason);
     }
     if (e->kind == VM_EVENT_CRASHED) {

@@ -82,7 +82,8 @@ static bool in_its_place(const jsmntok_t *tok, int i)
         return i == 0 && (t->type == JSMN_OBJECT || t->type == JSMN_ARRAY || t->size == 0);
     if (parent->type == JSMN_OBJECT)
         return t->type == JSMN_STRING && t->size == 1;
-    if (parent->type == JSMN_STRING && (parent->parent < 0 || tok[parent->parent].type != JSMN_OBJECT))
+    if (parent->type == JSMN_STRING &&
+        (parent->parent < 0 || tok[parent->parent].type != JSMN_OBJECT))
         return false;
     return t->type == JSMN_OBJECT || t->type == JSMN_ARRAY || t->size == 0;
 }
@@ -94,8 +95,8 @@ static int take(struct json *j, const jsmntok_t *tok)
 
         if (type < 0 || !in_its_place(tok, (int)i))
             return -EINVAL;
-        j->value[i] = (struct json_value){(enum json_type)type, (uint32_t)tok[i].start, (uint32_t)tok[i].end,
-                                          tok[i].parent};
+        j->value[i] = (struct json_value){(enum json_type)type, (uint32_t)tok[i].start,
+                                          (uint32_t)tok[i].end, tok[i].parent};
     }
     return j->count ? 0 : -EINVAL;
 }

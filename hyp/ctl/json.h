@@ -15,7 +15,7 @@ enum json_type { JSON_OBJECT, JSON_ARRAY, JSON_STRING, JSON_NUMBER, JSON_BOOL, J
 struct json_value {
     enum json_type type;
     uint32_t start, end; /* in the text; of a string, what is between its quotes */
-    int parent;          /* index of the array, the object, or the key that it belongs to; -1: none */
+    int parent; /* index of the array, the object, or the key that it belongs to; -1: none */
 };
 
 struct json {

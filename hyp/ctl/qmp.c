@@ -178,15 +178,16 @@ static int check_arguments(const struct qmp_command *q, struct qmp_call *c)
     for (unsigned i = 0; i < j->count && c->arguments >= 0; i++)
         if (j->value[i].parent == c->arguments && !is_known(q, j, (int)i))
             return qmp_fail(c, -EINVAL, "Parameter '%.*s' is unexpected",
-                            (int)min_u64(j->value[i].end - j->value[i].start, 60), j->text + j->value[i].start);
+                            (int)min_u64(j->value[i].end - j->value[i].start, 60),
+                            j->text + j->value[i].start);
     for (unsigned a = 0; a < QMP_ARGS && q->arg[a].name; a++) {
         int i = json_member(j, c->arguments, q->arg[a].name);
 
         if (i < 0 && !q->arg[a].optional)
             return qmp_fail(c, -EINVAL, "Parameter '%s' is missing", q->arg[a].name);
         if (i >= 0 && !has_type(j, i, q->arg[a].type))
-            return qmp_fail(c, -EINVAL, "Invalid parameter type for '%s', expected: %s", q->arg[a].name,
-                            type_name(q->arg[a].type));
+            return qmp_fail(c, -EINVAL, "Invalid parameter type for '%s', expected: %s",
+                            q->arg[a].name, type_name(q->arg[a].type));
     }
     return 0;
 }
@@ -223,7 +224,8 @@ static void execute(struct qmp_session *s, const struct qmp_command *q, int argu
     json_end_object(&o);
     put_line_end(s);
     if (!error && s->out.full)
-        error = qmp_fail(&c, -ENOMEM, "the answer is longer than %d bytes, or memory is short", QMP_OUTPUT);
+        error = qmp_fail(&c, -ENOMEM, "the answer is longer than %d bytes, or memory is short",
+                         QMP_OUTPUT);
     if (!error)
         return;
     buffer_cut(&s->out, start);
@@ -252,9 +254,11 @@ static void answer_command(struct qmp_session *s, const char *name, int argument
     if (is_negotiation && !s->negotiated) {
         negotiate(s, id);
     } else if (is_negotiation) {
-        answer_error(s, NOT_FOUND, "Capabilities negotiation is already complete, command ignored", id);
+        answer_error(s, NOT_FOUND, "Capabilities negotiation is already complete, command ignored",
+                     id);
     } else if (!s->negotiated) {
-        answer_error(s, NOT_FOUND, "Expecting capabilities negotiation with 'qmp_capabilities'", id);
+        answer_error(s, NOT_FOUND, "Expecting capabilities negotiation with 'qmp_capabilities'",
+                     id);
     } else if (!q) {
         fmt_snprintf(desc, sizeof(desc), "The command %s has not been found", name);
         answer_error(s, NOT_FOUND, desc, id);
@@ -268,7 +272,8 @@ static bool is_member_known(const struct json *j, const struct json_value *v)
     static const char *const names[] = {"execute", "arguments", "id"};
 
     for (unsigned n = 0; n < ARRAY_LEN(names); n++)
-        if (v->end - v->start == strlen(names[n]) && !memcmp(j->text + v->start, names[n], strlen(names[n])))
+        if (v->end - v->start == strlen(names[n]) &&
+            !memcmp(j->text + v->start, names[n], strlen(names[n])))
             return true;
     return false;
 }
@@ -280,20 +285,24 @@ static void answer(struct qmp_session *s)
     char name[64];
 
     if (error) {
-        answer_error(s, GENERIC, error == -E2BIG ? "too many values in one message" : "Invalid JSON syntax", -1);
+        answer_error(s, GENERIC,
+                     error == -E2BIG ? "too many values in one message" : "Invalid JSON syntax",
+                     -1);
         return;
     }
     id = json_member(j, JSON_ROOT, "id");
     for (unsigned i = 0; i < j->count; i++)
         if (j->value[i].parent == JSON_ROOT && !is_member_known(j, &j->value[i])) {
-            answer_error(s, GENERIC, "QMP input has members besides 'execute', 'arguments' and 'id'", id);
+            answer_error(s, GENERIC,
+                         "QMP input has members besides 'execute', 'arguments' and 'id'", id);
             return;
         }
     arguments = json_member(j, JSON_ROOT, "arguments");
     if (json_member(j, JSON_ROOT, "execute") < 0)
         answer_error(s, GENERIC, "QMP input lacks member 'execute'", id);
     else if (json_string(j, json_member(j, JSON_ROOT, "execute"), name, sizeof(name)) < 0)
-        answer_error(s, GENERIC, "QMP input member 'execute' must be a string, the name of a command", id);
+        answer_error(s, GENERIC,
+                     "QMP input member 'execute' must be a string, the name of a command", id);
     else if (arguments >= 0 && j->value[arguments].type != JSON_OBJECT)
         answer_error(s, GENERIC, "QMP input member 'arguments' must be an object", id);
     else
@@ -381,7 +390,8 @@ void qmp_step(struct qmp_session *s)
     }
 }
 
-void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, const char *data, size_t len)
+void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, const char *data,
+                    size_t len)
 {
     struct json_out o = to_buffer(&s->out);
     size_t start = s->out.len;

@@ -51,9 +51,9 @@ void qmp_close(struct qmp_session *s);
 
 struct qmp_call {
     const struct json *in;
-    int arguments;        /* the object's index in it, or negative: none given */
+    int arguments; /* the object's index in it, or negative: none given */
     struct json_out *out; /* of the value that is returned; nothing written: {} */
-    char desc[200];       /* of an error */
+    char desc[200]; /* of an error */
 };
 
 enum qmp_type { QMP_STRING, QMP_INT, QMP_BOOL };
@@ -83,4 +83,5 @@ bool qmp_arg_bool(const struct qmp_call *c, const char *name, bool *v);
 /* ---- events ---- */
 
 /* data: a JSON object. Nothing happens before the client has negotiated. */
-void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, const char *data, size_t len);
+void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, const char *data,
+                    size_t len);

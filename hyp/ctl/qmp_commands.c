@@ -193,7 +193,8 @@ static int run_human_monitor_command(struct qmp_call *c)
     char line[COMMAND_LINE];
 
     if (!qmp_arg_string(c, "command-line", line, sizeof(line)))
-        return qmp_fail(c, -EINVAL, "Parameter 'command-line' is not a line of at most %d bytes", COMMAND_LINE - 1);
+        return qmp_fail(c, -EINVAL, "Parameter 'command-line' is not a line of at most %d bytes",
+                        COMMAND_LINE - 1);
     json_begin_string(c->out, NULL);
     (void)command_run(&out, line);
     json_end_string(c->out);
@@ -234,7 +235,8 @@ static int run_console_write(struct qmp_call *c)
     if (!vm->console)
         return qmp_fail(c, -EBUSY, "%s is still being made", vm->config.name);
     if (!qmp_arg_string(c, "data", text, sizeof(text)))
-        return qmp_fail(c, -EINVAL, "Parameter 'data' is longer than %d bytes, or has a NUL", TYPED);
+        return qmp_fail(c, -EINVAL, "Parameter 'data' is longer than %d bytes, or has a NUL",
+                        TYPED);
     taken = console_type(vm->console, text, strlen(text));
     json_begin_object(c->out, NULL);
     json_put_u64(c->out, "written", taken); /* the rest found no room: the guest does not read */
@@ -265,7 +267,8 @@ const struct qmp_command qmp_commands[] = {
     {"vm-destroy", run_destroy, {VM_ARG}},
     {"console-read", run_console_read, {VM_ARG, {"position", QMP_INT, true}}},
     {"console-write", run_console_write, {VM_ARG, {"data", QMP_STRING, false}}},
-    {"human-monitor-command", run_human_monitor_command,
+    {"human-monitor-command",
+     run_human_monitor_command,
      {{"command-line", QMP_STRING, false}, {"cpu-index", QMP_INT, true}}},
     {"quit", run_quit, {{0}}},
 };

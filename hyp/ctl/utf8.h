@@ -34,14 +34,20 @@ static inline size_t utf8_put(char to[UTF8_MAX], uint32_t c)
 static inline size_t utf8_length(const char *s, size_t len)
 {
     const unsigned char *b = (const unsigned char *)s;
-    size_t need = b[0] < 0x80 ? 1 : b[0] < 0xC2 ? 0 : b[0] < 0xE0 ? 2 : b[0] < 0xF0 ? 3 : b[0] < 0xF5 ? 4 : 0;
+    size_t need = b[0] < 0x80   ? 1
+                  : b[0] < 0xC2 ? 0
+                  : b[0] < 0xE0 ? 2
+                  : b[0] < 0xF0 ? 3
+                  : b[0] < 0xF5 ? 4
+                                : 0;
 
     if (need > len)
         return 0;
     for (size_t i = 1; i < need; i++)
         if ((b[i] & 0xC0) != 0x80)
             return 0;
-    if ((b[0] == 0xE0 && b[1] < 0xA0) || (b[0] == 0xED && b[1] > 0x9F) || /* overlong; half a surrogate pair */
+    if ((b[0] == 0xE0 && b[1] < 0xA0) ||
+        (b[0] == 0xED && b[1] > 0x9F) || /* overlong; half a surrogate pair */
         (b[0] == 0xF0 && b[1] < 0x90) || (b[0] == 0xF4 && b[1] > 0x8F))
         return 0;
     return need;
@@ -54,7 +60,11 @@ static inline size_t utf8_whole(const char *s, size_t len)
         unsigned char c = (unsigned char)s[len - back];
 
         if (c >= 0xC0)
-            return utf8_length(s + len - back, back) || back >= (c < 0xE0 ? 2u : c < 0xF0 ? 3u : 4u) ? len : len - back;
+            return utf8_length(s + len - back, back) || back >= (c < 0xE0   ? 2u
+                                                                 : c < 0xF0 ? 3u
+                                                                            : 4u)
+                       ? len
+                       : len - back;
         if (c < 0x80)
             break;
     }

@@ -133,7 +133,8 @@ static int take_queue_memory(struct virtio_host_queue *q, unsigned size)
     return 0;
 }
 
-int virtio_host_queue_init(struct virtio_host_queue *q, struct virtio_host *d, unsigned index, unsigned most)
+int virtio_host_queue_init(struct virtio_host_queue *q, struct virtio_host *d, unsigned index,
+                           unsigned most)
 {
     unsigned size = 1;
     put(d, QUEUE_SEL, index);
@@ -166,7 +167,8 @@ int virtio_host_queue_init(struct virtio_host_queue *q, struct virtio_host *d, u
 
 void virtio_host_go(struct virtio_host *d)
 {
-    put(d, STATUS, ST_ACKNOWLEDGE | ST_DRIVER | ST_DRIVER_OK | (d->version == LEGACY ? 0 : ST_FEATURES_OK));
+    put(d, STATUS,
+        ST_ACKNOWLEDGE | ST_DRIVER | ST_DRIVER_OK | (d->version == LEGACY ? 0 : ST_FEATURES_OK));
 }
 
 uint8_t virtio_host_config8(struct virtio_host *d, unsigned offset)

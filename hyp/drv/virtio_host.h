@@ -51,7 +51,8 @@ struct virtio_host_buf {
 int virtio_host_begin(struct virtio_host *d, uint64_t wanted) MUST_CHECK;
 /* A queue of the device's, zeroed by the caller, who keeps it until the reset: at most size descriptors, a power of
  * two. Before virtio_host_go. 0, -ENOMEM, -ENODEV (there is none of this index). */
-int virtio_host_queue_init(struct virtio_host_queue *q, struct virtio_host *d, unsigned index, unsigned size) MUST_CHECK;
+int virtio_host_queue_init(struct virtio_host_queue *q, struct virtio_host *d, unsigned index,
+                           unsigned size) MUST_CHECK;
 /* DRIVER_OK. */
 void virtio_host_go(struct virtio_host *d);
 void virtio_host_reset(struct virtio_host *d);

@@ -34,10 +34,10 @@ struct channel {
     struct virtio_host_queue queue;
     char *page;
     uint8_t buffer_of[VIRTIO_HOST_QUEUE]; /* by head */
-    uint8_t ready[BUFFERS];               /* input: buffers that wait to be read; output: free ones */
+    uint8_t ready[BUFFERS]; /* input: buffers that wait to be read; output: free ones */
     uint16_t length[BUFFERS];
     unsigned first, count; /* of ready */
-    unsigned offset;       /* bytes read of the first */
+    unsigned offset; /* bytes read of the first */
 };
 
 static struct port {
@@ -50,14 +50,18 @@ static struct channel control_in, control_out;
 static struct virtio_host *device;
 static void (*wake)(void);
 
-static char *buffer_at(struct channel *c, unsigned buffer) { return c->page + buffer * BUFFER_SIZE; }
+static char *buffer_at(struct channel *c, unsigned buffer)
+{
+    return c->page + buffer * BUFFER_SIZE;
+}
 
 static void offer(struct channel *c, unsigned buffer, uint32_t len, bool device_writes)
 {
     int head = -1;
 
-    virtio_host_append(&c->queue, &head,
-                       (struct virtio_host_buf){hva_to_pa(buffer_at(c, buffer)), len, device_writes});
+    virtio_host_append(
+        &c->queue, &head,
+        (struct virtio_host_buf){hva_to_pa(buffer_at(c, buffer)), len, device_writes});
     c->buffer_of[head] = (uint8_t)buffer;
     virtio_host_offer(&c->queue, head);
 }
@@ -324,7 +328,4 @@ int virtio_serial_host_attach(struct virtio_host *d)
     return 0;
 }
 
-void serial_ports_start(void (*fn)(void))
-{
-    wake = fn;
-}
+void serial_ports_start(void (*fn)(void)) { wake = fn; }

@@ -156,8 +156,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
 {
-    static const char *const arguments[] = {"{}", "{\"vm\": \"on\"}", "{\"vm\": \"off\", \"data\": \"\\u00e9\\n\"}",
-                                            "{\"command-line\": \"list\"}", "{\"vm\": \"dead\", \"position\": 0}"};
+    static const char *const arguments[] = {
+        "{}", "{\"vm\": \"on\"}", "{\"vm\": \"off\", \"data\": \"\\u00e9\\n\"}",
+        "{\"command-line\": \"list\"}", "{\"vm\": \"dead\", \"position\": 0}"};
     struct fuzz_out o = {to, 0, max};
     char text[200];
 
@@ -165,8 +166,9 @@ size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
         return 0;
     fuzz_put_u(&o, 8 | (n % 3) << 4 | (n & 1) << 7, 1);
     for (unsigned i = 0; i < ARRAY_LEN(arguments); i++) {
-        snprintf(text, sizeof(text), "{\"execute\": \"%s\", \"arguments\": %s, \"id\": [%u, null]}\n", qmp_commands[n].name,
-                 arguments[i], n);
+        snprintf(text, sizeof(text),
+                 "{\"execute\": \"%s\", \"arguments\": %s, \"id\": [%u, null]}\n",
+                 qmp_commands[n].name, arguments[i], n);
         fuzz_put(&o, text, strlen(text));
     }
     return o.len;

@@ -29,9 +29,15 @@ static int parse(const char *text)
 
 static void test_taken(void **state)
 {
-    static const char *const good[] = {"{}", "[]", " { } ", "{\"a\": 1}", "[1, 2, [3], {\"x\": null}]",
-                                       "{\"a\": {\"b\": [true, false, null]}}", "[-1, 0, 1.5, 1e9, -2.5E-3, 0.0]",
-                                       "[\"\\u00e9\\n\\\\\\\"\\/\", \"\"]", "{\"a\": \"b\", \"c\": \"d\"}"};
+    static const char *const good[] = {"{}",
+                                       "[]",
+                                       " { } ",
+                                       "{\"a\": 1}",
+                                       "[1, 2, [3], {\"x\": null}]",
+                                       "{\"a\": {\"b\": [true, false, null]}}",
+                                       "[-1, 0, 1.5, 1e9, -2.5E-3, 0.0]",
+                                       "[\"\\u00e9\\n\\\\\\\"\\/\", \"\"]",
+                                       "{\"a\": \"b\", \"c\": \"d\"}"};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(good); i++)
@@ -40,11 +46,47 @@ static void test_taken(void **state)
 
 static void test_refused(void **state)
 {
-    static const char *const bad[] = {"", " ", "{", "}", "[", "]", "{]", "[}", "{\"a\"}", "{\"a\": }", "{\"a\": 1 \"b\": 2}",
-                                      "{\"a\" \"b\"}", "{1: 2}", "{a: 1}", "[tru]", "[truex]", "[nul]", "[01]", "[1.]",
-                                      "[.5]", "[+1]", "[-]", "[1e]", "[1e+]", "[--1]", "[\"\\x\"]", "[\"\\u12g4\"]", "[\"\\u12\"]",
-                                      "[\"", "[\"a", "[\"a\\", "[\"a\nb\"]", "{} {}", "{}1", "\"a\": 1", "{\"a\": 1}}",
-                                      "{{}}", "{[]: 1}", "{\"a\": 1: 2}", "[\"a\": 1]", "{\"a\": \"b\": \"c\"}"};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "{",
+                                      "}",
+                                      "[",
+                                      "]",
+                                      "{]",
+                                      "[}",
+                                      "{\"a\"}",
+                                      "{\"a\": }",
+                                      "{\"a\": 1 \"b\": 2}",
+                                      "{\"a\" \"b\"}",
+                                      "{1: 2}",
+                                      "{a: 1}",
+                                      "[tru]",
+                                      "[truex]",
+                                      "[nul]",
+                                      "[01]",
+                                      "[1.]",
+                                      "[.5]",
+                                      "[+1]",
+                                      "[-]",
+                                      "[1e]",
+                                      "[1e+]",
+                                      "[--1]",
+                                      "[\"\\x\"]",
+                                      "[\"\\u12g4\"]",
+                                      "[\"\\u12\"]",
+                                      "[\"",
+                                      "[\"a",
+                                      "[\"a\\",
+                                      "[\"a\nb\"]",
+                                      "{} {}",
+                                      "{}1",
+                                      "\"a\": 1",
+                                      "{\"a\": 1}}",
+                                      "{{}}",
+                                      "{[]: 1}",
+                                      "{\"a\": 1: 2}",
+                                      "[\"a\": 1]",
+                                      "{\"a\": \"b\": \"c\"}"};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
@@ -73,7 +115,8 @@ static void test_members(void **state)
     bool b;
 
     (void)state;
-    assert_int_equal(parse("{\"a\": {\"b\": 7, \"a\": 8}, \"b\": 9, \"t\": true, \"b\": 10, \"\": 11}"), 0);
+    assert_int_equal(
+        parse("{\"a\": {\"b\": 7, \"a\": 8}, \"b\": 9, \"t\": true, \"b\": 10, \"\": 11}"), 0);
     assert_int_equal(json_u64(&j, json_member(&j, JSON_ROOT, "b"), &v), 0);
     assert_int_equal(v, 9);
     assert_int_equal(json_u64(&j, json_member(&j, json_member(&j, JSON_ROOT, "a"), "a"), &v), 0);
@@ -94,7 +137,8 @@ static void test_numbers(void **state)
     uint64_t v;
 
     (void)state;
-    assert_int_equal(parse("[18446744073709551615, 18446744073709551616, -1, 1.0, 1e3, \"1\", 0]"), 0);
+    assert_int_equal(parse("[18446744073709551615, 18446744073709551616, -1, 1.0, 1e3, \"1\", 0]"),
+                     0);
     assert_int_equal(json_u64(&j, 1, &v), 0);
     assert_true(v == UINT64_MAX);
     assert_int_equal(json_u64(&j, 2, &v), -ERANGE);
@@ -124,7 +168,9 @@ static void test_strings(void **state)
     check_string("[\"\\ud83d\\ude00\"]", 4, "\xf0\x9f\x98\x80");
     check_string("[\"\\ud83d\"]", 3, "\xef\xbf\xbd");
     check_string("[\"\\ud83dx\"]", 4, "\xef\xbf\xbdx");
-    check_string("[\"\\ude00\\u0041\"]", 4, "\xef\xbf\xbd" "A");
+    check_string("[\"\\ude00\\u0041\"]", 4,
+                 "\xef\xbf\xbd"
+                 "A");
     check_string("[\"\\u0000\"]", -EINVAL, "");
     check_string("[\"0123456789abcde\"]", 15, "0123456789abcde");
     check_string("[\"0123456789abcdef\"]", -ENOSPC, "");
@@ -168,8 +214,10 @@ static void test_written(void **state)
     json_end_array(&o);
     json_put_bool(&o, "t\"", true);
     json_end_object(&o);
-    assert_string_equal(written, "{\"s\": \"a\\\"b\\\\c\\nd\\u0001\\u007f\xc3\xa9\\ufffd\", \"a\": [18446744073709551615, "
-                                 "-9223372036854775808, {}, false, null], \"t\\\"\": true}");
+    assert_string_equal(
+        written,
+        "{\"s\": \"a\\\"b\\\\c\\nd\\u0001\\u007f\xc3\xa9\\ufffd\", \"a\": [18446744073709551615, "
+        "-9223372036854775808, {}, false, null], \"t\\\"\": true}");
     assert_int_equal(parse(written), 0);
 }
 
@@ -192,10 +240,24 @@ static void test_utf8(void **state)
     static const struct {
         const char *bytes;
         size_t length;
-    } cases[] = {{"a", 1}, {"\x7f", 1}, {"\x80", 0}, {"\xc0\x80", 0}, {"\xc1\xbf", 0}, {"\xc2\x80", 2}, {"\xc2", 0},
-                 {"\xc2x", 0}, {"\xe0\x9f\x80", 0}, {"\xe0\xa0\x80", 3}, {"\xed\x9f\xbf", 3}, {"\xed\xa0\x80", 0},
-                 {"\xf0\x8f\x80\x80", 0}, {"\xf0\x90\x80\x80", 4}, {"\xf4\x8f\xbf\xbf", 4}, {"\xf4\x90\x80\x80", 0},
-                 {"\xf5\x80\x80\x80", 0}, {"\xff", 0}};
+    } cases[] = {{"a", 1},
+                 {"\x7f", 1},
+                 {"\x80", 0},
+                 {"\xc0\x80", 0},
+                 {"\xc1\xbf", 0},
+                 {"\xc2\x80", 2},
+                 {"\xc2", 0},
+                 {"\xc2x", 0},
+                 {"\xe0\x9f\x80", 0},
+                 {"\xe0\xa0\x80", 3},
+                 {"\xed\x9f\xbf", 3},
+                 {"\xed\xa0\x80", 0},
+                 {"\xf0\x8f\x80\x80", 0},
+                 {"\xf0\x90\x80\x80", 4},
+                 {"\xf4\x8f\xbf\xbf", 4},
+                 {"\xf4\x90\x80\x80", 0},
+                 {"\xf5\x80\x80\x80", 0},
+                 {"\xff", 0}};
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(cases); i++)
@@ -213,9 +275,11 @@ static void test_utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taken),    cmocka_unit_test(test_refused), cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_members),  cmocka_unit_test(test_numbers), cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_written),  cmocka_unit_test(test_copied),  cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_taken),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_too_many), cmocka_unit_test(test_members),
+        cmocka_unit_test(test_numbers),  cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_written),  cmocka_unit_test(test_copied),
+        cmocka_unit_test(test_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,28 +174,34 @@ static void test_bad_messages(void **state)
     expect("42\n", GENERIC("QMP input lacks member 'execute'"));
     expect("[]", GENERIC("QMP input lacks member 'execute'"));
     expect("{}", GENERIC("QMP input lacks member 'execute'"));
-    expect("{\"execute\": 1}", GENERIC("QMP input member 'execute' must be a string, the name of a command"));
+    expect("{\"execute\": 1}",
+           GENERIC("QMP input member 'execute' must be a string, the name of a command"));
     expect_part("{\"execute\": \"stop\", \"arguments\": []}", "'arguments' must be an object");
     expect_part("{\"execute\": \"stop\", \"more\": 1, \"id\": [1, {}]}", "besides 'execute'");
     assert_non_null(strstr(sent, "\"id\": [1, {}]}"));
-    expect("{\"execute\": \"stopp\"}",
-           "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command stopp has not been found\"}}\r\n");
-    expect("{\"execute\": \"a\nb\"}\n", GENERIC("Invalid JSON syntax") GENERIC("Invalid JSON syntax"));
+    expect("{\"execute\": \"stopp\"}", "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": "
+                                       "\"The command stopp has not been found\"}}\r\n");
+    expect("{\"execute\": \"a\nb\"}\n",
+           GENERIC("Invalid JSON syntax") GENERIC("Invalid JSON syntax"));
     expect_part("{\"execute\": \"query-version\"}", "\"return\""); /* and all goes on */
 }
 
 static void test_pieces(void **state)
 {
-    static const char text[] = " \n{\"execute\": \"query-status\", \"arguments\": {\"vm\": \"on\"}, \"id\": \"}\\\"{\"}";
+    static const char text[] =
+        " \n{\"execute\": \"query-status\", \"arguments\": {\"vm\": \"on\"}, \"id\": \"}\\\"{\"}";
 
     (void)state;
     for (unsigned i = 0; i + 1 < sizeof(text) - 1; i++)
         assert_string_equal(ask_bytes(text + i, 1), "");
-    assert_string_equal(ask_bytes("}", 1),
-                        "{\"return\": {\"status\": \"running\", \"running\": true}, \"id\": \"}\\\"{\"}\r\n");
+    assert_string_equal(
+        ask_bytes("}", 1),
+        "{\"return\": {\"status\": \"running\", \"running\": true}, \"id\": \"}\\\"{\"}\r\n");
     expect("{\"execute\": \"x\"}{\"execute\": \"y\"}\n",
-           "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command x has not been found\"}}\r\n"
-           "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command y has not been found\"}}\r\n");
+           "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command x has not been "
+           "found\"}}\r\n"
+           "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command y has not been "
+           "found\"}}\r\n");
 }
 
 static void test_too_long(void **state)
@@ -235,15 +241,20 @@ static void test_arguments(void **state)
     (void)state;
     expect("{\"execute\": \"stop\", \"arguments\": {\"vm\": 5}}",
            GENERIC("Invalid parameter type for 'vm', expected: string"));
-    expect("{\"execute\": \"stop\", \"arguments\": {\"vn\": \"on\"}}", GENERIC("Parameter 'vn' is unexpected"));
-    expect("{\"execute\": \"query-vms\", \"arguments\": {\"vm\": \"on\"}}", GENERIC("Parameter 'vm' is unexpected"));
-    expect("{\"execute\": \"console-write\", \"arguments\": {\"vm\": \"on\"}}", GENERIC("Parameter 'data' is missing"));
+    expect("{\"execute\": \"stop\", \"arguments\": {\"vn\": \"on\"}}",
+           GENERIC("Parameter 'vn' is unexpected"));
+    expect("{\"execute\": \"query-vms\", \"arguments\": {\"vm\": \"on\"}}",
+           GENERIC("Parameter 'vm' is unexpected"));
+    expect("{\"execute\": \"console-write\", \"arguments\": {\"vm\": \"on\"}}",
+           GENERIC("Parameter 'data' is missing"));
     expect("{\"execute\": \"console-read\", \"arguments\": {\"position\": -1}}",
            GENERIC("Invalid parameter type for 'position', expected: non-negative integer"));
-    expect("{\"execute\": \"stop\"}", GENERIC("Parameter 'vm' is missing, and there are several VMs"));
+    expect("{\"execute\": \"stop\"}",
+           GENERIC("Parameter 'vm' is missing, and there are several VMs"));
     expect("{\"execute\": \"stop\", \"arguments\": {\"vm\": \"nobody\"}}",
            GENERIC("no VM has this name: query-vms lists them"));
-    expect("{\"execute\": \"stop\", \"arguments\": {\"vm\": \"a name that is longer than any VM's name can be\"}}",
+    expect("{\"execute\": \"stop\", \"arguments\": {\"vm\": \"a name that is longer than any VM's "
+           "name can be\"}}",
            GENERIC("no VM has this name: query-vms lists them"));
 }
 
@@ -253,13 +264,16 @@ static void test_list(void **state)
 {
     (void)state;
     ask("{\"execute\": \"query-vms\"}");
-    assert_non_null(strstr(sent, "{\"name\": \"on\", \"status\": \"running\", \"running\": true, \"vcpus\": 2, "));
-    assert_non_null(strstr(sent, "{\"name\": \"off\", \"status\": \"prelaunch\", \"running\": false, \"vcpus\": 1, "));
+    assert_non_null(strstr(
+        sent, "{\"name\": \"on\", \"status\": \"running\", \"running\": true, \"vcpus\": 2, "));
+    assert_non_null(strstr(
+        sent, "{\"name\": \"off\", \"status\": \"prelaunch\", \"running\": false, \"vcpus\": 1, "));
     assert_non_null(strstr(sent, "{\"name\": \"held\", \"status\": \"paused\", "));
     assert_non_null(strstr(sent, "{\"name\": \"dead\", \"status\": \"guest-panicked\", "));
     assert_non_null(strstr(sent, "\"reason\": \"it \\\"went\\\" wrong\"}"));
     expect("{\"execute\": \"query-cpus-fast\", \"arguments\": {\"vm\": \"held\"}}",
-           "{\"return\": [{\"cpu-index\": 0, \"qom-path\": \"/held/vcpu0\", \"thread-id\": 0, \"target\": \"riscv64\"}]}\r\n");
+           "{\"return\": [{\"cpu-index\": 0, \"qom-path\": \"/held/vcpu0\", \"thread-id\": 0, "
+           "\"target\": \"riscv64\"}]}\r\n");
     ask("{\"execute\": \"query-commands\"}");
     for (unsigned i = 0; i < qmp_command_count; i++)
         assert_non_null(strstr(sent, qmp_commands[i].name));
@@ -277,25 +291,30 @@ static void test_operations(void **state)
     assert_int_equal(on->state, VM_OFF);
     expect("{\"execute\": \"vm-start\", \"arguments\": {\"vm\": \"on\"}}", "{\"return\": {}}\r\n");
     assert_int_equal(on->state, VM_RUNNING);
-    expect("{\"execute\": \"system_reset\", \"arguments\": {\"vm\": \"dead\"}}", "{\"return\": {}}\r\n");
+    expect("{\"execute\": \"system_reset\", \"arguments\": {\"vm\": \"dead\"}}",
+           "{\"return\": {}}\r\n");
     assert_int_equal(dead->state, VM_RUNNING);
     fake_vm_why = "for \"this\" reason";
     expect("{\"execute\": \"vm-start\", \"arguments\": {\"vm\": \"off\"}, \"id\": null}",
-           "{\"error\": {\"class\": \"GenericError\", \"desc\": \"off: for \\\"this\\\" reason\"}, \"id\": null}\r\n");
+           "{\"error\": {\"class\": \"GenericError\", \"desc\": \"off: for \\\"this\\\" reason\"}, "
+           "\"id\": null}\r\n");
     fake_vm_why = NULL;
-    expect("{\"execute\": \"vm-destroy\", \"arguments\": {\"vm\": \"off\"}}", "{\"return\": {}}\r\n");
+    expect("{\"execute\": \"vm-destroy\", \"arguments\": {\"vm\": \"off\"}}",
+           "{\"return\": {}}\r\n");
     assert_int_equal(fake_destroyed, 1);
 }
 
 static void test_shell_command(void **state)
 {
     (void)state;
-    expect_part("{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"list\"}}",
-                "{\"return\": \"NAME             STATE");
+    expect_part(
+        "{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"list\"}}",
+        "{\"return\": \"NAME             STATE");
     assert_non_null(strstr(sent, "\\r\\noff              off"));
     expect("{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"nope\"}}",
            "{\"return\": \"no command nope: `help` lists them\\r\\n\"}\r\n");
-    expect("{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"\"}}", "{\"return\": \"\"}\r\n");
+    expect("{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"\"}}",
+           "{\"return\": \"\"}\r\n");
 }
 
 static void test_console(void **state)
@@ -306,7 +325,8 @@ static void test_console(void **state)
     (void)state;
     console_write(on->console, "hello \xc3\xa9\xff\r\n", 11);
     expect("{\"execute\": \"console-read\", \"arguments\": {\"vm\": \"on\"}}",
-           "{\"return\": {\"data\": \"hello \xc3\xa9\\ufffd\\r\\n\", \"position\": 11, \"lost\": 0}}\r\n");
+           "{\"return\": {\"data\": \"hello \xc3\xa9\\ufffd\\r\\n\", \"position\": 11, \"lost\": "
+           "0}}\r\n");
     expect("{\"execute\": \"console-read\", \"arguments\": {\"vm\": \"on\", \"position\": 11}}",
            "{\"return\": {\"data\": \"\", \"position\": 11, \"lost\": 0}}\r\n");
     expect("{\"execute\": \"console-read\", \"arguments\": {\"vm\": \"on\", \"position\": 99}}",
@@ -317,15 +337,19 @@ static void test_console(void **state)
     memset(text, 'x', sizeof(text));
     for (size_t at = 0; at < sizeof(text);)
         at += console_write(on->console, text + at, sizeof(text) - at);
-    expect_part("{\"execute\": \"console-read\", \"arguments\": {\"vm\": \"on\", \"position\": 11}}", "\"lost\": 1906}");
+    expect_part(
+        "{\"execute\": \"console-read\", \"arguments\": {\"vm\": \"on\", \"position\": 11}}",
+        "\"lost\": 1906}");
     expect("{\"execute\": \"console-write\", \"arguments\": {\"vm\": \"on\", \"data\": \"ls\\n\"}}",
            "{\"return\": {\"written\": 3}}\r\n");
     assert_int_equal(console_read(on->console, text, sizeof(text)), 3);
     assert_memory_equal(text, "ls\n", 3);
-    expect_part("{\"execute\": \"console-write\", \"arguments\": {\"vm\": \"on\", \"data\": \"a\\u0000\"}}",
-                "'data' is longer than");
+    expect_part(
+        "{\"execute\": \"console-write\", \"arguments\": {\"vm\": \"on\", \"data\": \"a\\u0000\"}}",
+        "'data' is longer than");
     on->console = NULL;
-    expect_part("{\"execute\": \"console-read\", \"arguments\": {\"vm\": \"on\"}}", "still being made");
+    expect_part("{\"execute\": \"console-read\", \"arguments\": {\"vm\": \"on\"}}",
+                "still being made");
     on->console = console;
 }
 
@@ -362,14 +386,18 @@ static void test_slow_client(void **state)
     assert_int_equal(sent_len, 2 * one_answer);
 }
 
-static void send_event(const char *data) { qmp_send_event(&session, "STOP", 1234567890, data, strlen(data)); }
+static void send_event(const char *data)
+{
+    qmp_send_event(&session, "STOP", 1234567890, data, strlen(data));
+}
 
 static void test_events(void **state)
 {
     (void)state;
     send_event("{\"vm\": \"on\"}");
-    expect("", "{\"timestamp\": {\"seconds\": 1234, \"microseconds\": 567890}, \"event\": \"STOP\", "
-               "\"data\": {\"vm\": \"on\"}}\r\n");
+    expect("",
+           "{\"timestamp\": {\"seconds\": 1234, \"microseconds\": 567890}, \"event\": \"STOP\", "
+           "\"data\": {\"vm\": \"on\"}}\r\n");
     qmp_close(&session);
     begin(false);
     send_event("{}");
@@ -419,9 +447,10 @@ static void test_nothing_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(negotiation), TEST(bad_messages), TEST(pieces),      TEST(too_long),      TEST(many_values),
-        TEST(arguments),   TEST(list),         TEST(operations),  TEST(shell_command), TEST(console),
-        TEST(quit),        TEST(slow_client),  TEST(events),      TEST(events_lost),   TEST(nothing_left),
+        TEST(negotiation),   TEST(bad_messages), TEST(pieces),       TEST(too_long),
+        TEST(many_values),   TEST(arguments),    TEST(list),         TEST(operations),
+        TEST(shell_command), TEST(console),      TEST(quit),         TEST(slow_client),
+        TEST(events),        TEST(events_lost),  TEST(nothing_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
