@@ -306,7 +306,7 @@ static int set_up(struct virtio_host *d)
     for (unsigned n = 1; n <= SERIAL_PORTS && n < most && !error; n++)
         error = port_init(&ports[n - 1], d, n);
     if (!error)
-        error = plic_register(d->irq, on_interrupt, d);
+        error = host_irq_register(d->irq, on_interrupt, d);
     return error;
 }
 
