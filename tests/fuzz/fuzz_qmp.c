@@ -3,14 +3,14 @@
 // gets is one JSON object of the protocol's, and when it goes nothing is left.
 // units: hyp/ctl/qmp.c hyp/ctl/qmp_commands.c hyp/ctl/json.c hyp/ctl/json_write.c
 // units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
-// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_kick.c
+// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_report.c hyp/ctl/cmd_kick.c
 // units: hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/inspect.c
 // units: hyp/ctl/dts.c
-// units: vcpu/regs.c vcpu/kick.c vcpu/sse.c vcpu/sbi/counters.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
+// units: vcpu/regs.c vcpu/kick.c vcpu/sse.c vcpu/hostpmu.c vcpu/pmu_state.c vcpu/sbi/counters.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
 // units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c
 // units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c
-// units: hyp/base/state.c hyp/sched/times.c hyp/sched/fair.c
+// units: hyp/base/state.c hyp/sched/times.c hyp/sched/fair.c hyp/sched/thread_list.c hyp/sched/stack.c
 #include <errno.h>
 
 #include "boot/platform.h"

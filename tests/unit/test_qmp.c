@@ -2,14 +2,14 @@
 // The machine protocol: a client's bytes in, answers out, on VMs in every state.
 // units: hyp/ctl/qmp.c hyp/ctl/qmp_commands.c hyp/ctl/json.c hyp/ctl/json_write.c
 // units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
-// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_kick.c hyp/ctl/cmd_fault.c
+// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_report.c hyp/ctl/cmd_kick.c
 // units: hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/inspect.c
 // units: hyp/ctl/dts.c
-// units: vcpu/regs.c vcpu/kick.c vcpu/sse.c vcpu/sbi/counters.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
+// units: vcpu/regs.c vcpu/kick.c vcpu/sse.c vcpu/hostpmu.c vcpu/pmu_state.c vcpu/sbi/counters.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
 // units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c
 // units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c
-// units: hyp/base/state.c hyp/sched/times.c hyp/sched/fair.c
+// units: hyp/base/state.c hyp/sched/times.c hyp/sched/fair.c hyp/sched/thread_list.c hyp/sched/stack.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,6 +29,16 @@
 #include "mem/heap.h"
 
 void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
+
+/* Drills are test_command's. */
+const char *fault_drill(unsigned n) { return n ? NULL : "null"; }
+COMMAND_FN(fault)
+{
+    (void)out;
+    (void)argc;
+    (void)argv;
+    return COMMAND_USAGE;
+}
 
 static struct vm *on, *off, *held, *dead;
 static unsigned blocks; /* of the heap */
