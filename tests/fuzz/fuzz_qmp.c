@@ -2,7 +2,7 @@
 // A client of the machine protocol that sends anything, in pieces of any size, and reads when it likes: each line it
 // gets is one JSON object of the protocol's, and when it goes nothing is left.
 // units: hyp/ctl/qmp.c hyp/ctl/qmp_commands.c hyp/ctl/json.c hyp/ctl/json_write.c
-// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
+// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_sched.c hyp/vm/vm_sched.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
 // units: hyp/ctl/cmd_host.c hyp/ctl/cmd_report.c hyp/ctl/cmd_kick.c
 // units: hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/inspect.c
 // units: hyp/ctl/dts.c

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The machine protocol: a client's bytes in, answers out, on VMs in every state.
 // units: hyp/ctl/qmp.c hyp/ctl/qmp_commands.c hyp/ctl/json.c hyp/ctl/json_write.c
-// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
+// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_sched.c hyp/vm/vm_sched.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
 // units: hyp/ctl/cmd_host.c hyp/ctl/cmd_report.c hyp/ctl/cmd_kick.c
 // units: hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/inspect.c
 // units: hyp/ctl/dts.c
