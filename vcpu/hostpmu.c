@@ -121,18 +121,28 @@ static void start_in_hart(const struct vcpu *v, unsigned i)
     firmware(PMU_START, BIT(i), START_SET_INIT_VALUE, v->pmu.value[i], 0);
 }
 
-/* A counter in a hart that did not have it. Firmware may mark all that it configures as overflown until they are
- * started: so those that are not are started once. */
+/* A counter that was configured is started once: it holds what another guest has counted, which this one could read (not
+ * all firmware clears it when asked to), and firmware may mark all that it configures as overflown until they are started.
+ * Marks that the guest has yet to find stay: firmware leaves them alone while LCOFI is pending. */
+static void settle(const struct vcpu *v, unsigned i)
+{
+    bool over = v->pmu.overflowed & BIT(i);
+
+    if (over)
+        csr_set(CSR_SIP, BIT(IRQ_LCOFI));
+    start_in_hart(v, i);
+    firmware(PMU_STOP, BIT(i), 0, 0, 0);
+    if (over)
+        csr_clear(CSR_SIP, BIT(IRQ_LCOFI));
+}
+
+/* A counter in a hart that did not have it. */
 static void restore(const struct vcpu *v, unsigned i)
 {
     const struct vcpu_pmu *p = &v->pmu;
 
-    if (configure(BIT(i), p->event[i], p->data[i], p->filter[i]) < 0)
-        return; /* it does not count on this hart */
-    if (!(p->overflowed & BIT(i))) {
-        start_in_hart(v, i);
-        firmware(PMU_STOP, BIT(i), 0, 0, 0);
-    }
+    if (configure(BIT(i), p->event[i], p->data[i], p->filter[i]) >= 0) /* else not on this hart */
+        settle(v, i);
 }
 
 /* This hart's counters become the vCPU's. */
@@ -160,8 +170,10 @@ int hostpmu_configure(struct vcpu *v, uint64_t set, uint32_t event, uint64_t dat
         return -1;
     take(v);
     i = configure(set, event, data, filter);
-    if (i >= 0)
+    if (i >= 0) {
         v->pmu.overflowed &= ~BIT(i);
+        settle(v, (unsigned)i);
+    }
     return i;
 }
 
@@ -175,8 +187,10 @@ void hostpmu_release(struct vcpu *v, uint64_t set)
     if (set)
         firmware(PMU_STOP, set, STOP_RESET, 0, 0);
     mine[hart_index()].configured &= ~set;
-    if (vcpu_features.sscofpmf && !mine[hart_index()].configured)
+    if (vcpu_features.sscofpmf && !mine[hart_index()].configured) {
         csr_clear(CSR_SIE, BIT(IRQ_LCOFI));
+        csr_clear(CSR_SIP, BIT(IRQ_LCOFI)); /* or the hart's next owner would be told */
+    }
 }
 
 void hostpmu_start(struct vcpu *v, unsigned i)

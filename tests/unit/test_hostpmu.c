@@ -257,6 +257,43 @@ static void two_on_a_hart(void **state)
     assert_int_equal(hostpmu_readable(&a), 0);
 }
 
+/* Nothing of what one guest has counted is left for the next one. */
+static void nothing_left(void **state)
+{
+    (void)state;
+    give(&a, MISSES, 0);
+    start(&a, 3, ~0ul - 9999);
+    happen(3, 12345);
+    stop(&a, 3);
+    assert_true(lcofi());
+    hostpmu_release(&a, 8);
+    a.pmu = (struct vcpu_pmu){0};
+    hostpmu_unload(&a);
+    hostpmu_load(&b);
+    assert_int_equal(give(&b, EVENT_CYCLES, 0), 3);
+    assert_int_equal(hostpmu_readable(&b), 8);
+    assert_int_equal(csr_read(CSR_CYCLE + 3), 0);
+    assert_false(counter[0][3].runs);
+    start(&b, 3, 5);
+    hostpmu_unload(&b);
+    assert_false(guest_lcofi());
+    /* Nor where a counter comes back that has overflown, and stands still. */
+    marks = true;
+    hostpmu_load(&b);
+    b.pmu.value[3] = 77;
+    stop(&b, 3);
+    b.pmu.value[3] = 77;
+    b.pmu.overflowed = 8;
+    hostpmu_unload(&b);
+    give(&a, MISSES, 0);
+    start(&a, 3, 4321);
+    hostpmu_unload(&a);
+    hostpmu_load(&b);
+    assert_int_equal(csr_read(CSR_CYCLE + 3), 77);
+    assert_int_equal(csr_read(CSR_SCOUNTOVF), 8);
+    assert_false(counter[0][3].runs);
+}
+
 static void another_hart(void **state)
 {
     (void)state;
@@ -388,6 +425,7 @@ int main(void)
         cmocka_unit_test_setup(events, setup),
         cmocka_unit_test_setup(counts, setup),
         cmocka_unit_test_setup(two_on_a_hart, setup),
+        cmocka_unit_test_setup(nothing_left, setup),
         cmocka_unit_test_setup(another_hart, setup),
         cmocka_unit_test_setup(overflow, setup),
         cmocka_unit_test_setup(overflow_unnoticed, setup),
