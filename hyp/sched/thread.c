@@ -312,6 +312,8 @@ static void schedule(enum leave why)
     struct thread *t = h->current, *next;
     struct list strays = LIST_INIT(strays);
     uint64_t now = charge(h, t);
+    /* A guest that yields at every turn, by its IPIs, would keep other harts busy with looking. */
+    enum leave balance_as = why == LEAVE_READY && h->yield_to ? LEAVE_YIELDING : why;
 
     spin_none_held("a switch of threads");
     if (HYP_DEBUG)
@@ -320,7 +322,7 @@ static void schedule(enum leave why)
     if (why == LEAVE_BLOCKED)
         fair_group_leave(t->fair.group);
     if (hart_count > 1)
-        balance(h, why, now);
+        balance(h, balance_as, now);
     next = choose(h, why, now, &strays);
     while (!list_empty(&strays)) {
         struct fair_entity *e = CONTAINER_OF(strays.next, struct fair_entity, node);
@@ -329,7 +331,7 @@ static void schedule(enum leave why)
         enqueue(fair_thread(e), now, false, 0);
     }
     if (hart_count > 1 && atomic_load_explicit(&h->runq.length, memory_order_relaxed) &&
-        (why == LEAVE_READY || h->balanced_at == now))
+        (balance_as == LEAVE_READY || h->balanced_at == now))
         balance_offer(h, now);
     if (next == t)
         set_slice(h, now);

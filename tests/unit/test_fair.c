@@ -606,6 +606,30 @@ static void test_directed_yields_gain_nothing(void **state)
     assert_near(job[2].got, 500 * MS, 20);
 }
 
+/* Nor are other harts asked about at each of them. */
+static void test_directed_yields_balance_seldom(void **state)
+{
+    unsigned looks = 0;
+
+    (void)state;
+    start_machine(2);
+    atomic_store(&group[0].affinity, BIT(0));
+    for (unsigned i = 0; i < 2; i++)
+        add_job(&group[0], 0, 0);
+    run_machine(30 * MS);
+    for (unsigned i = 0; i < 1000; i++) {
+        struct thread *t = hart[0].current;
+        uint64_t balanced_at = hart[0].balanced_at;
+
+        fake_hart = 0;
+        thread_yield_to(t == &job[0].t ? &job[1].t : &job[0].t);
+        run_machine(20 * US);
+        assert_ptr_not_equal(hart[0].current, t);
+        looks += hart[0].balanced_at != balanced_at;
+    }
+    assert_in_range(looks, 4, 10); /* in 20 ms */
+}
+
 /* A hart that nobody else wanted for an hour is had at once by who wants it then, and shared from then on: tags have
  * not wrapped. The least weight and many vCPUs move them fastest. */
 static void test_alone_for_long(void **state)
@@ -667,6 +691,7 @@ int main(void)
         cmocka_unit_test(test_interrupts_are_not_the_guests),
         cmocka_unit_test(test_directed_yield),
         cmocka_unit_test(test_directed_yields_gain_nothing),
+        cmocka_unit_test(test_directed_yields_balance_seldom),
         cmocka_unit_test(test_alone_for_long),
         cmocka_unit_test(test_drift),
     };
