@@ -33,7 +33,7 @@ UNIT_CASE(kick_exception, UNIT_TRAPLINE)
     if (!is_asked_for())
         return;
     trap_begin();
-    printf("kick me\n");
+    printf("kick me: exception\n");
     while (!((volatile struct trap_record *)&hart_self()->trap)->count && rdtime() < end)
         continue;
     t = trap_end();
@@ -53,7 +53,7 @@ UNIT_CASE(kick_event, UNIT_TRAPLINE)
     CHECK_SBI(sbi_call(SBI_SSE, REGISTER, KICK, (uint64_t)sse_entry, (uint64_t)&context, 0, 0),
               SBI_OK);
     CHECK_SBI(sbi_call(SBI_SSE, ENABLE, KICK, 0, 0, 0, 0), SBI_OK);
-    printf("kick me\n");
+    printf("kick me: event\n");
     CHECK(unit_wait(&context.count, 1), "no event");
     CHECK(context.sepc >= (uint64_t)image_start && context.sepc < (uint64_t)_end, "sepc %lx",
           context.sepc);

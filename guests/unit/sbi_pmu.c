@@ -214,12 +214,11 @@ static uint64_t scountovf(void)
     return value;
 }
 
-UNIT_CASE(pmu_hpm_overflow, 0)
+/* Counts until the overflow interrupt is pending; *seen: whether scountovf tells of it, too. */
+static void count_to_overflow(bool *seen)
 {
     uint64_t end = rt_patience();
 
-    if (!rt_has("sscofpmf"))
-        return;
     csr_clear(sip, 1ul << LCOFI);
     CHECK(hpm_configure(CLEAR_VALUE, CYCLES), "not configured");
     CHECK_SBI(pmu(START, HPM, 1, SET_INIT, -20000000ul), SBI_OK);
@@ -227,7 +226,22 @@ UNIT_CASE(pmu_hpm_overflow, 0)
     while (!(csr_read(sip) & 1ul << LCOFI) && rdtime() < end)
         work();
     CHECK(csr_read(sip) & 1ul << LCOFI, "LCOFI is not pending");
-    CHECK(scountovf() & 1ul << HPM, "scountovf is %lx", scountovf());
+    *seen = scountovf() & 1ul << HPM;
+}
+
+UNIT_CASE(pmu_hpm_overflow, 0)
+{
+    bool seen = false;
+
+    if (!rt_has("sscofpmf"))
+        return;
+    /* A hypervisor cannot set the bit for a vCPU that has just moved to another hart, where reads do not trap. */
+    for (unsigned i = 0; i < 5 && !seen; i++) {
+        if (i)
+            CHECK_SBI(pmu(STOP, HPM, 1, RESET, 0), SBI_OK);
+        count_to_overflow(&seen);
+    }
+    CHECK(seen, "scountovf is %lx", scountovf());
     CHECK(csr_read(hpmcounter3) < 1ul << 40, "has not wrapped");
     CHECK_SBI(pmu(STOP, HPM, 1, 0, 0), SBI_OK);
     CHECK(scountovf() & 1ul << HPM, "stopping clears scountovf");

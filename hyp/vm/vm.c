@@ -12,6 +12,8 @@
 #include "vm/event.h"
 #include "vm/vm_ops.h"
 
+#define CLAIM_PATIENCE_US 1000000
+
 static struct spinlock list_lock = SPINLOCK_INIT(LOCK_VM);
 static struct vm *list[VM_MAX];
 
@@ -33,27 +35,39 @@ int vm_fail(struct vm *vm, const char **why, int error, const char *fmt, ...)
     return error;
 }
 
-int vm_claim(struct vm *vm, unsigned states, const char **why)
+/* Whether it was claimed; else *busy: another operation has it. */
+static bool try_claim(struct vm *vm, unsigned states, bool *busy)
 {
-    enum vm_state s;
-    bool busy;
+    bool mine;
 
     spin_lock(&list_lock);
-    s = vm_state(vm);
-    busy = vm->busy;
-    if (!busy && (states & (1u << s)))
+    *busy = vm->busy;
+    mine = !*busy && states & (1u << vm_state(vm));
+    if (mine)
         vm->busy = true;
-    else
-        states = 0;
     spin_unlock(&list_lock);
-    if (states)
-        return 0;
+    return mine;
+}
+
+/* Somebody who has just read in the log that a VM has stopped may start it before the thread that said so lets go. */
+int vm_claim(struct vm *vm, unsigned states, const char **why)
+{
     /* Constant text: vm->why belongs to whoever has the claim. */
     static const char *const is[] = {"it is off", "it is running", "it is paused",
                                      "it has crashed: stop or reset it"};
-    if (why)
-        *why = busy ? "another operation on it is under way" : is[s];
-    return -EBUSY;
+    uint64_t start = arch_time();
+    bool busy;
+
+    while (!try_claim(vm, states, &busy)) {
+        if (!why)
+            return -EBUSY;
+        if (!busy || arch_time() - start > timer_us(CLAIM_PATIENCE_US)) {
+            *why = busy ? "another operation on it is under way" : is[vm_state(vm)];
+            return -EBUSY;
+        }
+        thread_yield();
+    }
+    return 0;
 }
 
 void vm_release(struct vm *vm)

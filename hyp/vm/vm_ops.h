@@ -13,8 +13,8 @@
 #pragma once
 #include "vm/vm.h"
 
-/* Claims the VM for one operation when its state is one of states (a bit (1 << state) each).
- * 0, or -EBUSY and *why. Each claim is given back by vm_release, which wakes the manager. */
+/* Claims the VM for one operation when its state is one of states (a bit (1 << state) each), after another
+ * operation's end when that comes soon (why NULL: at once or not). 0, or -EBUSY and *why. Each claim is given back by vm_release, which wakes the manager. */
 int vm_claim(struct vm *vm, unsigned states, const char **why) MUST_CHECK;
 void vm_release(struct vm *vm);
 /* Writes vm->why, sets *why (when why is not NULL) and returns error. */

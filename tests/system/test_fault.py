@@ -34,7 +34,7 @@ def test_fault_is_loud(machine, bundle, kind, harts, cause, function, caller):
     m.line(f"fault {kind}")
     m.expect(rf"HYPERVISOR FAULT on hart \d: scause {cause} stval [0-9a-f]{{16}}", fail=None)
     m.expect(rf"pc [0-9a-f]{{16}} {function}", fail=None)
-    m.expect(r"thread shell", fail=None)
+    m.expect(r"thread control", fail=None)
     registers = m.expect(r"ra +[0-9a-f]{16}[^!]*?t6 +[0-9a-f]{16}\n", fail=None).group()
     names = re.findall(r"(\w+) +[0-9a-f]{16}", registers)
     assert len(names) == 31 and len(set(names)) == 31, registers
@@ -62,7 +62,7 @@ BROKEN_RULES = [  # kind, image, what the panic says
     ("switch", harness.TRAPLINE, r"a switch of threads with a lock held: the frame lock .*by (drill_switch|cmd_fault)"),
     ("undefined", harness.DEBUG, r"undefined behaviour at hyp/ctl/cmd_fault\.c:\d+:\d+: "
                                  r"1 of type '(long )?unsigned (long )?int' shifted by 64"),
-    ("margin", harness.DEBUG, r"stack of shell: [67]\d\d\d of 8192 bytes were used, less than the margin of 1024 is left"),
+    ("margin", harness.DEBUG, r"stack of control: [67]\d\d\d of 8192 bytes were used, less than the margin of 1024 is left"),
 ]
 
 
@@ -88,7 +88,7 @@ def test_watchdog(machine, bundle, cpu):
     m.to_shell()
     for _ in range(2):  # SSE more than once
         m.line("fault stuck")
-        m.expect(r"WATCHDOG: hart \d is stuck in the hypervisor, for more than 2 s\nthread shell\n", 20)
+        m.expect(r"WATCHDOG: hart \d is stuck in the hypervisor, for more than 2 s\nthread control\n", 20)
         m.expect(r"interrupted by the firmware \(SSE\)\npc ffffffff80\w{6} drill_(loop|stuck)\S*\+0x\w+\n")
         m.expect(r"possible callers, newest first:\n(  ffffffff80\w{6} \S+\n)*  ffffffff80\w{6} command_run\+0x")
         m.expect(r"stuck: noticed; the machine goes on")
@@ -97,7 +97,7 @@ def test_watchdog(machine, bundle, cpu):
     text = m.expect(r"deadlock: noticed; the machine goes on", 20)
     text = m.output[: text.end()].rpartition("fault deadlock")[2]
     reports = re.split("WATCHDOG: ", text)[1:]
-    waits = [r for r in reports if re.match(r"hart \d is stuck .*\nthread shell\n", r)]
+    waits = [r for r in reports if re.match(r"hart \d is stuck .*\nthread control\n", r)]
     keeps = [r for r in reports if re.match(r"hart \d is stuck .*\nthread lock-keeper\n", r)]
     assert waits or keeps, text
     for r in waits:
@@ -116,7 +116,7 @@ def test_watchdog_without_sse(machine, bundle):
     m = machine(bundle=path, harts=2, append="keep watchdog=1 nosse")
     m.expect(harness.SHELL_PROMPT, 60)
     m.line("fault stuck")
-    m.expect(r"WATCHDOG: hart \d is stuck in the hypervisor, for more than 1 s\nthread shell\n"
+    m.expect(r"WATCHDOG: hart \d is stuck in the hypervisor, for more than 1 s\nthread control\n"
              r"it does not answer, and the firmware was not to interrupt it \(nosse\)", 20)
     m.expect(r"stuck: noticed; the machine goes on")
 
