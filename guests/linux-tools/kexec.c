@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sys.h"
+
 enum { SYS_openat = 56, SYS_read = 63, SYS_write = 64, SYS_exit = 93, SYS_kexec_load = 104 };
 enum { SYS_reboot = 142, SYS_mmap = 222 };
 enum { AT_FDCWD = -100, PROT_RW = 3, MAP_PRIVATE_ANONYMOUS = 0x22, PAGE = 4096 };
@@ -25,23 +27,6 @@ struct segment {
     uint64_t to;
     size_t to_size;
 };
-
-static long system(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long a0 __asm__("a0") = a;
-    register long a1 __asm__("a1") = b;
-    register long a2 __asm__("a2") = c;
-    register long a3 __asm__("a3") = d;
-    register long a4 __asm__("a4") = e;
-    register long a5 __asm__("a5") = f;
-    register long a7 __asm__("a7") = number;
-
-    __asm__ volatile("ecall"
-                     : "+r"(a0)
-                     : "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5), "r"(a7)
-                     : "memory");
-    return a0;
-}
 
 static size_t length(const char *s)
 {
@@ -63,25 +48,26 @@ static int same(const char *a, const char *b)
 
 static void die(const char *what)
 {
-    system(SYS_write, 2, (long)"kexec: ", 7, 0, 0, 0);
-    system(SYS_write, 2, (long)what, (long)length(what), 0, 0, 0);
-    system(SYS_write, 2, (long)"\n", 1, 0, 0, 0);
-    system(SYS_exit, 1, 0, 0, 0, 0, 0);
+    syscall6(SYS_write, 2, (long)"kexec: ", 7, 0, 0, 0);
+    syscall6(SYS_write, 2, (long)what, (long)length(what), 0, 0, 0);
+    syscall6(SYS_write, 2, (long)"\n", 1, 0, 0, 0);
+    syscall6(SYS_exit, 1, 0, 0, 0, 0, 0);
     __builtin_unreachable();
 }
 
 /* A whole file, or a whole disk. */
 static uint8_t *read_all(const char *path, size_t *size)
 {
-    long fd = system(SYS_openat, AT_FDCWD, (long)path, 0, 0, 0, 0), got;
-    uint8_t *to = (uint8_t *)system(SYS_mmap, 0, FILE_MAX, PROT_RW, MAP_PRIVATE_ANONYMOUS, -1, 0);
+    long fd = syscall6(SYS_openat, AT_FDCWD, (long)path, 0, 0, 0, 0), got;
+    uint8_t *to = (uint8_t *)syscall6(SYS_mmap, 0, FILE_MAX, PROT_RW, MAP_PRIVATE_ANONYMOUS, -1, 0);
 
     if (fd < 0)
         die("a file cannot be opened");
     if ((long)to < 0 && (long)to > -PAGE)
         die("out of memory");
     *size = 0;
-    while ((got = system(SYS_read, fd, (long)(to + *size), (long)(FILE_MAX - *size), 0, 0, 0)) > 0)
+    while ((got = syscall6(SYS_read, fd, (long)(to + *size), (long)(FILE_MAX - *size), 0, 0, 0)) >
+           0)
         *size += (size_t)got;
     if (got < 0 || !*size || *size == FILE_MAX)
         die("a file cannot be read, is empty or too large");
@@ -213,7 +199,7 @@ static void load(const char *kernel_path, const char *initrd_path, const char *l
     if (line)
         set_command_line(fdt, line);
     place(&segment[1], fdt, fdt_size, end); /* after its last change */
-    if (system(SYS_kexec_load, (long)entry, count, (long)segment, KEXEC_ARCH_RISCV, 0, 0))
+    if (syscall6(SYS_kexec_load, (long)entry, count, (long)segment, KEXEC_ARCH_RISCV, 0, 0))
         die("the kernel refuses to load it");
 }
 
@@ -224,7 +210,7 @@ __attribute__((used)) void kexec_start(long *stack)
     if (stack[0] < 3)
         die("usage: kexec KERNEL INITRD|- [COMMAND-LINE]");
     load(argv[1], argv[2], stack[0] > 3 ? argv[3] : NULL);
-    system(SYS_reboot, (long)0xfee1dead, 0x28121969, REBOOT_KEXEC, 0, 0, 0);
+    syscall6(SYS_reboot, (long)0xfee1dead, 0x28121969, REBOOT_KEXEC, 0, 0, 0);
     die("the kernel refuses to start it");
 }
 
