@@ -60,6 +60,21 @@ def bundle(tmp_path):
 
 
 @pytest.fixture
+def control(machine, bundle, tmp_path):
+    """A machine with VMs and control sockets: control(vm(...), ...) is (machine, paths)."""
+
+    def start(*vms, ports=3, harts=2, **options):
+        paths = [str(tmp_path / f"c{i}") for i in range(ports)]
+        args = ["-device", "virtio-serial-device,max_ports=8"]
+        for i, path in enumerate(paths):
+            args += ["-chardev", f"socket,id=c{i},path={path},server=on,wait=off",
+                     "-device", f"virtserialport,chardev=c{i},name=trapline.control.{i}"]
+        return machine(bundle=bundle(*vms), harts=harts, append="keep", args=args, **options), paths
+
+    return start
+
+
+@pytest.fixture
 def disk(tmp_path):
     """Makes empty disk images: disk("64M")."""
     made = []

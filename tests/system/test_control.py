@@ -6,21 +6,6 @@ from harness import PROMPT, SHELL_PROMPT, vm
 from qmp import Client
 
 
-@pytest.fixture
-def control(machine, bundle, tmp_path):
-    """A machine with VMs and control sockets: control(vm(...), ...) is (machine, paths)."""
-
-    def start(*vms, ports=3, **options):
-        paths = [str(tmp_path / f"c{i}") for i in range(ports)]
-        args = ["-device", "virtio-serial-device,max_ports=8"]
-        for i, path in enumerate(paths):
-            args += ["-chardev", f"socket,id=c{i},path={path},server=on,wait=off",
-                     "-device", f"virtserialport,chardev=c{i},name=trapline.control.{i}"]
-        return machine(bundle=bundle(*vms), harts=2, append="keep", args=args, **options), paths
-
-    return start
-
-
 def test_session(control):
     m, paths = control(vm("one"), vm("two", autostart=False))
     c, watcher = Client(paths[0]), Client(paths[1])
