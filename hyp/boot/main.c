@@ -124,13 +124,16 @@ static void read_bundle(void)
 {
     char why[160];
     unsigned count = 0;
+    struct bundle *b;
 
     if (!platform.initrd.size) {
         log_error("no bundle: start Trapline with one as its initrd (make bundle makes one)");
         return;
     }
-    if (bundle_read(pa_to_hva(pa(platform.initrd.base)), platform.initrd.size, create_vm, &count,
-                    why, sizeof(why)))
+    b = bundle_adopt_boot(pa(platform.initrd.base), platform.initrd.size);
+    if (!b)
+        panic("no memory for the bundle");
+    if (bundle_read(b, create_vm, &count, why, sizeof(why)))
         log_error("bundle: %s", why);
 }
 

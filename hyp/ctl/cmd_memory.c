@@ -21,9 +21,10 @@ static void print_counts(const struct command_out *out, const char *name, int ow
     frame_count(owner, n);
     for (unsigned i = 0; i < FRAME_STATES; i++)
         sum += n[i];
-    command_print(out, "%-16s %10lu %10lu %8lu %10lu %8lu %8lu %10lu %11lu", name,
+    command_print(out, "%-16s %10lu %10lu %8lu %10lu %8lu %8lu %8lu %9lu %11lu", name,
                   kib(n[FRAME_FREE]), kib(n[FRAME_HYP]), kib(n[FRAME_TABLE]), kib(n[FRAME_VM]),
-                  kib(n[FRAME_SHARED]), kib(n[FRAME_LENT]), kib(n[FRAME_RESERVED]), kib(sum));
+                  kib(n[FRAME_SHARED]), kib(n[FRAME_IMAGE]), kib(n[FRAME_LENT]),
+                  kib(n[FRAME_RESERVED]), kib(sum));
 }
 
 int cmd_frames(const struct command_out *out, int argc, char *const argv[])
@@ -31,8 +32,9 @@ int cmd_frames(const struct command_out *out, int argc, char *const argv[])
     (void)argv;
     if (argc != 1)
         return COMMAND_USAGE;
-    command_print(out, "%-16s %10s %10s %8s %10s %8s %8s %10s %11s", "KiB OF", "FREE", "HYPERVISOR",
-                  "TABLES", "VM RAM", "SHARED", "LENT", "RESERVED", "TOTAL");
+    command_print(out, "%-16s %10s %10s %8s %10s %8s %8s %8s %9s %11s", "KiB OF", "FREE",
+                  "HYPERVISOR", "TABLES", "VM RAM", "SHARED", "IMAGES", "LENT", "RESERVED",
+                  "TOTAL");
     for (unsigned i = 0; i < VM_MAX; i++) {
         struct vm *vm = vm_at(i);
 

@@ -21,7 +21,7 @@ struct block *frame_db_block(uint64_t p)
     return NULL;
 }
 
-static uint64_t block_pa(const struct block *b)
+uint64_t frame_db_pa(const struct block *b)
 {
     uint32_t n = (uint32_t)(b - frame_db.blocks);
     const struct zone *z = frame_db.zones + frame_db.zone_count - 1;
@@ -92,7 +92,7 @@ static void add_frame(struct block *b, unsigned i)
 
 static bool hosts_itself(const struct block *b)
 {
-    return hva_to_pa(b->frames).v >> BLOCK_SHIFT == block_pa(b) >> BLOCK_SHIFT;
+    return hva_to_pa(b->frames).v >> BLOCK_SHIFT == frame_db_pa(b) >> BLOCK_SHIFT;
 }
 
 /* Gives frame i of b back, and whatever comes free with it: a block that is whole again may return
@@ -156,7 +156,7 @@ static struct block *open_block(void)
     b = &frame_db.blocks[frame_db.free_blocks.head];
     list_drop(&frame_db.free_blocks, b);
     frame_db.free_frames -= FRAMES;
-    frame_db_split_into(b, pa(block_pa(b)), (struct frame){.state = FRAME_FREE});
+    frame_db_split_into(b, pa(frame_db_pa(b)), (struct frame){.state = FRAME_FREE});
     for (unsigned i = FRAMES - 1; i >= 1; i--)
         add_frame(b, i);
     return b;
@@ -170,7 +170,7 @@ static void give_frame(struct block *b, unsigned i, enum frame_state state, uint
     b->frames[i] = (struct frame){.state = state, .owner = owner, .refs = 1};
 }
 
-static int alloc_one(enum frame_state state, uint16_t owner, pa_t *out)
+int frame_db_alloc_one(enum frame_state state, uint16_t owner, pa_t *out)
 {
     struct block *b = frame_db.partial_blocks.head == NO_BLOCK
                           ? open_block()
@@ -181,7 +181,7 @@ static int alloc_one(enum frame_state state, uint16_t owner, pa_t *out)
         return -ENOMEM;
     i = b->first;
     give_frame(b, i, state, owner);
-    *out = pa(block_pa(b) + i * PAGE_SIZE);
+    *out = pa(frame_db_pa(b) + i * PAGE_SIZE);
     return 0;
 }
 
@@ -218,11 +218,11 @@ static int alloc_few(unsigned n, enum frame_state state, uint16_t owner, pa_t *o
     }
     for (unsigned i = at; i < at + n; i++)
         give_frame(b, i, state, owner);
-    *out = pa(block_pa(b) + at * PAGE_SIZE);
+    *out = pa(frame_db_pa(b) + at * PAGE_SIZE);
     return 0;
 }
 
-static bool all_free(const struct block *b, uint32_t n)
+bool frame_db_all_free(const struct block *b, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (b[i].frames || b[i].state != FRAME_FREE)
@@ -241,11 +241,25 @@ static struct block *find_blocks(uint32_t n)
                                                      : &frame_db.blocks[frame_db.free_blocks.head];
     for (const struct zone *z = frame_db.zones; z < frame_db.zones + frame_db.zone_count; z++) {
         for (uint64_t p = align_up(z->start, size); p < z->end && z->end - p >= size; p += size) {
-            if (all_free(frame_db_block(p), n))
+            if (frame_db_all_free(frame_db_block(p), n))
                 return frame_db_block(p);
         }
     }
     return NULL;
+}
+
+void frame_db_take_blocks(struct block *b, uint32_t n, unsigned order, enum frame_state state,
+                          uint16_t owner)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        list_drop(&frame_db.free_blocks, &b[i]);
+        b[i].state = (uint8_t)state;
+        b[i].owner = owner;
+        b[i].order = (uint8_t)order;
+        b[i].pins = 0;
+        b[i].refs = 1;
+    }
+    frame_db.free_frames -= (uint64_t)n * FRAMES;
 }
 
 static int alloc_blocks(unsigned order, enum frame_state state, uint16_t owner, pa_t *out)
@@ -255,16 +269,8 @@ static int alloc_blocks(unsigned order, enum frame_state state, uint16_t owner, 
 
     if (!b)
         return -ENOMEM;
-    for (uint32_t i = 0; i < n; i++) {
-        list_drop(&frame_db.free_blocks, &b[i]);
-        b[i].state = state;
-        b[i].owner = owner;
-        b[i].order = (uint8_t)order;
-        b[i].pins = 0;
-        b[i].refs = 1;
-    }
-    frame_db.free_frames -= (uint64_t)n * FRAMES;
-    *out = pa(block_pa(b));
+    frame_db_take_blocks(b, n, order, state, owner);
+    *out = pa(frame_db_pa(b));
     return 0;
 }
 
@@ -276,7 +282,7 @@ int frame_alloc(unsigned order, enum frame_state state, uint16_t owner, pa_t *ou
         return -EINVAL;
     spin_lock(&frame_db.lock);
     if (!order)
-        r = alloc_one(state, owner, out);
+        r = frame_db_alloc_one(state, owner, out);
     else if (order < FRAME_ORDER_2M)
         r = alloc_few(1u << order, state, owner, out);
     else
@@ -319,7 +325,7 @@ static int split_locked(struct block *b, uint64_t p)
         }
         return 0;
     }
-    if (alloc_one(FRAME_HYP, OWNER_HYP, &page))
+    if (frame_db_alloc_one(FRAME_HYP, OWNER_HYP, &page))
         return -ENOMEM;
     ASSERT(b->refs <= MAX_REFS);
     uint32_t pins = b->pins;

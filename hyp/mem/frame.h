@@ -18,8 +18,9 @@ enum frame_state {
     FRAME_TABLE,    /* a stage-2 page table of owner */
     FRAME_VM,       /* RAM of owner */
     FRAME_SHARED,   /* copy-on-write, several VMs */
+    FRAME_IMAGE,    /* a bundle's; VMs map it copy-on-write, with a reference each */
     FRAME_LENT,     /* given to a device or another VM for a while */
-    FRAME_RESERVED, /* firmware, device tree, bundle, holes */
+    FRAME_RESERVED, /* firmware, device tree, holes */
     FRAME_STATES
 };
 
@@ -48,6 +49,13 @@ void frame_unreserve(pa_t base, uint64_t size);
 /* 2^order frames with one reference each (a 2 MiB or larger allocation has one for its whole).
  * 0, -ENOMEM (no piece that large), -EINVAL. */
 int frame_alloc(unsigned order, enum frame_state state, uint16_t owner, pa_t *out) MUST_CHECK;
+/* blocks contiguous pieces of 2 MiB, aligned to 2 MiB, an allocation with one reference each: given back by
+ * frame_put_range over all of them or over some. 0, -ENOMEM (no run that long), -EINVAL. */
+int frame_alloc_run(uint64_t blocks, enum frame_state state, uint16_t owner, pa_t *out) MUST_CHECK;
+/* What is reserved of the whole pages in [p, p+size) becomes state, the hypervisor's, with one reference for each
+ * allocation (2 MiB blocks where they lie wholly in the range). 0, -EINVAL, or -ENOMEM: what there was no memory for
+ * stays reserved. */
+int frame_adopt(pa_t p, uint64_t size, enum frame_state state) MUST_CHECK;
 /* Reference counts. The last put frees. pa may be anywhere within the allocation. */
 void frame_get(pa_t p);
 void frame_put(pa_t p);

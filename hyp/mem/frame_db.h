@@ -74,6 +74,13 @@ static inline struct frame *frame_db_frame(const struct block *b, uint64_t p)
 struct block *frame_db_head(struct block *b, uint64_t p);
 
 void frame_db_push(struct block_list *l, struct block *b);
+bool frame_db_all_free(const struct block *b, uint32_t n);
+/* n free blocks become one allocation (of 2^order frames), or with order FRAME_ORDER_2M n of them. */
+void frame_db_take_blocks(struct block *b, uint32_t n, unsigned order, enum frame_state state,
+                          uint16_t owner);
+/* A single frame. 0 or -ENOMEM. */
+int frame_db_alloc_one(enum frame_state state, uint16_t owner, pa_t *out) MUST_CHECK;
+uint64_t frame_db_pa(const struct block *b);
 /* Makes b split, all of its frames like the one given, with descriptors in page. */
 void frame_db_split_into(struct block *b, pa_t page, struct frame like);
 /* Gives frame i of b, or the whole allocation that begins at b, back. */

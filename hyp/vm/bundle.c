@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "mem/heap.h"
+#include "vm/bundle.h"
 #include "vm/fit.h"
 
 struct vm_node {
@@ -321,11 +322,11 @@ static int count_vms(struct fit *f, int vms)
 
 /* A VM that is wrong is left out, and the others are made. Its line goes to the log; but when no
  * VM is good, the last line is the caller's to show. */
-static int read_vms(struct fit *f, int images, int vms, struct vm_config *c,
+static int read_vms(struct fit *f, struct bundle *b, int images, int vms, struct vm_config *c,
                     int (*each)(void *ctx, const struct vm_config *c), void *ctx)
 {
     int node, error;
-    bool any_good = false, wrong = false;
+    bool any_good = false, any_wrong = false, wrong = false;
 
     fdt_for_each_subnode(node, f->tree, vms)
     {
@@ -333,10 +334,12 @@ static int read_vms(struct fit *f, int images, int vms, struct vm_config *c,
             log_error("%s", f->why);
         error = parse_vm(f, images, node, c);
         wrong = error == -EINVAL;
+        any_wrong |= wrong;
         if (wrong)
             continue;
         if (!error) {
             any_good = true;
+            c->bundle = b;
             error = each(ctx, c);
             if (error)
                 fit_fail(f, "vm '%s' could not be made (error %d)", c->name, -error);
@@ -348,13 +351,15 @@ static int read_vms(struct fit *f, int images, int vms, struct vm_config *c,
         return -EINVAL;
     if (wrong)
         log_error("%s", f->why);
+    b->checked = !any_wrong;
     return 0;
 }
 
-int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const struct vm_config *c),
-                void *ctx, char *why, size_t why_size)
+int bundle_read(struct bundle *b, int (*each)(void *ctx, const struct vm_config *c), void *ctx,
+                char *why, size_t why_size)
 {
-    struct fit f = {.tree = fit, .size = size, .why = why, .why_size = why_size};
+    struct fit f = {
+        .tree = b->data, .size = b->size, .checked = b->checked, .why = why, .why_size = why_size};
     struct vm_config *c;
     int images = -1, vms = -1, error;
 
@@ -372,7 +377,7 @@ int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const str
         fit_fail(&f, "out of memory");
         return -ENOMEM;
     }
-    error = read_vms(&f, images, vms, c, each, ctx);
+    error = read_vms(&f, b, images, vms, c, each, ctx);
     heap_free(c);
     return error;
 }

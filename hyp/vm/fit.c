@@ -191,6 +191,8 @@ int fit_take_image(struct fit *f, int node, struct vm_image *image)
                         "image '%s': compression '%.16s': only \"none\" is understood: "
                         "decompress it first",
                         image->name, packed ? packed : "?");
+    if (f->checked)
+        return 0;
     for (unsigned i = 0; i < f->good_count; i++)
         if (f->good[i] == node)
             return 0;

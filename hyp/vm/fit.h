@@ -12,6 +12,7 @@ struct fit {
     uint64_t size; /* of the file: tree and external data */
     char *why;
     size_t why_size;
+    bool checked; /* the hashes of all that is used were found good before */
     const char *vm;     /* whose node is read: named in errors; NULL: none's */
     int good[32];       /* images whose hashes were found good: so each is checked once */
     unsigned good_count;

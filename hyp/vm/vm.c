@@ -190,6 +190,7 @@ static void vm_free(struct vm *vm)
     if (vm->console)
         console_destroy(vm->console);
     heap_free(vm->fdt);
+    bundle_put(vm->config.bundle);
     heap_free(vm);
 }
 
@@ -234,9 +235,12 @@ int vm_create(const struct vm_config *config, struct vm **out, const char **why)
         return -ENOMEM;
     }
     vm->config = *config;
+    if (config->bundle)
+        bundle_get(config->bundle);
     atomic_store(&vm->state, VM_OFF);
     error = list_add(vm, why);
     if (error) {
+        bundle_put(config->bundle);
         heap_free(vm);
         return error;
     }

@@ -13,6 +13,7 @@
 #pragma once
 #include "vcpu/vcpu.h"
 #include "vdev/watchdog.h"
+#include "vm/bundle.h"
 
 #define VM_NAME_MAX 32
 #define VM_MAX 64
@@ -20,7 +21,7 @@
 
 enum vm_state { VM_OFF, VM_RUNNING, VM_PAUSED, VM_CRASHED };
 
-/* A piece of the bundle: stays in the bundle's reserved memory. */
+/* A piece of the bundle: stays in the bundle's memory. */
 struct vm_image {
     const char *name;
     const void *data;
@@ -45,20 +46,22 @@ struct vm_config {
     char name[VM_NAME_MAX];
     unsigned vcpus;
     uint64_t memory;       /* bytes, a multiple of 4 KiB */
+    struct bundle
+        *bundle; /* that all images lie in, and that the VM keeps; NULL: they stay by themselves */
     struct vm_image kernel, initrd; /* initrd.size 0: none */
     char bootargs[512];
     struct vm_disk disk[VM_MAX_DISKS];
     unsigned disk_count;
     struct vm_sched sched;
     bool autostart;
-    bool watchdog;         /* it has one */
-    bool uart_console;     /* stdout-path: the UART; else hvc0 through virtio or SBI */
+    bool watchdog; /* it has one */
+    bool uart_console; /* stdout-path: the UART; else hvc0 through virtio or SBI */
 };
 
 struct console;
 
 struct vm {
-    struct guest guest;    /* first: guest_to_vm */
+    struct guest guest; /* first: guest_to_vm */
     struct vm_config config;
     _Atomic unsigned state; /* enum vm_state */
     struct console *console; /* hyp/ctl/console.h: what its console devices are connected to */
@@ -69,15 +72,15 @@ struct vm {
         _Atomic uint64_t deadline; /* guest time; UINT64_MAX: it does not run */
         struct watchdog_backend backend;
     } watchdog;
-    void *fdt;             /* the guest's tree as built at the last start; heap */
+    void *fdt; /* the guest's tree as built at the last start; heap */
     uint64_t boots, started_at;
-    char end_reason[96];   /* why it is OFF or CRASHED, for people */
+    char end_reason[96]; /* why it is OFF or CRASHED, for people */
     char crash_report[1024];
-    bool busy;             /* an operation is under way; LOCK_VM */
+    bool busy; /* an operation is under way; LOCK_VM */
     _Atomic uint64_t pending; /* a guest's event for the manager: vm_event_pack(); 0: none */
-    uint64_t paused_at;    /* host time */
+    uint64_t paused_at; /* host time */
     uint64_t top_at, top_ran; /* when `top` was asked for last; what it had run by then */
-    char why[192];         /* of the last operation that failed */
+    char why[192]; /* of the last operation that failed */
 };
 
 static inline struct vm *guest_to_vm(struct guest *g) { return CONTAINER_OF(g, struct vm, guest); }
@@ -109,13 +112,6 @@ int vm_manager_start(bool power_off_when_idle) MUST_CHECK;
  * failure: the SRST reason is "system failure". From threads only. */
 void vm_machine_off(bool failure);
 
-/* hyp/vm/bundle.c (pure but for heap and log): calls each() with each VM, in the order of the file;
- * every image that is used is checked once. A VM that is wrong is left out, with one line in the
- * log. -EINVAL: the file is no bundle, or no VM in it is good, and why has the line (not logged);
- * -ENOMEM; or the first error of each(), which ends it. The names and data in the configuration
- * point into the FIT. */
-int bundle_read(const void *fit, uint64_t size, int (*each)(void *ctx, const struct vm_config *c),
-                void *ctx, char *why, size_t why_size) MUST_CHECK;
 /* hyp/vm/guest_fdt.c: the tree for the guest, in a heap block of *size bytes; -ENOMEM. */
 struct guest_fdt_facts {
     const struct vm_config *config;

@@ -75,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct file f = {.size = size};
     char why[128], *copy = malloc(size + !size);
+    struct bundle b;
     int r;
 
     memcpy(copy, data, size);
@@ -82,7 +83,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fdt_set_totalsize(copy, (uint32_t)size);
     f.start = copy;
     memset(why, 'x', sizeof(why));
-    r = bundle_read(copy, size, each, &f, why, sizeof(why));
+    b = (struct bundle){.data = copy, .size = size};
+    r = bundle_read(&b, each, &f, why, sizeof(why));
     assert_true(r == 0 || r == -EINVAL || (r == -ENOSPC && f.vms == 5));
     if (r == -EINVAL)
         assert_true(memchr(why, 0, sizeof(why)) && strlen(why) > 10 && !strchr(why, '\n'));

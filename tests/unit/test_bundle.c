@@ -52,12 +52,14 @@ static int each(void *ctx, const struct vm_config *c)
     return each_result;
 }
 
-static int read_at(const void *fit, uint64_t size)
+static int read_at(void *fit, uint64_t size)
 {
+    struct bundle b = {.data = fit, .size = size};
+
     seen_count = 0;
     logged[0] = 0;
     memset(why, 'x', sizeof(why));
-    return bundle_read(fit, size, each, &seen_count, why, sizeof(why));
+    return bundle_read(&b, each, &seen_count, why, sizeof(why));
 }
 
 static int read_it(void) { return read_at(buf, file_size); }

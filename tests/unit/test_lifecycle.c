@@ -4,7 +4,7 @@
 // every step, and not one frame lost by it.
 // units: hyp/vm/vm.c hyp/vm/vm_sched.c hyp/vm/vm_devices.c hyp/vm/vm_watchdog.c vdev/watchdog.c hyp/vm/vm_load.c hyp/vm/lifecycle.c hyp/vm/manager.c
 // units: hyp/vm/poweroff.c hyp/vm/layout.c hyp/vm/guest_fdt.c vdev/bus.c vdev/ramdisk.c
-// units: hyp/vm/event.c
+// units: hyp/vm/event.c hyp/vm/bundle_memory.c hyp/mem/frame_run.c
 // units: hyp/base/state.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_vcpu.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c hyp/sched/fair.c
 #include <errno.h>
@@ -155,6 +155,32 @@ static void test_create(void **state)
     ok(vm_destroy(vm_find("v7"), &why));
     assert_null(vm_find("v7"));
     assert_int_equal(make()->guest.id, 8);
+}
+
+/* A VM keeps the bundle that it came from; the last one that goes frees it. */
+static void test_keeps_its_bundle(void **state)
+{
+    struct bundle *b, *gone;
+    struct vm *first, *second;
+
+    (void)state;
+    assert_int_equal(bundle_alloc(MIB(3), &b), 0);
+    memcpy(b->data, kernel, sizeof(kernel));
+    config.bundle = b;
+    config.kernel.data = b->data;
+    first = make();
+    assert_int_equal(vm_create(&config, &second, &why), -EEXIST);
+    strcpy(config.name, "second");
+    second = make();
+    bundle_put(b); /* as whoever sent it */
+    ok(vm_destroy(first, &why));
+    gone = bundle_from(b->id);
+    assert_ptr_equal(gone, b);
+    bundle_put(gone);
+    ok(vm_start(second, &why));
+    ok(vm_stop(second, &why));
+    ok(vm_destroy(second, &why));
+    assert_null(bundle_from(0));
 }
 
 static void test_create_refused(void **state)
@@ -748,6 +774,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_create, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_keeps_its_bundle, setup, teardown),
         cmocka_unit_test_setup_teardown(test_create_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_create_out_of_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_start, setup, teardown),
