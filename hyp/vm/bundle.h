@@ -19,7 +19,7 @@ struct bundle {
     void *data;
     uint64_t size; /* of the file; its memory is whole 2 MiB pieces */
     bool checked; /* its file was read whole, and all was good: hashes are not checked again */
-    pa_t base;     /* where its memory begins; 0: none of ours (see bundle_adopt_boot) */
+    pa_t base; /* where its memory begins; 0: none of ours (see bundle_adopt_boot) */
     unsigned refs; /* LOCK_VM */
 };
 
