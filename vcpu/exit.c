@@ -15,6 +15,7 @@
 #define INTERRUPT 32 /* rows from here on: interrupts */
 
 void exit_slow(struct vcpu *v);
+void exit_slow_costs(struct vcpu *v);
 void exit_slow_call(struct vcpu *v, enum exit_result verdict);
 void exit_slow_counted(struct vcpu *v);
 
@@ -117,20 +118,15 @@ static inline void finish(struct vcpu *v, enum exit_result verdict)
         boundary_pass(v);
 }
 
-/* Remembers the exit, for reports; instret now. */
-static __attribute__((noinline)) uint64_t begin_costs(struct vcpu *v, unsigned row)
+static inline unsigned row_of(uint64_t cause)
 {
-    v->last_exits[v->last_exit++ % EXIT_RING] =
-        (struct exit_record){v->pc, csr_read(CSR_STVAL), csr_read(CSR_HTVAL), (uint8_t)row};
-    return csr_read(CSR_INSTRET);
+    return (unsigned)(cause & 31) | (cause >> 63 ? INTERRUPT : 0);
 }
 
 static inline enum exit_result handle(struct vcpu *v, uint64_t cause)
 {
-    unsigned row = (unsigned)(cause & 31) | (cause >> 63 ? INTERRUPT : 0);
-    uint64_t before = costs ? begin_costs(v, row) : 0;
+    unsigned row = row_of(cause);
     enum exit_result (*handler)(struct vcpu *) = exit_table[row].handle;
-    enum exit_result verdict;
 
     v->exit.cause = cause;
     v->exit.tval = csr_read(CSR_STVAL);
@@ -139,17 +135,31 @@ static inline enum exit_result handle(struct vcpu *v, uint64_t cause)
     v->exits[row]++;
     if (!handler || cause << 1 >= 64)
         handler = exit_unexpected;
-    verdict = handler(v);
+    return handler(v);
+}
 
-    if (before)
-        v->exits_cost[row] += csr_read(CSR_INSTRET) - before;
+/* Remembers the exit, for reports, and measures its handler. */
+static enum exit_result handle_costs(struct vcpu *v, uint64_t cause)
+{
+    unsigned row = row_of(cause);
+    enum exit_result verdict;
+    uint64_t before;
+
+    v->last_exits[v->last_exit++ % EXIT_RING] =
+        (struct exit_record){v->pc, csr_read(CSR_STVAL), csr_read(CSR_HTVAL), (uint8_t)row};
+    before = csr_read(CSR_INSTRET);
+    verdict = handle(v, cause);
+    v->exits_cost[row] += csr_read(CSR_INSTRET) - before;
     return verdict;
 }
 
-/* From switch.S, everything saved: any exit but a fast SBI call. */
+/* From switch.S, everything saved: any exit but a fast one. */
 void exit_slow(struct vcpu *v) { finish(v, handle(v, csr_read(CSR_SCAUSE))); }
 
-/* The same where firmware events are counted, SBI calls included. */
+/* The same while costs are measured: all exits, SBI calls included. */
+void exit_slow_costs(struct vcpu *v) { finish(v, handle_costs(v, csr_read(CSR_SCAUSE))); }
+
+/* The same where firmware events are counted. */
 void exit_slow_counted(struct vcpu *v)
 {
     uint64_t cause = csr_read(CSR_SCAUSE);
@@ -157,7 +167,7 @@ void exit_slow_counted(struct vcpu *v)
 
     if (cause == CAUSE_ECALL_VS)
         pmu_count_call(v);
-    verdict = handle(v, cause);
+    verdict = costs ? handle_costs(v, cause) : handle(v, cause);
     if (verdict == EXIT_INJECT)
         pmu_count_trap(v);
     finish(v, verdict);

@@ -110,12 +110,14 @@ exit_no_call:
         csrw sscratch, a0
         j exit_restore_caller
 
-/* The vector while the costs of exits are measured: all of them through exit_slow. */
+/* The vector while the costs of exits are measured: all of them, SBI calls too. */
         .globl exit_entry_costs
         .balign 4
 exit_entry_costs:
         SAVE_CALLER
-        j exit_save_rest
+        SAVE_REST
+        call exit_slow_costs
+        j exit_return
 
 /* The vector while firmware events are counted (PMU): all exits, SBI calls too. */
         .globl exit_entry_counted

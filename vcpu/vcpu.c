@@ -21,6 +21,8 @@ _Static_assert(offsetof(struct vcpu, pc) == VCPU_PC, "assembly");
 _Static_assert(offsetof(struct vcpu, stack_top) == VCPU_STACK_TOP, "assembly");
 _Static_assert(offsetof(struct vcpu, hart) == VCPU_HART, "assembly");
 _Static_assert(offsetof(struct vcpu, exits) == VCPU_EXITS, "assembly");
+/* The exits that matter reach no field behind this one: a load's offset ends at 2 KiB. */
+_Static_assert(offsetof(struct vcpu, timer) < 2048, "what exits use comes first");
 _Static_assert(offsetof(struct vector_csrs, vl) == VECTOR_VL, "assembly");
 _Static_assert(offsetof(struct vector_csrs, vtype) == VECTOR_VTYPE, "assembly");
 _Static_assert(offsetof(struct vector_csrs, vcsr) == VECTOR_VCSR, "assembly");

@@ -73,6 +73,21 @@ struct vcpu {
         uint64_t cause, tval, htval, htinst;
     } exit;
 
+    uint16_t index;         /* 0..: position in guest->vcpu */
+    uint64_t hartid;        /* what the guest calls it */
+    struct guest *guest;
+    _Atomic uint64_t requests;
+    _Atomic uint64_t irq_level; /* HVIP_VSEIP, and HVIP_VSTIP where the host lacks Sstc */
+    _Atomic uint64_t irq_edge; /* HVIP_VSSIP: raised once, the guest clears it itself */
+    atomic_int loaded_hart; /* logical hart on which it is loaded, or -1 */
+    int last_hart; /* where it was loaded last, or -1 */
+    atomic_bool parked;
+    bool yielding; /* at the next boundary, once: others first */
+    bool in_wfi; /* blocked in WFI or an HSM retentive suspend */
+    _Atomic uint32_t hsm; /* enum hsm_state */
+    atomic_bool start_ready; /* start_pc and start_arg are set */
+    uint8_t exit_length; /* of the instruction that exited, for EXIT_ADVANCE */
+
     uint64_t sstatus, hstatus; /* what sret needs: SPP, SPV, SPVP; valid when not loaded */
     /* VS CSRs: valid when not loaded. */
     struct vcpu_csrs {
@@ -85,16 +100,9 @@ struct vcpu {
         uint32_t locked; /* a bit for each feature */
         bool misaligned; /* misaligned accesses trap to the guest */
     } fwft;
-    uint64_t fpr[32];
-    uint32_t fcsr;
-    int fp_hart;            /* whose FP registers may still be its own; see hart->fp_owner */
-    bool vector_used;       /* vector_regs and vector hold something; else: as after a reset */
-    int vector_hart;        /* as fp_hart */
-    void *vector_regs;      /* v0..v31, 32 * vcpu_features.vlenb bytes; NULL: the host has none */
-    struct vector_csrs vector;
-    uint16_t index;         /* 0..: position in guest->vcpu */
-    uint64_t hartid;        /* what the guest calls it */
-    struct guest *guest;
+    uint64_t start_pc, start_arg; /* of HSM start or non-retentive resume: a0 = hartid, a1 = arg */
+    struct timer timer; /* wakes it for vstimecmp, or is its timer without Sstc */
+    uint64_t wake_at; /* guest time of its next timer event without Sstc */
     /* Steal time (vcpu/sta.h): where it is told, or 0; nanoseconds told; ticks that are in these; the area's
      * sequence and preempted flag. */
     struct vcpu_sta {
@@ -103,21 +111,13 @@ struct vcpu {
         bool preempted;
     } sta;
     struct thread thread;
-
-    _Atomic uint64_t requests;
-    _Atomic uint64_t irq_level; /* HVIP_VSEIP, and HVIP_VSTIP where the host lacks Sstc */
-    _Atomic uint64_t irq_edge; /* HVIP_VSSIP: raised once, the guest clears it itself */
-    atomic_int loaded_hart; /* logical hart on which it is loaded, or -1 */
-    int last_hart; /* where it was loaded last, or -1 */
-    atomic_bool parked;
-    bool yielding; /* at the next boundary, once: others first */
-    bool in_wfi; /* blocked in WFI or an HSM retentive suspend */
-    _Atomic uint32_t hsm; /* enum hsm_state */
-    atomic_bool start_ready; /* start_pc and start_arg are set */
-    uint8_t exit_length; /* of the instruction that exited, for EXIT_ADVANCE */
-    uint64_t start_pc, start_arg; /* of HSM start or non-retentive resume: a0 = hartid, a1 = arg */
-    struct timer timer; /* wakes it for vstimecmp, or is its timer without Sstc */
-    uint64_t wake_at; /* guest time of its next timer event without Sstc */
+    uint64_t fpr[32];
+    uint32_t fcsr;
+    int fp_hart; /* whose FP registers may still be its own; see hart->fp_owner */
+    bool vector_used; /* vector_regs and vector hold something; else: as after a reset */
+    int vector_hart; /* as fp_hart */
+    void *vector_regs; /* v0..v31, 32 * vcpu_features.vlenb bytes; NULL: the host has none */
+    struct vector_csrs vector;
 
     /* The last exits while costs were switched on, for reports: number n is at n % EXIT_RING, the next
      * one is last_exit. */
