@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "sched/irq.h"
+#include "vcpu/exit.h"
 #include "vcpu/kick.h"
 #include "vcpu/load.h"
 #include "vcpu/sbi/counters.h"
@@ -62,9 +63,17 @@ static void park(struct vcpu *v)
     }
 }
 
+/* Also when the hart stops: while any counts firmware events, all exits of its guest go the long way. */
+static void forget_counters(struct vcpu *v)
+{
+    if (pmu_reset(v))
+        exit_choose_vectors(v->guest);
+}
+
 static void begin(struct vcpu *v)
 {
     load_unload(v);
+    atomic_fetch_and(&v->requests, ~(uint64_t)VCPU_REQ_KICK); /* of what ran before it stopped */
     if (!v->guest->sstc)
         vcpu_set_timer(v, UINT64_MAX); /* with it, vstimecmp below */
     v->csr.vsatp = 0;
@@ -74,7 +83,7 @@ static void begin(struct vcpu *v)
     v->csr.vstimecmp = UINT64_MAX;
     fwft_reset(v);
     sta_reset(v);
-    pmu_reset(v);
+    forget_counters(v);
     sse_reset_hart(v);
     v->sstatus |= SSTATUS_SPP;
     v->hstatus |= HSTATUS_SPVP;
@@ -134,6 +143,7 @@ void boundary_pass(struct vcpu *v)
         }
         if (hsm != HSM_STARTED && hsm != HSM_SUSPENDED) {
             load_unload(v);
+            forget_counters(v);
             v->thread.blocked_as = THREAD_OFF;
             thread_block();
             v->thread.blocked_as = THREAD_IDLED;

@@ -19,7 +19,8 @@ static char isa[PLATFORM_ISA + 8]; /* any choice of what the platform has, and s
 static const char plain[] =
     "i m a f d c b zicsr zifencei zicntr zihpm zicond zihintpause zihintntl zimop zcmop zca zcb "
     "zcd zmmul zawrs zba zbb zbc zbs zbkb zbkc zbkx zkn zknd zkne zknh zks zksed zksh zkt zaamo "
-    "zalrsc zabha zacas zama16b zfa zfh zfhmin zfbfmin ztso svinval svnapot svvptc ssccptr "
+    "zalrsc zabha zacas zama16b zfa zfh zfhmin zfbfmin ztso svinval svnapot svvptc svrsw60t59b "
+    "ssccptr "
     "sscounterenw sstvala sstvecd ssu64xl ziccamoa ziccif zicclsm ziccrse zic64b zicbop za64rs "
     "za128rs";
 
@@ -131,6 +132,15 @@ static bool probe_cbom(void)
     return arch_cbo_flush_probe(page);
 }
 
+static uint8_t probe_unswitched(void)
+{
+    uint64_t value;
+
+    return (uint8_t)((arch_csr_probe(CSR_VSISELECT, &value) ? UNSWITCHED_VSISELECT : 0) |
+                     (arch_csr_probe(CSR_JVT, &value) ? UNSWITCHED_JVT : 0) |
+                     (arch_csr_probe(CSR_SCONTEXT, &value) ? UNSWITCHED_SCONTEXT : 0));
+}
+
 void features_probe(const struct platform *p)
 {
     struct vcpu_features *f = &vcpu_features;
@@ -141,8 +151,7 @@ void features_probe(const struct platform *p)
         timer_sstc && henvcfg_takes(HENVCFG_STCE) && arch_csr_probe(CSR_VSTIMECMP, &value);
     f->sstc = f->vstimecmp && !boot_option("nosstc");
     f->stateen = arch_csr_probe(CSR_HSTATEEN0, &value);
-    /* With Smstateen hstateen0.CSRIND keeps guests away. */
-    f->vsiselect = !f->stateen && arch_csr_probe(CSR_VSISELECT, &value);
+    f->unswitched = f->stateen ? 0 : probe_unswitched();
     f->zicbom = p->cbom_block && platform_has(p, "zicbom") &&
                 henvcfg_takes(HENVCFG_CBIE_FLUSH | HENVCFG_CBCFE) && probe_cbom();
     f->zicboz = p->cboz_block && platform_has(p, "zicboz") && henvcfg_takes(HENVCFG_CBZE) &&
@@ -152,6 +161,7 @@ void features_probe(const struct platform *p)
     f->seed = platform_has(p, "zkr") && arch_csr_probe(CSR_SEED, &value);
     f->ssnpm = platform_has(p, "ssnpm") && senvcfg_takes_pmm();
     f->vlenb = probe_vlenb(p);
+    f->svrsw60t59b = platform_has(p, "svrsw60t59b");
     f->cycle = arch_csr_probe(CSR_CYCLE, &value);
     f->instret = arch_csr_probe(CSR_INSTRET, &value);
     f->sscofpmf = hostpmu_probe(platform_has(p, "sscofpmf"));

@@ -136,6 +136,12 @@ static void settle(const struct vcpu *v, unsigned i)
         csr_clear(CSR_SIP, BIT(IRQ_LCOFI));
 }
 
+void hostpmu_set(const struct vcpu *v, unsigned i)
+{
+    if (hostpmu_readable(v) & BIT(i))
+        settle(v, i);
+}
+
 /* A counter in a hart that did not have it. */
 static void restore(const struct vcpu *v, unsigned i)
 {
@@ -236,6 +242,25 @@ void hostpmu_stop(struct vcpu *v, uint64_t set)
     }
 }
 
+/* The guest has yet to find them in scountovf: firmware marks there what it configures, and leaves marks alone while LCOFI
+ * is pending. The hart has no mark yet where only `wrapped` has noticed. */
+static void start_overflowed(const struct vcpu *v, uint64_t over)
+{
+    uint64_t unmarked = over & ~csr_read(CSR_SCOUNTOVF);
+
+    csr_set(CSR_SIP, BIT(IRQ_LCOFI));
+    for (uint64_t set = unmarked; set; set &= set - 1) {
+        unsigned i = (unsigned)__builtin_ctzl(set);
+
+        firmware(PMU_STOP, BIT(i), STOP_RESET, 0, 0);
+        mine[hart_index()].configured &= ~BIT(i);
+        (void)configure(BIT(i), v->pmu.event[i], v->pmu.data[i], v->pmu.filter[i]);
+    }
+    for (over &= mine[hart_index()].configured; over; over &= over - 1)
+        start_in_hart(v, (unsigned)__builtin_ctzl(over));
+    csr_clear(CSR_SIP, BIT(IRQ_LCOFI));
+}
+
 void hostpmu_load(struct vcpu *v)
 {
     uint64_t set, over;
@@ -247,13 +272,8 @@ void hostpmu_load(struct vcpu *v)
     over = set & v->pmu.overflowed;
     for (set &= ~over; set; set &= set - 1)
         start_in_hart(v, (unsigned)__builtin_ctzl(set));
-    if (over) {
-        /* The guest has yet to find them in scountovf; firmware leaves that alone while LCOFI is pending. */
-        csr_set(CSR_SIP, BIT(IRQ_LCOFI));
-        for (; over; over &= over - 1)
-            start_in_hart(v, (unsigned)__builtin_ctzl(over));
-        csr_clear(CSR_SIP, BIT(IRQ_LCOFI));
-    }
+    if (over)
+        start_overflowed(v, over);
     if (vcpu_features.sscofpmf)
         csr_set(CSR_SIE, BIT(IRQ_LCOFI));
 }

@@ -26,6 +26,8 @@ int hostpmu_configure(struct vcpu *v, uint64_t set, uint32_t event, uint64_t dat
 void hostpmu_release(struct vcpu *v, uint64_t set);
 void hostpmu_start(struct vcpu *v, unsigned i);
 void hostpmu_stop(struct vcpu *v, uint64_t set);
+/* v->pmu.value of a stopped one has changed: as the guest reads it in the hart, too. Loaded. */
+void hostpmu_set(const struct vcpu *v, unsigned i);
 /* As scountovf is to show them. Loaded. */
 uint64_t hostpmu_overflowed(const struct vcpu *v);
 /* The hart's overflow interrupt: the guest gets its own, by hvip.LCOFIP, where it clears it. */

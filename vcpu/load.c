@@ -27,10 +27,22 @@ static void close_stateen(void)
         (void)arch_csr_probe_write(csr[i], 0, &back);
 }
 
+/* Where the hart has an AIA: no interrupts of guests but by hvip and VSTIP, all of the usual priority, whatever the
+ * firmware or a loader has left there. hvictl.VTI would even make their accesses to sip trap. */
+static void reset_aia(void)
+{
+    static const uint16_t csr[] = {CSR_HVIEN, CSR_HVICTL, CSR_HVIPRIO1, CSR_HVIPRIO2};
+    uint64_t back;
+
+    for (unsigned i = 0; i < ARRAY_LEN(csr); i++)
+        (void)arch_csr_probe_write(csr[i], 0, &back);
+}
+
 void load_hart_init(void)
 {
     csr_write(CSR_HEDELEG, DELEGATED_EXCEPTIONS);
     csr_write(CSR_HIDELEG, BIT(IRQ_VSSI) | BIT(IRQ_VSTI) | BIT(IRQ_VSEI));
+    reset_aia();
     if (vcpu_features.sscofpmf)
         csr_write(CSR_HVIEN, HVIP_LCOFIP);
     csr_write(CSR_HCOUNTEREN, COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR);
@@ -123,6 +135,17 @@ static void unload_vector(struct vcpu *v)
     this_hart()->vector_zero = false;
 }
 
+/* What another guest may have left there is none of this one's business. */
+static __attribute__((noinline)) void clear_unswitched(void)
+{
+    if (vcpu_features.unswitched & UNSWITCHED_VSISELECT)
+        csr_write(CSR_VSISELECT, 0);
+    if (vcpu_features.unswitched & UNSWITCHED_JVT)
+        csr_write(CSR_JVT, 0);
+    if (vcpu_features.unswitched & UNSWITCHED_SCONTEXT)
+        csr_write(CSR_SCONTEXT, 0);
+}
+
 void load_vcpu(struct vcpu *v)
 {
     struct hart *h = this_hart();
@@ -148,8 +171,8 @@ void load_vcpu(struct vcpu *v)
         csr_write(CSR_HSTATEEN0, v->guest->hstateen0);
         csr_write(CSR_SSTATEEN0, c->sstateen0);
     }
-    if (vcpu_features.vsiselect)
-        csr_write(CSR_VSISELECT, 0);
+    if (vcpu_features.unswitched)
+        clear_unswitched();
     load_fp(v);
     if (vcpu_features.vlenb)
         load_vector(v);

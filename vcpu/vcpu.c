@@ -46,7 +46,7 @@ void vcpu_reset(struct vcpu *v)
     v->hstatus = HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP;
     fwft_reset(v);
     sta_reset(v);
-    pmu_reset(v);
+    (void)pmu_reset(v); /* no other of its guest runs */
     sse_reset(v);
     atomic_fetch_and(&v->requests, ~(uint64_t)(VCPU_REQ_SSE | VCPU_REQ_KICK));
     v->wake_at = UINT64_MAX;

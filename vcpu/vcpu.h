@@ -184,14 +184,19 @@ struct guest {
     const struct guest_ops *ops;
 };
 
+/* CSRs that guests reach, though they have not been given the extensions (AIA, Zcmt, Sdtrig), on hosts without Smstateen,
+ * which would keep them away: cleared between guests. */
+enum { UNSWITCHED_VSISELECT = 1, UNSWITCHED_JVT = 2, UNSWITCHED_SCONTEXT = 4 };
+
 /* Hosts' features that decide what guests get; probed at boot (vcpu/features.c). */
 struct vcpu_features {
     bool vstimecmp; /* the host has it, whether guests get it (sstc) or not */
     bool misaligned_deleg, pmlen7, pmlen16; /* what guests may switch through FWFT, like svadu */
     bool sstc, stateen, zicboz, zicbom, svpbmt, svadu, seed, ssnpm, htinst, htval;
-    bool vsiselect; /* guests reach it, though they have no AIA: cleared between them */
+    uint8_t unswitched; /* UNSWITCHED_ bits */
     bool cycle, instret; /* the CSRs can be read */
     bool sscofpmf;
+    bool svrsw60t59b; /* bits 60 and 59 of page-table entries are software's */
     uint16_t cbom_block, cboz_block;
     uint32_t vlenb; /* bytes of a vector register; 0: guests have none */
 };

@@ -13,6 +13,7 @@ enum { VSATP_BARE = 0, VSATP_SV39 = 8, VSATP_SV48 = 9, VSATP_SV57 = 10 };
 #define PTE_PPN_SHIFT 10
 #define PTE_PPN_MASK ((1ul << 44) - 1)
 #define PTE_RESERVED (0x7Ful << 54)
+#define PTE_RSW (3ul << 59) /* not reserved on hosts with Svrsw60t59b */
 #define PTE_PBMT (3ul << 61)
 #define PTE_N (1ul << 63)
 #define PTE_LEAF (PTE_R | PTE_X)
@@ -41,6 +42,12 @@ static bool is_canonical(uint64_t va, unsigned levels)
     unsigned unused = 64 - (PAGE_SHIFT + 9 * levels);
 
     return (uint64_t)((int64_t)(va << unused) >> unused) == va;
+}
+
+/* Else a hart that takes these bits, and tells no address of its faults (fault_by_walk), would fault for ever. */
+static bool is_reserved(uint64_t pte)
+{
+    return pte & PTE_RESERVED & ~(vcpu_features.svrsw60t59b ? PTE_RSW : 0);
 }
 
 static bool is_pointer(uint64_t pte)
@@ -91,7 +98,7 @@ unsigned vcpu_walk_vs(struct stage2 *s2, uint64_t vsatp, gva_t va, struct vs_ste
         if (guest_mem_read(s2, gpa_add(table, s->index * 8ul), &pte, sizeof(pte)))
             break;
         s->pte = pte;
-        if (!(pte & PTE_V) || (pte & PTE_RESERVED))
+        if (!(pte & PTE_V) || is_reserved(pte))
             break;
         if (pte & PTE_LEAF) {
             *result = leaf_gpa(pte, level, va.v, out);

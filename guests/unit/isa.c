@@ -250,6 +250,56 @@ UNIT_CASE(isa_ssstateen, 0)
           t.count);
 }
 
+static volatile uint64_t stage;
+
+static void write_foreign(uint64_t value)
+{
+    trap_begin();
+    __asm__ volatile("csrw 0x5a8, %0\n csrw 0x017, %0\n csrw 0x150, %0" ::"r"(value));
+    (void)trap_end(); /* of those that the hart has not */
+}
+
+static uint64_t read_foreign(void)
+{
+    uint64_t scontext = 0, jvt = 0, siselect = 0;
+
+    trap_begin();
+    __asm__ volatile("csrr %0, 0x5a8\n csrr %1, 0x017\n csrr %2, 0x150"
+                     : "+r"(scontext), "+r"(jvt), "+r"(siselect));
+    (void)trap_end();
+    return scontext | jvt | siselect;
+}
+
+static void leave_something(void *arg)
+{
+    uint64_t end = rt_patience();
+
+    (void)arg;
+    write_foreign(0x40);
+    __atomic_store_n(&stage, 1, __ATOMIC_RELEASE);
+    while (stage != 2 && rdtime() < end)
+        write_foreign(0x40);
+}
+
+/* What a hart has and guests are not given: scontext, jvt, siselect. What one vCPU writes no other reads, on one
+ * hart or two. */
+UNIT_CASE(isa_not_given, UNIT_SMP)
+{
+    uint64_t seen = 0;
+
+    stage = 0;
+    CHECK(hart_run(1, leave_something, NULL), "hart did not start");
+    CHECK(unit_wait(&stage, 1), "hart does not go on");
+    for (unsigned i = 0; i < 100; i++) {
+        for (volatile unsigned n = 0; n < 20000; n++)
+            ;
+        seen |= read_foreign();
+    }
+    __atomic_store_n(&stage, 2, __ATOMIC_RELEASE);
+    CHECK(hart_wait(1), "hart does not end");
+    CHECK_EQ(seen, 0);
+}
+
 UNIT_CASE(isa_bit_manipulation, 0)
 {
     uint64_t a = 0xF0, b = 0x3, r;

@@ -40,6 +40,9 @@
 #define CSR_HENVCFG 0x60A
 #define CSR_HSTATEEN0 0x60C
 #define CSR_HVIEN 0x608
+#define CSR_HVICTL 0x609
+#define CSR_HVIPRIO1 0x646
+#define CSR_HVIPRIO2 0x647
 #define CSR_HSTATEEN1 0x60D
 #define CSR_HSTATEEN2 0x60E
 #define CSR_HSTATEEN3 0x60F
@@ -59,6 +62,8 @@
 #define CSR_HPMCOUNTER31 0xC1F
 #define CSR_SCOUNTOVF 0xDA0
 #define CSR_SEED 0x015
+#define CSR_JVT 0x017
+#define CSR_SCONTEXT 0x5A8
 
 #define SSTATUS_SIE (1 << 1)
 #define SSTATUS_SPIE (1 << 5)

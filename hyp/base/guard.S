@@ -130,6 +130,8 @@ arch_csr_probe:
         READ_STUB CSR_INSTRET
         READ_STUB CSR_SEED, 1
         READ_STUB CSR_SCOUNTOVF
+        READ_STUB CSR_JVT
+        READ_STUB CSR_SCONTEXT
         .set    counter, CSR_CYCLE + 3 /* hpmcounter3 to 31 */
         .rept   29
         READ_STUB counter
@@ -154,6 +156,9 @@ arch_csr_probe_write:
         WRITE_STUB CSR_HSTATEEN3
         WRITE_STUB CSR_SSTATEEN0
         WRITE_STUB CSR_HVIEN
+        WRITE_STUB CSR_HVICTL
+        WRITE_STUB CSR_HVIPRIO1
+        WRITE_STUB CSR_HVIPRIO2
         li      a0, 0
         ret
         .size   arch_csr_probe_write, . - arch_csr_probe_write

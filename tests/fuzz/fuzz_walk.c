@@ -8,6 +8,7 @@
 #include "fuzz.h"
 #include "vcpu/vcpu.h"
 
+struct vcpu_features vcpu_features;
 const unsigned fuzz_runs = 30000;
 const size_t fuzz_max = 512;
 
@@ -50,7 +51,7 @@ static unsigned reference(uint64_t satp, uint64_t va, bool *ok, uint64_t *out)
         r = pte & 2;
         w = pte & 4;
         x = pte & 8;
-        if (!v || bits(pte, 60, 54) || (!r && w))
+        if (!v || bits(pte, vcpu_features.svrsw60t59b ? 58 : 60, 54) || (!r && w))
             return n;
         if (!r && !x) {
             if (bits(pte, 63, 61) || bits(pte, 7, 6) || bits(pte, 4, 4))

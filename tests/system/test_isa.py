@@ -43,6 +43,13 @@ def test_unit_guest(machine, bundle, cpu, vcpus, harts):
     assert missing(m) == MODELS[cpu]
 
 
+def test_state_not_given(machine, bundle):
+    """Two vCPUs on a hart with an AIA and without Smstateen, whose siselect nothing keeps them away from."""
+    path = bundle(harness.vm("unit", UNIT, None, "only=isa_not_given", vcpus=2, ram="128M"))
+    m = machine(bundle=path, harts=1, cpu="rv64,smaia=true,ssaia=true", limit=LIMIT)
+    m.expect(r"unit guest: 1 passed, 0 failed, 0 skipped", LIMIT - 60)
+
+
 def test_long_vectors(machine, bundle):
     """Registers of 1024 bits, and two VMs that take turns on one hart."""
     vms = [harness.vm(n, UNIT, None, "only=vector", vcpus=2, ram="128M") for n in ("one", "two")]

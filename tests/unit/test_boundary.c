@@ -23,6 +23,7 @@
 #include "vcpu/fpu.h"
 #include "vcpu/load.h"
 #include "vcpu/sta.h"
+#include "vcpu/sbi/counters.h"
 #include "vcpu/sbi/hsm.h"
 #include "vcpu/vector.h"
 
@@ -223,6 +224,12 @@ const struct stage2_ram *stage2_find_ram(const struct stage2 *s2, gpa_t g)
     return NULL;
 }
 void exit_choose_vector(void) {}
+static unsigned vectors;
+void exit_choose_vectors(const struct guest *g)
+{
+    assert_ptr_equal(g, &guest);
+    vectors++;
+}
 enum exit_result exit_crash(struct vcpu *vcpu, const char *what)
 {
     vcpu->stop_reason = what;
@@ -448,12 +455,18 @@ static void test_start_clears_timer(void **state)
 static void test_state_without_an_extension(void **state)
 {
     (void)state;
-    vcpu_features.vsiselect = true;
-    csr_write(CSR_VSISELECT, 0x123);
+    static const uint16_t foreign[] = {CSR_VSISELECT, CSR_JVT, CSR_SCONTEXT};
+
     start();
-    load_vcpu(v);
-    assert_int_equal(csr_read(CSR_VSISELECT), 0);
-    vcpu_features.vsiselect = false;
+    for (unsigned i = 0; i < ARRAY_LEN(foreign); i++)
+        csr_write(foreign[i], 0x123 + i);
+    for (unsigned i = 0; i < ARRAY_LEN(foreign); i++) {
+        assert_int_equal(csr_read(foreign[i]), 0x123 + i); /* the host may lack it */
+        vcpu_features.unswitched |= (uint8_t)BIT(i);
+        load_vcpu(v);
+        assert_int_equal(csr_read(foreign[i]), 0);
+    }
+    vcpu_features.unswitched = 0;
     /* sstateen1 to 3, where firmware would let guests write there. */
     vcpu_features.stateen = true;
     csr_write(CSR_HSTATEEN1, ~0ul);
@@ -462,6 +475,74 @@ static void test_state_without_an_extension(void **state)
     vcpu_features.stateen = false;
     assert_int_equal(csr_read(CSR_HSTATEEN1) | csr_read(CSR_HSTATEEN2) | csr_read(CSR_HSTATEEN3),
                      0);
+}
+
+/* Firmware and loaders may have used a guest's side of the AIA: nothing of it is left. */
+static void test_nothing_left_of_the_aia(void **state)
+{
+    static const uint16_t aia[] = {CSR_HVICTL, CSR_HVIPRIO1, CSR_HVIPRIO2, CSR_HVIEN};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(aia); i++)
+        csr_write(aia[i], ~0ul);
+    load_hart_init();
+    for (unsigned i = 0; i < ARRAY_LEN(aia); i++)
+        assert_int_equal(csr_read(aia[i]), 0);
+    vcpu_features.sscofpmf = true;
+    load_hart_init();
+    vcpu_features.sscofpmf = false;
+    assert_int_equal(csr_read(CSR_HVIEN), HVIP_LCOFIP);
+}
+
+/* A kick for what ran there is none for what the hart is started with. */
+static void test_kick_ends_with_the_stop(void **state)
+{
+    (void)state;
+    start();
+    csr_write(CSR_VSTVEC, 0x80400000);
+    atomic_store(&v->hsm, HSM_STOPPED);
+    vcpu_request(v, VCPU_REQ_KICK);
+    assert_int_equal(vcpu_start(v, 0x80300000, 8), 0);
+    boundary_pass(v);
+    assert_int_equal(v->pc, 0x80300000);
+    assert_int_equal(v->requests, 0);
+    vcpu_request(v, VCPU_REQ_KICK);
+    boundary_pass(v);
+    assert_int_equal(v->pc, 0x80400000);
+}
+
+static void start_again(void) { assert_int_equal(vcpu_start(v, 0x80300000, 8), 0); }
+static void see_no_counting(void)
+{
+    assert_int_equal(guest.pmu_counting, 0);
+    assert_int_equal(vectors, 1);
+    start_again();
+}
+
+/* While a vCPU counts firmware events all vCPUs of its guest exit the long way: not when it has stopped. */
+static void test_stopped_counts_nothing(void **state)
+{
+    (void)state;
+    start();
+    v->pmu.event[PMU_FIRST_FIRMWARE] = 0xf0005;
+    v->pmu.running = BIT(PMU_FIRST_FIRMWARE);
+    assert_true(pmu_used_changed(v));
+    assert_int_equal(guest.pmu_counting, 1);
+    vectors = 0;
+    boundary_pass(v);
+    assert_int_equal(vectors, 0);
+    atomic_store(&v->hsm, HSM_STOPPED);
+    others = see_no_counting;
+    boundary_pass(v);
+    assert_int_equal(v->pc, 0x80300000);
+    /* It is started again before it has noticed that it stopped. */
+    v->pmu.event[PMU_FIRST_FIRMWARE] = 0xf0005;
+    assert_true(pmu_used_changed(v));
+    atomic_store(&v->hsm, HSM_STOPPED);
+    start_again();
+    boundary_pass(v);
+    assert_int_equal(guest.pmu_counting, 0);
+    assert_int_equal(vectors, 2);
 }
 
 /* Where htinst says nothing the instruction is fetched, which may trap and overwrites scause: the access is
@@ -647,6 +728,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_late_timer_is_not_early, setup, teardown),
         cmocka_unit_test_setup_teardown(test_start_clears_timer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_state_without_an_extension, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_left_of_the_aia, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kick_ends_with_the_stop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stopped_counts_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vector, setup, teardown),
         cmocka_unit_test_setup_teardown(test_steal_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_yields_to_a_sibling, setup, teardown),

@@ -119,6 +119,23 @@ static void test_promised_only(void **state)
     assert_int_equal(vcpu_features.vlenb, 0);
 }
 
+/* State that guests reach without having been given it, unless hstateen0 keeps them away. */
+static void test_unswitched(void **state)
+{
+    (void)state;
+    probe(MAX);
+    assert_int_equal(vcpu_features.unswitched, 0);
+    assert_false(vcpu_features.svrsw60t59b || guests_have("svrsw60t59b"));
+    fake_csr_absent[CSR_HSTATEEN0] = true;
+    probe(MAX " svrsw60t59b");
+    assert_int_equal(vcpu_features.unswitched,
+                     UNSWITCHED_VSISELECT | UNSWITCHED_JVT | UNSWITCHED_SCONTEXT);
+    assert_true(vcpu_features.svrsw60t59b && guests_have("svrsw60t59b"));
+    fake_csr_absent[CSR_VSISELECT] = fake_csr_absent[CSR_JVT] = true;
+    probe(MAX);
+    assert_int_equal(vcpu_features.unswitched, UNSWITCHED_SCONTEXT);
+}
+
 /* henvcfg takes the bits of both on QEMU's harts that have neither: only the instructions tell. */
 static void test_cache_blocks(void **state)
 {
@@ -164,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_everything, setup),
         cmocka_unit_test_setup(test_promised_only, setup),
+        cmocka_unit_test_setup(test_unswitched, setup),
         cmocka_unit_test_setup(test_cache_blocks, setup),
         cmocka_unit_test_setup(test_odd_vector_length, setup),
     };

@@ -405,6 +405,45 @@ static void overflow_moved(void **state)
     assert_int_equal(a.pmu.value[4], 5);
 }
 
+/* The same, where the hart's own bit has to be made: it is seen all the same. */
+static void overflow_unnoticed_is_shown(void **state)
+{
+    (void)state;
+    marks = true;
+    give(&a, MISSES, CONFIG_SET_UINH);
+    give(&a, MISSES, 0);
+    start(&a, 3, ~0ul - 4);
+    start(&a, 4, 5);
+    csr_write(CSR_CYCLE + 3, 7);
+    move(&a, 0);
+    assert_int_equal(csr_read(CSR_SCOUNTOVF), 8);
+    assert_int_equal(counter[0][3].event, MISSES);
+    assert_true(counter[0][3].flags & CONFIG_SET_VUINH);
+    assert_true(counter[0][3].runs && counter[0][4].runs);
+    assert_int_equal(hostpmu_value(&a, 3), 7);
+    assert_false(lcofi());
+    start(&a, 3, 1);
+    assert_int_equal(csr_read(CSR_SCOUNTOVF), 0);
+}
+
+/* A value that is given to a stopped counter is the hart's, too, where the guest reads it. */
+static void value_while_stopped(void **state)
+{
+    (void)state;
+    give(&a, MISSES, 0);
+    start(&a, 3, 7);
+    happen(3, 2);
+    stop(&a, 3);
+    assert_int_equal(csr_read(CSR_CYCLE + 3), 9);
+    a.pmu.value[3] = 0;
+    hostpmu_set(&a, 3);
+    assert_int_equal(csr_read(CSR_CYCLE + 3), 0);
+    assert_false(counter[0][3].runs);
+    calls = 0;
+    hostpmu_set(&b, 3); /* not here: when it comes */
+    assert_int_equal(calls, 0);
+}
+
 static void no_sscofpmf(void **state)
 {
     (void)state;
@@ -430,6 +469,8 @@ int main(void)
         cmocka_unit_test_setup(overflow, setup),
         cmocka_unit_test_setup(overflow_unnoticed, setup),
         cmocka_unit_test_setup(overflow_moved, setup),
+        cmocka_unit_test_setup(overflow_unnoticed_is_shown, setup),
+        cmocka_unit_test_setup(value_while_stopped, setup),
         cmocka_unit_test_setup(no_sscofpmf, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

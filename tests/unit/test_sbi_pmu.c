@@ -406,7 +406,7 @@ static void reset(void **state)
     fake_expect(PMU(CONFIG, 0, EXISTING, 4, FW(5)), 0, 32);
     fake_expect(PMU(CONFIG, 0, EXISTING, 4, 1), 0, 0);
     fake_expect(PMU(SHMEM, FAKE_RAM, 0, 0, 9), 0, 0);
-    pmu_reset(&fake_vcpus[0]);
+    assert_true(pmu_reset(&fake_vcpus[0]));
     assert_int_equal(fake_guest.pmu_counting, 0);
     fake_expect(PMU(START, 0, 1, 0, 0), SBI_ERR_INVALID_PARAM, 0);
     fake_expect(PMU(STOP, 0, 1, 2, 0), SBI_ERR_NO_SHMEM, 0);

@@ -616,6 +616,52 @@ static void suspends_are_not_ended(void **state)
     assert_true(deliver(0, LOCAL));
 }
 
+static void suspend(unsigned vcpu)
+{
+    fake_caller = vcpu;
+    assert_int_equal(fake_ecall(SBI_EXT_HSM, 3, 0, 0, 0, 0, 0).verdict, EXIT_BLOCK);
+}
+
+/* The preferred hart is a wish: while it is suspended any other takes the event, while all are, whoever comes first. */
+static void global_while_the_preferred_is_suspended(void **state)
+{
+    (void)state;
+    unmask(0);
+    unmask(1);
+    unmask(2);
+    put_ok(GLOBAL, SSE_PREFERRED_HART, 1);
+    enable(GLOBAL);
+    suspend(1);
+    fake_caller = 0;
+    OK(INJECT, GLOBAL, 0);
+    assert_false(deliver(1, GLOBAL));
+    assert_true(deliver(0, GLOBAL));
+    assert_true(CALL(COMPLETE, 0).ended);
+    deliver(0, GLOBAL);
+    /* It is asked, and suspends itself before it looks. */
+    assert_true(hsm_resume(&fake_vcpus[1]));
+    assert_false(deliver(1, GLOBAL));
+    fake_caller = 0;
+    OK(INJECT, GLOBAL, 0);
+    suspend(1);
+    assert_false(deliver(1, GLOBAL));
+    assert_true(deliver(0, GLOBAL));
+    fake_caller = 0;
+    assert_true(CALL(COMPLETE, 0).ended);
+    deliver(0, GLOBAL);
+    /* All are. */
+    suspend(2);
+    fake_caller = 0;
+    OK(INJECT, GLOBAL, 0);
+    suspend(0);
+    for (unsigned i = 0; i < 4; i++)
+        assert_false(deliver(i, GLOBAL));
+    assert_true(hsm_resume(&fake_vcpus[2]));
+    assert_true(hsm_resume(&fake_vcpus[1])); /* just before the other looks */
+    assert_false(deliver(2, GLOBAL));
+    assert_true(deliver(1, GLOBAL));
+}
+
 static void reset_of_the_vm(void **state)
 {
     (void)state;
@@ -658,6 +704,7 @@ int main(void)
         cmocka_unit_test_setup(global_goes_to_whoever_is_ready, setup),
         cmocka_unit_test_setup(stop_hands_global_on, setup),
         cmocka_unit_test_setup(suspends_are_not_ended, setup),
+        cmocka_unit_test_setup(global_while_the_preferred_is_suspended, setup),
         cmocka_unit_test_setup(reset_of_the_vm, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,7 @@
 #define LEAF(a) (PPN(a) | PTE_V | PTE_R | PTE_W | PTE_X | PTE_A | PTE_D)
 #define SATP(mode, a) ((uint64_t)(mode) << 60 | 7ul << 44 | (a) >> 12)
 
+struct vcpu_features vcpu_features;
 static struct stage2 s2;
 static struct vs_step steps[5];
 static gpa_t out;
@@ -187,6 +188,25 @@ static void test_bad_entries(void **state)
     expect_fault(SATP(8, ROOT), va, 3);
 }
 
+/* Bits 60 and 59 are software's where the host says so; the others stay reserved. */
+static void test_software_bits(void **state)
+{
+    uint64_t va = build(3);
+
+    (void)state;
+    poke(TABLE(1), 6, POINTER(TABLE(2)) | 3ul << 59);
+    poke(TABLE(2), 5, LEAF(RAM) | 3ul << 59);
+    expect_fault(SATP(8, ROOT), va, 2);
+    vcpu_features.svrsw60t59b = true;
+    assert_int_equal(walk(SATP(8, ROOT), va), 3);
+    assert_int_equal(result, 0);
+    for (unsigned bit = 54; bit < 59; bit++) {
+        poke(TABLE(2), 5, LEAF(RAM) | 1ul << bit);
+        expect_fault(SATP(8, ROOT), va, 3);
+    }
+    vcpu_features.svrsw60t59b = false;
+}
+
 static void test_tables_elsewhere(void **state)
 {
     static const uint64_t where[] = {
@@ -234,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_superpages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_napot, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_entries, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_software_bits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tables_elsewhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loops_and_noise, setup, teardown),
     };

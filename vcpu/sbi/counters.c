@@ -66,12 +66,6 @@ void pmu_unload(struct vcpu *v)
     move_fixed(v, true);
 }
 
-void pmu_reset(struct vcpu *v)
-{
-    v->pmu = (struct vcpu_pmu){0};
-    (void)pmu_used_changed(v);
-}
-
 static uint64_t used_of(const struct vcpu_pmu *p)
 {
     uint64_t used = 0;
@@ -90,6 +84,12 @@ bool pmu_used_changed(struct vcpu *v)
     if (v->pmu.used & PMU_FIRMWARE)
         return atomic_fetch_or(&v->guest->pmu_counting, me) == 0;
     return atomic_fetch_and(&v->guest->pmu_counting, ~me) == me;
+}
+
+bool pmu_reset(struct vcpu *v)
+{
+    v->pmu = (struct vcpu_pmu){0};
+    return pmu_used_changed(v);
 }
 
 bool pmu_read(struct vcpu *v, unsigned i, uint64_t *value)

@@ -31,8 +31,8 @@ uint64_t pmu_counters(void);
 bool pmu_can_count(unsigned i, uint64_t event);
 void pmu_load(struct vcpu *v);
 void pmu_unload(struct vcpu *v);
-/* As after a hart's reset. Not loaded. */
-void pmu_reset(struct vcpu *v);
+/* As after a hart's reset. Not loaded. True as pmu_used_changed. */
+bool pmu_reset(struct vcpu *v);
 /* Events were given or taken: what follows from them for others. True when the guest counts firmware events from now
  * on, or no more: of several vCPUs that change at the same time, each change has one that is told. */
 bool pmu_used_changed(struct vcpu *v);

@@ -71,6 +71,8 @@ static void clear(struct vcpu *v, unsigned i)
     v->pmu.value[i] = 0;
     if (runs)
         start_one(v, i);
+    else if (is_host(i))
+        hostpmu_set(v, i);
 }
 
 /* Which counters have an event decides what exits, and through which vector. */
