@@ -2,6 +2,7 @@
 #include "vcpu/exit.h"
 
 #include "base/log.h"
+#include "sched/account.h"
 #include "sched/irq.h"
 #include "sched/xcall.h"
 #include "vcpu/boundary.h"
@@ -27,10 +28,10 @@ static enum exit_result exit_interrupt(struct vcpu *v)
     struct hart *h = this_hart();
 
     (void)v;
-    h->interrupted_at = arch_time();
+    account_interrupt(h);
     irq_poll();
     if (!h->resched)
-        h->interrupted_at = 0;
+        account_resume(h);
     return EXIT_RESUME;
 }
 

@@ -147,6 +147,8 @@ static uint64_t counted(uint64_t ticks) { return min_u64(ticks, timer_us(FORGET_
 
 void fair_charge(struct fair_queue *q, struct fair_entity *e, uint64_t ticks, uint64_t now)
 {
+    ticks += e->owed;
+    e->owed = 0;
     e->tag += counted(ticks) * get(&q->run_tick);
     atomic_fetch_add_explicit(&e->group->tag, counted(ticks) * get(&e->group->tick),
                               memory_order_relaxed);
@@ -255,7 +257,8 @@ struct fair_entity *fair_first(const struct fair_queue *q)
 
 bool fair_preempts(const struct fair_queue *q, const struct fair_entity *e, uint64_t now)
 {
-    return !e->held && (!get(&q->run_tick) || fair_before(e->tag, running_tag(q, now)));
+    return !e->held && (!get(&q->run_tick) ||
+                        fair_before(e->tag + fair_us(FAIR_PREEMPT_US), running_tag(q, now)));
 }
 
 uint64_t fair_release_time(const struct fair_queue *q)

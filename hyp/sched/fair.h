@@ -33,6 +33,7 @@ enum { FAIR_WEIGHT_DEFAULT = 100, FAIR_WEIGHT_MAX = 10000 };
 #define FAIR_ALL_HARTS (~0ul)
 #define FAIR_SLICE_US 4000 /* a turn, when others wait */
 #define FAIR_CREDIT_US 4000 /* at the default weight */
+#define FAIR_PREEMPT_US 500 /* the same: so much earlier than what runs, to take its turn away */
 #define FAIR_CAP_PERIOD_US 50000
 
 struct fair_group {
@@ -55,6 +56,7 @@ struct fair_entity {
     struct fair_group *group;
     struct fair_queue *queue; /* in which it is, or NULL; under that queue's lock */
     uint64_t tag;
+    uint64_t owed; /* ticks that it has caused while it did not run: charged with its next turn */
     bool held; /* in the held list */
 };
 
@@ -86,10 +88,15 @@ static inline bool fair_is_held(const struct fair_group *g, uint64_t now)
 }
 
 void fair_queue_init(struct fair_queue *q);
-/* The running thread has run for so many ticks, until now; weights are as when it began. */
+/* The running thread has run for so many ticks, until now, beside what it owed; weights are as when it began. */
 void fair_charge(struct fair_queue *q, struct fair_entity *e, uint64_t ticks, uint64_t now);
 /* This one runs from now on; NULL: nothing does. */
 void fair_run(struct fair_queue *q, const struct fair_entity *e, uint64_t now);
+/* What runs does so only from now on: the time of the switch to it is another's. */
+static inline void fair_run_from(struct fair_queue *q, uint64_t now)
+{
+    atomic_store_explicit(&q->run_since, now, memory_order_relaxed);
+}
 /* The queue's virtual time now. Without the lock it may be a little wrong. */
 uint64_t fair_vtime(const struct fair_queue *q, uint64_t now);
 /* One more of the group's threads wants to run, one fewer. */
@@ -103,8 +110,15 @@ void fair_place_moved(struct fair_queue *q, struct fair_entity *e, uint64_t now)
 void fair_insert(struct fair_queue *q, struct fair_entity *e, uint64_t now);
 void fair_remove(struct fair_entity *e);
 struct fair_entity *fair_first(const struct fair_queue *q); /* NULL: none is ready */
-/* Whether e should run rather than what runs now. */
+/* Whether e, just woken, should run at once rather than what runs now: not when it is only a little earlier, or many
+ * that sleep and wake by turns would cost more in switches than they run. */
 bool fair_preempts(const struct fair_queue *q, const struct fair_entity *e, uint64_t now);
+/* The same of the first that waits, and of one that runs and has just been charged: ends says that its slice has ended. */
+static inline bool fair_replaces(const struct fair_entity *first, const struct fair_entity *running,
+                                 bool ends)
+{
+    return fair_before(first->tag + (ends ? 0 : fair_us(FAIR_PREEMPT_US)), running->tag);
+}
 /* When the first of the held ones may go on; UINT64_MAX: none is held. */
 uint64_t fair_release_time(const struct fair_queue *q);
 /* Moves all tags of a queue: what it lags behind the other harts is forgotten. Not that of what runs. */

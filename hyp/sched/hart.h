@@ -45,13 +45,21 @@ struct hart {
         release_at; /* host time: a thread that its cap holds here may go on; UINT64_MAX: none */
     struct thread *stray; /* during a switch: leaves this hart, for one where it may run */
     struct thread *yield_to; /* at the next look at the queue: this one first */
-    uint64_t interrupted_at; /* host time at which the exit under way interrupted a guest, or 0 */
-    uint64_t interrupt_time; /* ticks for devices of the host, to be charged to nobody */
+
+    /* Whose time it is: sched/account.h. */
+    uint64_t
+        interrupted_at; /* host time from which on the interrupt of a guest has no payer yet; 0: no interrupt */
+    uint64_t interrupt_time; /* ticks since current's last account that are not its own */
+    uint64_t wake_tail; /* ticks that whoever is woken next by an interrupt pays */
+    bool woke; /* the interrupt under way woke a thread */
+    bool previous_pays; /* during a switch: that of the thread that is left */
+    uint64_t switch_began; /* during a switch: host time up to which the left one is charged */
 
     struct spinlock timer_lock; /* guards timers */
     struct list timers; /* set on this hart, by time */
     _Atomic(struct timer *) timer_running; /* whose function runs now */
     uint64_t slice_end; /* host time, UINT64_MAX: none */
+    bool slice_over; /* it has come */
     uint64_t timer_armed; /* host time programmed, UINT64_MAX: none */
 
     atomic_ulong requests; /* HART_REQ_*, set by others, then an IPI */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sched/irq.h"
 
+#include "sched/account.h"
 #include "sched/timer_hart.h"
 
 void (*irq_external)(void);
@@ -25,6 +26,6 @@ void irq_poll(void)
         uint64_t before = arch_time();
 
         irq_external();
-        h->interrupt_time += arch_time() - before;
+        account_device(h, before);
     }
 }

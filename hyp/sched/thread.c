@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "mem/heap.h"
 #include "mem/hostmap.h"
+#include "sched/account.h"
 #include "sched/balance.h"
 #include "sched/irq.h"
 #include "sched/stack.h"
@@ -89,20 +90,10 @@ static void enqueue(struct thread *t, uint64_t now, bool woken, uint64_t slept)
     notify(h, urgent);
 }
 
-/* From one account of a thread's time to the next; the ticks between. */
-static uint64_t account(struct thread *t, enum thread_time kind, uint64_t now)
-{
-    uint64_t passed = now > t->since ? now - t->since : 0;
-
-    t->time[kind] += passed;
-    t->since = now;
-    return passed;
-}
-
 void thread_wake(struct thread *t)
 {
     unsigned blocked = THREAD_BLOCKED;
-    uint64_t now;
+    uint64_t now, since;
 
     atomic_store(&t->wake, true);
     if (!atomic_compare_exchange_strong(&t->state, &blocked, THREAD_READY))
@@ -111,22 +102,10 @@ void thread_wake(struct thread *t)
     while (atomic_load_explicit(&t->on_hart, memory_order_acquire))
         arch_pause();
     now = arch_time();
+    since = t->since;
+    account_wake(this_hart(), t, now);
     fair_group_enter(t->fair.group);
-    enqueue(t, now, true, account(t, t->blocked_as, now));
-}
-
-/* Charges the current thread; the time up to which it was. */
-static uint64_t charge(struct hart *h, struct thread *t)
-{
-    uint64_t now = h->interrupted_at ? h->interrupted_at : arch_time(), ran;
-
-    if (!h->interrupted_at)
-        t->since += min_u64(h->interrupt_time, now - t->since);
-    h->interrupted_at = h->interrupt_time = 0;
-    ran = account(t, THREAD_RAN, now);
-    if (t != h->idle)
-        fair_charge(&h->runq, &t->fair, ran, now);
-    return now;
+    enqueue(t, now, true, now > since ? now - since : 0);
 }
 
 /* The slice ends only while others wait: a hart with one thread takes no tick, unless a cap needs it. */
@@ -159,12 +138,13 @@ static void finish_switch(struct thread *previous)
     struct thread *stray = h->stray;
 
     h->stray = 0;
+    if (h->current->switch_in)
+        h->current->switch_in(h->current);
+    set_slice(h, h->switch_began);
+    account_switched(h, previous);
     atomic_store_explicit(&previous->on_hart, false, memory_order_release);
     if (stray)
         enqueue(stray, stray->since, false, 0);
-    if (h->current->switch_in)
-        h->current->switch_in(h->current);
-    set_slice(h, h->current->since);
 }
 
 static void switch_to(struct hart *h, struct thread *next, uint64_t now)
@@ -175,9 +155,9 @@ static void switch_to(struct hart *h, struct thread *next, uint64_t now)
         previous->switch_out(previous);
     atomic_store_explicit(&next->state, THREAD_RUNNING, memory_order_relaxed);
     atomic_store_explicit(&next->on_hart, true, memory_order_relaxed);
-    account(next, THREAD_WAITED, now);
     h->current = next;
     h->switched_from = previous;
+    h->switch_began = now;
     swtch(&previous->sp, next->sp);
     finish_switch(this_hart()->switched_from);
 }
@@ -195,7 +175,7 @@ static void release_held(struct hart *h, uint64_t now)
         if (fair_is_held(e->group, now))
             continue;
         fair_remove(e);
-        account(fair_thread(e), THREAD_CAPPED, now);
+        account_thread(fair_thread(e), THREAD_CAPPED, now);
         fair_place_woken(&h->runq, e, now, 0);
         fair_insert(&h->runq, e, now);
     }
@@ -214,7 +194,7 @@ static struct fair_entity *first_allowed(struct hart *h, uint64_t now, struct li
             return e;
         fair_remove(e);
         if (held) {
-            account(fair_thread(e), THREAD_WAITED, now);
+            account_thread(fair_thread(e), THREAD_WAITED, now);
             fair_insert(&h->runq, e, now);
             h->release_at = min_u64(h->release_at, fair_release_time(&h->runq));
         } else {
@@ -263,9 +243,11 @@ static struct thread *choose(struct hart *h, enum leave why, uint64_t now, struc
 {
     struct thread *t = h->current, *to = h->yield_to, *next = h->idle;
     bool ready = why != LEAVE_BLOCKED && t != h->idle, yields = why == LEAVE_YIELDING;
+    bool ends = h->slice_over;
     struct fair_entity *first, *instead;
 
     h->yield_to = 0;
+    h->slice_over = false;
     spin_lock(&h->runq_lock);
     release_held(h, now);
     first = first_allowed(h, now, strays);
@@ -275,7 +257,7 @@ static struct thread *choose(struct hart *h, enum leave why, uint64_t now, struc
         yields = true;
     }
     if (ready && !fair_is_held(t->fair.group, now) && balance_allows(h, &t->fair) &&
-        (!first || (!yields && !fair_before(first->tag, t->fair.tag)))) {
+        (!first || (!yields && !fair_replaces(first, &t->fair, ends)))) {
         next = t;
     } else {
         if (first) {
@@ -311,7 +293,7 @@ static void schedule(enum leave why)
     struct hart *h = this_hart();
     struct thread *t = h->current, *next;
     struct list strays = LIST_INIT(strays);
-    uint64_t now = charge(h, t);
+    uint64_t now = account_charge(h);
     /* A guest that yields at every turn, by its IPIs, would keep other harts busy with looking. */
     enum leave balance_as = why == LEAVE_READY && h->yield_to ? LEAVE_YIELDING : why;
 
@@ -333,10 +315,13 @@ static void schedule(enum leave why)
     if (hart_count > 1 && atomic_load_explicit(&h->runq.length, memory_order_relaxed) &&
         (balance_as == LEAVE_READY || h->balanced_at == now))
         balance_offer(h, now);
-    if (next == t)
+    if (next == t) {
         set_slice(h, now);
-    else
-        switch_to(h, next, now);
+        account_stays(h, now);
+        return;
+    }
+    h->previous_pays = balance_as != LEAVE_READY;
+    switch_to(h, next, now);
 }
 
 void thread_block(void)

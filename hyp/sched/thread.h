@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Threads: each vCPU and each housekeeping job (shell, VM manager) is one, with its own stack.
 // Each hart has a queue (sched/fair.h says who is next) and evens it out with the others' (sched/balance.h).
-// A woken thread that should run before the one that runs preempts it at once. Cooperative in the
+// A woken thread that should run well before the one that runs preempts it at once. Cooperative in the
 // hypervisor: a switch happens only in thread_block, thread_yield, sched_point; guests are preempted by exits.
-// Time is charged to the thread that has the hart, from when it was chosen; but from the moment that an
-// interrupt stops a guest to the end of the switch that comes of it, to the one that is switched to, and the
-// time that devices of the host take, to nobody.
+// Time is charged to the thread that causes it: sched/account.h.
 // Invariants: no spinlock is held at a switch. A vCPU's thread blocks only at the exit boundary.
 // Lock rank: LOCK_RUNQUEUE (internal). Callers: vcpu, vm, ctl, drv.
 #pragma once

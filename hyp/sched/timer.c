@@ -103,7 +103,7 @@ void timer_run(struct hart *h)
     }
     if (h->slice_end <= now) {
         h->slice_end = UINT64_MAX;
-        h->resched = true;
+        h->slice_over = h->resched = true;
     }
     h->timer_armed = 0; /* it has fired: program again in any case */
     timer_arm(h);

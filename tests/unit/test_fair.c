@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The scheduler on a fake machine with a fake clock: harts that run threads which compute, sleep, and are
 // woken, event by event. What each gets is counted here, not by the scheduler.
-// units: hyp/sched/thread.c hyp/sched/fair.c hyp/sched/balance.c hyp/sched/times.c
-// units: hyp/sched/timer.c hyp/sched/hart.c hyp/sched/irq.c tests/fake/fake_base.c
+// units: hyp/sched/thread.c hyp/sched/fair.c hyp/sched/balance.c hyp/sched/account.c
+// units: hyp/sched/timer.c hyp/sched/hart.c hyp/sched/irq.c
+// units: tests/fake/fake_base.c tests/fake/fake_sched.c tests/fake/fake_xcall.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,19 +13,12 @@
 
 #include <cmocka.h>
 
-#include "mem/heap.h"
-#include "mem/hostmap.h"
+#include "fake_sched.h"
+#include "sched/account.h"
 #include "sched/irq.h"
-#include "sched/thread.h"
 #include "sched/timer_hart.h"
-#include "sched/xcall.h"
 
-#define HZ 10000000ul
-#define US (HZ / 1000000)
-#define MS (HZ / 1000)
-enum { HARTS = 4, JOBS = 16, GROUPS = 16 };
-
-void swtch(uint64_t *save_sp, uint64_t load_sp);
+enum { JOBS = 16, GROUPS = 16 };
 
 /* A thread of the test: it computes for so long, then sleeps for so long; run 0: computes for ever. */
 struct job {
@@ -37,72 +31,25 @@ struct job {
     uint64_t harts; /* bit n: it ran on hart n */
 };
 
-static struct hart hart[HARTS];
-static struct thread idle[HARTS];
+static struct hart *const hart = fake_sched_hart;
 static struct job job[JOBS];
 static struct fair_group group[GROUPS];
-static unsigned jobs, ipis;
-
-/* The machine's parts that are not simulated: stacks, memory, switching. */
-void swtch(uint64_t *save_sp, uint64_t load_sp)
-{
-    (void)save_sp;
-    (void)load_sp;
-}
-void *heap_alloc(size_t size) { return calloc(1, size); }
-void heap_free(void *p) { free(p); }
-void *hostmap_stack(uint64_t size)
-{
-    (void)size;
-    return NULL;
-}
-void hostmap_stack_free(void *lowest, uint64_t size)
-{
-    (void)lowest;
-    (void)size;
-}
-void hart_answer_xcalls(void) {}
-void xcall_run(uint64_t mask, void (*fn)(void *arg), void *arg)
-{
-    (void)mask;
-    fn(arg);
-}
-
-static struct sbi_ret count_ipis(unsigned long ext, unsigned long fid, const unsigned long a[6])
-{
-    (void)fid;
-    (void)a;
-    if (ext == 0x735049)
-        ipis++;
-    return (struct sbi_ret){0, 0};
-}
+static unsigned jobs;
+static uint64_t wake_ticks; /* of an interrupt that wakes: before, and again after */
 
 static void start_machine(unsigned harts_wanted)
 {
-    fake_arch_reset();
-    fake_sbi = count_ipis;
-    fake_time = 1000;
-    timer_hz = HZ;
-    timer_sstc = true;
-    memset(hart, 0, sizeof(hart));
-    memset(idle, 0, sizeof(idle));
+    fake_sched_start(harts_wanted);
     memset(job, 0, sizeof(job));
-    jobs = ipis = 0;
-    hart_count = harts_wanted;
-    fair_group_init(&thread_hypervisor);
+    jobs = 0;
+    wake_ticks = 0;
     for (unsigned i = 0; i < GROUPS; i++)
         fair_group_init(&group[i]);
-    for (unsigned i = 0; i < hart_count; i++) {
-        hart[i].index = i;
-        harts[i] = fake_hart_data[i] = &hart[i];
-        sched_hart_init(&hart[i], &idle[i]);
-        atomic_store(&hart[i].online, true);
-    }
 }
 
 static struct job *current_job(unsigned h)
 {
-    return hart[h].current == &idle[h] ? NULL : CONTAINER_OF(hart[h].current, struct job, t);
+    return hart[h].current == hart[h].idle ? NULL : CONTAINER_OF(hart[h].current, struct job, t);
 }
 
 static void wake(struct job *j, unsigned from)
@@ -119,15 +66,26 @@ static struct job *add_job(struct fair_group *g, uint64_t run, uint64_t sleep)
 {
     struct job *j = &job[jobs++];
 
-    list_init(&j->t.fair.node);
-    thread_join(&j->t, g);
-    atomic_store(&j->t.state, THREAD_BLOCKED);
-    j->t.since = fake_time;
-    j->t.blocked_as = THREAD_IDLED;
+    fake_sched_thread(&j->t, g);
     j->run = run;
     j->sleep = sleep;
     wake(j, 0);
     return j;
+}
+
+/* By an interrupt of its hart's guest, or of a hart that idles. */
+static void wake_by_interrupt(struct job *j)
+{
+    struct hart *h = &hart[j->t.hart];
+    bool guest = h->current != h->idle;
+
+    if (guest)
+        account_interrupt(h);
+    fake_time += wake_ticks;
+    wake(j, h->index);
+    fake_time += wake_ticks;
+    if (guest && !h->resched)
+        account_resume(h);
 }
 
 /* What a hart does at this moment, until nothing more is to be done. */
@@ -168,7 +126,7 @@ static bool step(void)
     for (unsigned i = 0; i < jobs; i++)
         if (job[i].wake_at && job[i].wake_at <= fake_time) {
             job[i].wake_at = 0;
-            wake(&job[i], job[i].t.hart);
+            wake_by_interrupt(&job[i]);
             did = true;
         }
     for (unsigned h = 0; h < hart_count; h++)
@@ -212,10 +170,13 @@ static void run_machine(uint64_t ticks)
 
     while (fake_time < end) {
         unsigned rounds = 0;
+        uint64_t passed;
 
         while (step())
             assert_true(++rounds < 100); /* it comes to rest at each moment */
-        advance(next_event(end) - fake_time);
+        passed = next_event(end);
+        if (passed > fake_time) /* what was done may have taken time, too */
+            advance(passed - fake_time);
     }
 }
 
@@ -223,7 +184,7 @@ static void forget_counts(void)
 {
     for (unsigned i = 0; i < jobs; i++)
         job[i].got = job[i].late = job[i].wakes = job[i].harts = 0;
-    ipis = 0;
+    fake_ipis = 0;
 }
 
 /* Within so many thousandths of what it should be. */
@@ -283,7 +244,7 @@ static void test_odd_one_out(void **state)
     run_machine(3000 * MS);
     for (unsigned i = 0; i < 3; i++)
         assert_near(job[i].got, 2000 * MS, 5);
-    assert_true(ipis < 2000); /* moved now and then, not at every turn */
+    assert_true(fake_ipis < 2000); /* moved now and then, not at every turn */
 }
 
 /* A VM's weight is the VM's, however many vCPUs it has, and however many of them want to run. */
@@ -450,6 +411,24 @@ static void test_storm_gains_no_more_than_its_share(void **state)
     }
 }
 
+/* Switches and interrupts that cost as much as what the sleepers compute: they pay for them. */
+static void test_storm_pays_for_its_switches(void **state)
+{
+    (void)state;
+    for (unsigned sleep = 10; sleep <= 1000; sleep *= 10) {
+        start_machine(1);
+        fake_switch_ticks = 3 * US;
+        wake_ticks = 1 * US;
+        add_job(&group[0], 0, 0);
+        for (unsigned i = 0; i < 8; i++)
+            add_job(&group[1], 5 * US, sleep * US);
+        run_machine(2000 * MS);
+        if (job[0].got < 990 * MS)
+            fail_msg("sleeping for %u us: the neighbour has only %lu ms of 1000", sleep,
+                     job[0].got / MS);
+    }
+}
+
 static void test_storm_on_two_harts(void **state)
 {
     (void)state;
@@ -507,9 +486,9 @@ static void test_no_needless_ipi(void **state)
     late->t.fair.tag = hart[1].runq.run_tag + fair_us(30000);
     late->t.hart = 1;
     late->t.since = fake_time;
-    ipis = 0;
+    fake_ipis = 0;
     wake(late, 0);
-    assert_int_equal(ipis, 0);
+    assert_int_equal(fake_ipis, 0);
     assert_int_equal(atomic_load(&late->t.state), THREAD_READY);
 }
 
@@ -540,7 +519,7 @@ static void test_times_add_up(void **state)
     assert_true(times[THREAD_IDLED] > 400 * MS && times[THREAD_CAPPED] == 0);
 }
 
-/* Time from an interrupt to the switch that comes of it is not the interrupted thread's; a device's, nobody's. */
+/* Who is woken by an interrupt, and preempts, pays for it from its beginning; a device's time is nobody's. */
 static void test_interrupts_are_not_the_guests(void **state)
 {
     (void)state;
@@ -548,18 +527,84 @@ static void test_interrupts_are_not_the_guests(void **state)
     add_job(&group[0], 0, 0);
     run_machine(1 * MS);
     fake_hart = 0;
-    hart[0].interrupted_at = fake_time;
+    account_interrupt(&hart[0]);
     fake_time += 100 * US;
     add_job(&group[1], 1 * MS, 1 * MS);
-    hart[0].resched = true;
+    assert_true(hart[0].resched);
+    fake_time += 10 * US;
     sched_resched();
     assert_int_equal(job[0].t.time[THREAD_RAN], 1 * MS);
     assert_ptr_equal(hart[0].current, &job[1].t);
-    fake_time += 50 * US;
-    hart[0].interrupt_time = 20 * US;
+    assert_int_equal(job[1].t.fair.owed, 100 * US);
+    fake_time += 40 * US;
+    account_device(&hart[0], fake_time - 20 * US);
+    fake_switch_ticks = 5 * US;
     thread_yield();
-    assert_int_equal(job[1].t.time[THREAD_RAN], 130 * US);
+    assert_int_equal(job[1].t.fair.owed, 5 * US); /* it gave the hart up: the switch is its own */
+    assert_int_equal(job[1].t.time[THREAD_RAN], 35 * US);
     assert_ptr_equal(hart[0].current, &job[0].t);
+    assert_int_equal(job[0].t.since, fake_time);
+}
+
+/* One that is woken and has to wait pays all the same, and the interrupted one runs on as if nothing had been. */
+static void test_wake_ups_are_paid_by_the_woken(void **state)
+{
+    uint64_t owed;
+
+    (void)state;
+    start_machine(1);
+    add_job(&group[0], 0, 0);
+    add_job(&group[1], 1 * MS, 1 * MS);
+    run_machine(100 * MS);
+    while (atomic_load(&job[1].t.state) != THREAD_BLOCKED)
+        run_machine(1 * MS);
+    job[1].t.fair.tag = job[0].t.fair.tag + fair_us(10000); /* it has had more */
+    job[1].t.since = fake_time;
+    forget_counts();
+    owed = job[0].t.time[THREAD_RAN] + fake_time - job[0].t.since;
+    wake_ticks = 30 * US;
+    wake_by_interrupt(&job[1]);
+    assert_ptr_equal(hart[0].current, &job[0].t);
+    assert_int_equal(job[1].t.fair.owed, 30 * US);
+    fake_hart = 0;
+    hart[0].resched = true;
+    sched_resched(); /* charges */
+    assert_int_equal(job[0].t.time[THREAD_RAN], owed);
+    /* What came after its wake-up is on the next. */
+    assert_int_equal(hart[0].wake_tail, 30 * US);
+    fake_time += 1 * MS;
+    if (hart[0].current == &job[1].t)
+        thread_block();
+    add_job(&group[2], 0, 0);
+    assert_int_equal(job[2].t.fair.owed, 0); /* woken by no interrupt */
+}
+
+/* A little earlier is not early enough for a wake-up to take a turn away; the turn's end gives it. */
+static void test_wakes_a_little_earlier(void **state)
+{
+    (void)state;
+    start_machine(1);
+    add_job(&group[0], 0, 0);
+    add_job(&group[1], 1 * MS, 1 * MS);
+    run_machine(100 * MS);
+    while (atomic_load(&job[1].t.state) != THREAD_BLOCKED)
+        run_machine(1 * MS);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t vtime = fair_vtime(&hart[0].runq, fake_time);
+
+        job[1].wake_at = 0;
+        job[1].t.fair.tag = vtime - fair_us(i ? FAIR_PREEMPT_US * 2 : FAIR_PREEMPT_US / 2);
+        job[1].t.since = fake_time;
+        atomic_store(&group[1].tag, vtime);
+        wake_by_interrupt(&job[1]);
+        run_machine(1);
+        assert_ptr_equal(hart[0].current, &job[i].t);
+        run_machine(FAIR_SLICE_US * US + 10);
+        if (i == 0)
+            assert_true(job[1].t.time[THREAD_RAN] > 0);
+        while (atomic_load(&job[1].t.state) != THREAD_BLOCKED)
+            run_machine(1 * MS);
+    }
 }
 
 static void test_directed_yield(void **state)
@@ -683,12 +728,15 @@ int main(void)
         cmocka_unit_test(test_affinity),
         cmocka_unit_test(test_waking_preempts_a_hog),
         cmocka_unit_test(test_storm_gains_no_more_than_its_share),
+        cmocka_unit_test(test_storm_pays_for_its_switches),
         cmocka_unit_test(test_storm_on_two_harts),
         cmocka_unit_test(test_alone_takes_no_tick),
         cmocka_unit_test(test_idle_hart_takes_what_waits),
         cmocka_unit_test(test_no_needless_ipi),
         cmocka_unit_test(test_times_add_up),
         cmocka_unit_test(test_interrupts_are_not_the_guests),
+        cmocka_unit_test(test_wake_ups_are_paid_by_the_woken),
+        cmocka_unit_test(test_wakes_a_little_earlier),
         cmocka_unit_test(test_directed_yield),
         cmocka_unit_test(test_directed_yields_gain_nothing),
         cmocka_unit_test(test_directed_yields_balance_seldom),

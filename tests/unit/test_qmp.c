@@ -9,7 +9,7 @@
 // units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c
 // units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c
-// units: hyp/base/state.c hyp/sched/times.c hyp/sched/fair.c hyp/sched/thread_list.c hyp/sched/stack.c
+// units: hyp/base/state.c hyp/sched/account.c hyp/sched/fair.c hyp/sched/thread_list.c hyp/sched/stack.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The scheduler's queues and timers, as other harts change them at the worst moment.
-// units: hyp/sched/thread.c hyp/sched/fair.c hyp/sched/balance.c hyp/sched/times.c
-// units: hyp/sched/timer.c hyp/sched/hart.c hyp/sched/irq.c tests/fake/fake_base.c
+// units: hyp/sched/thread.c hyp/sched/fair.c hyp/sched/balance.c hyp/sched/account.c
+// units: hyp/sched/timer.c hyp/sched/hart.c hyp/sched/irq.c
+// units: tests/fake/fake_base.c tests/fake/fake_sched.c tests/fake/fake_xcall.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,22 +12,15 @@
 
 #include <cmocka.h>
 
-#include "mem/heap.h"
-#include "mem/hostmap.h"
+#include "fake_sched.h"
+#include "fake_xcall.h"
 #include "sched/irq.h"
-#include "sched/stack.h"
 #include "sched/thread.h"
-#include "sched/thread_list.h"
 #include "sched/timer_hart.h"
-#include "sched/xcall.h"
 
-void swtch(uint64_t *save_sp, uint64_t load_sp);
-
-static struct hart hart[2];
-static struct thread idle[2], me, other;
+static struct hart *const hart = fake_sched_hart;
+static struct thread me, other;
 static void (*at_lock)(void); /* another hart's turn, just before a lock is got */
-static char stack[THREAD_STACK_SIZE];
-static unsigned xcalls;
 
 void spin_lock(struct spinlock *l)
 {
@@ -38,57 +32,20 @@ void spin_lock(struct spinlock *l)
         now();
 }
 void spin_unlock(struct spinlock *l) { (void)l; }
-void swtch(uint64_t *save_sp, uint64_t load_sp)
-{
-    (void)save_sp;
-    (void)load_sp;
-}
-void *heap_alloc(size_t size) { return calloc(1, size); }
-void heap_free(void *p) { free(p); }
-void *hostmap_stack(uint64_t size)
-{
-    (void)size;
-    return stack;
-}
-void hostmap_stack_free(void *lowest, uint64_t size)
-{
-    (void)lowest;
-    (void)size;
-}
-void hart_answer_xcalls(void) {}
-void xcall_run(uint64_t mask, void (*fn)(void *arg), void *arg)
-{
-    assert_int_equal(mask, 3);
-    xcalls++;
-    fn(arg);
-}
-
 static int setup(void **state)
 {
     (void)state;
-    fake_arch_reset();
-    fair_group_init(&thread_hypervisor);
-    memset(hart, 0, sizeof(hart));
-    memset(idle, 0, sizeof(idle));
+    fake_sched_start(2);
     memset(&me, 0, sizeof(me));
     memset(&other, 0, sizeof(other));
-    for (unsigned i = 0; i < 2; i++) {
-        hart[i].index = i;
-        harts[i] = fake_hart_data[i] = &hart[i];
-        sched_hart_init(&hart[i], &idle[i]);
-        atomic_store(&hart[i].online, true);
-    }
-    hart_count = 2;
-    timer_hz = 1000000;
-    timer_sstc = true;
     at_lock = NULL;
-    xcalls = 0;
+    fake_xcalls = 0;
+    fake_xcall_harts = 0;
+    fake_sched_thread(&me, &thread_hypervisor);
+    fake_sched_thread(&other, &thread_hypervisor);
     hart[0].current = &me;
     atomic_store(&me.state, THREAD_RUNNING);
     atomic_store(&me.on_hart, true);
-    me.fair.group = other.fair.group = &thread_hypervisor;
-    list_init(&me.fair.node);
-    list_init(&other.fair.node);
     other.fair.tag = fair_us(2000); /* it has had more */
     atomic_store(&other.state, THREAD_READY);
     return 0;
@@ -125,7 +82,8 @@ static void test_new_stack_is_told_to_all(void **state)
 
     (void)state;
     assert_int_equal(thread_init(&t, "t", NULL, NULL), 0);
-    assert_int_equal(xcalls, 1);
+    assert_int_equal(fake_xcalls, 1);
+    assert_int_equal(fake_xcall_harts, 3);
 }
 
 static struct timer timer;

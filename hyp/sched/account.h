@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Whose a hart's time is: so that no thread pays for what another one causes, by however many wake-ups, blocks and
+// interrupts.
+//
+//   a thread that runs            its own, all of its VM's exits included
+//   a switch, blocking, yielding  that of the thread that gives the hart up, until the next one runs
+//   a switch, preempting          that of the thread that is switched to, from the interrupt on
+//   an interrupt that wakes       that of the woken thread, from the interrupt on; what comes after the last wake-up of an
+//                                 interrupt, up to where the guest goes on, is put on the next thread that is woken so
+//   a device of the host          nobody's, but for the wake-ups that it causes
+//
+// What a thread has to pay while it does not run is owed (fair_entity.owed), and charged with its next turn.
+// Lock rank: none. Callers: sched/ (thread.c, irq.c), vcpu/exit.c; all for the hart that runs them.
+#pragma once
+#include "sched/thread.h"
+
+/* From one account of a thread's time to the next; the ticks between. */
+static inline uint64_t account_thread(struct thread *t, enum thread_time kind, uint64_t now)
+{
+    uint64_t passed = now > t->since ? now - t->since : 0;
+
+    t->time[kind] += passed;
+    t->since = now;
+    return passed;
+}
+
+/* A guest has been interrupted. */
+static inline void account_interrupt(struct hart *h) { h->interrupted_at = arch_time(); }
+/* It goes on: no other thread is to run. */
+static inline void account_resume(struct hart *h)
+{
+    if (h->woke) {
+        uint64_t tail = arch_time() - h->interrupted_at;
+
+        h->wake_tail += tail;
+        h->interrupt_time += tail;
+        h->woke = false;
+    }
+    h->interrupted_at = 0;
+}
+
+/* A device of the host took the time since then. */
+void account_device(struct hart *h, uint64_t since);
+/* t, that slept, is made ready: what of an interrupt that took, if it is one. Before others may run t. */
+void account_wake(struct hart *h, struct thread *t, uint64_t now);
+/* The current thread leaves the hart or comes before the choice: charges it. The time up to which it was. */
+uint64_t account_charge(struct hart *h);
+/* It was chosen again, charged being what that returned. */
+void account_stays(struct hart *h, uint64_t charged);
+/* On the new thread's stack, before others may run the previous one: the switch, begun at h->switch_began, is over. */
+void account_switched(struct hart *h, struct thread *previous);
