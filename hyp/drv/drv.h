@@ -25,7 +25,14 @@ void host_irq_handle(void);
 /* virtio_host.c: finds the host's virtio-mmio devices; virtio_blk_host.c, virtio_rng_host.c. */
 void virtio_host_init(const struct platform *p);
 unsigned host_disk_count(void);
-/* The nth disk for one user; NULL: no such disk, or taken (unless both are read only). Closed by backend->close. */
+uint64_t host_disk_sectors(unsigned n); /* 512 bytes each; 0: no such disk */
+/* A range of the nth disk as a backend of its own; closed by backend->close. NULL: no such disk or range, out of memory,
+ * or taken: nobody reads or writes what another one may write. HOST_DISK_LOOK only reads, and shares with
+ * all: for tables that have checksums. */
+enum host_disk_use { HOST_DISK_READ, HOST_DISK_WRITE, HOST_DISK_LOOK };
+struct blk_backend *host_disk_open_range(unsigned n, uint64_t first, uint64_t sectors,
+                                         enum host_disk_use use);
+/* All of it. */
 struct blk_backend *host_disk_open(unsigned n, bool read_only);
 
 /* entropy.c: ChaCha20 generator seeded from virtio-rng, Zkr, and the boot seed. */

@@ -82,7 +82,6 @@ struct disk {
     uint8_t free_slot;
     unsigned stalled; /* slots that are */
     struct list openers;
-    bool writer; /* an opener may write */
     /* Facts: */
     uint64_t sectors;
     uint32_t block_size, seg_max, max_discard, max_zeroes;
@@ -94,6 +93,8 @@ struct opener {
     struct blk_backend backend;
     struct disk *disk;
     struct list node;
+    uint64_t first; /* its sector 0 is this one of the disk */
+    enum host_disk_use use;
     unsigned calls_out; /* callbacks being made, requests in flight */
     bool waiting; /* was told -EAGAIN */
 };
@@ -186,12 +187,12 @@ static void send_part(struct disk *k, struct slot *s)
     m->header.type = request_type(r->op);
     append(k, &head, &m->header, sizeof(m->header), false);
     if (r->op == BLK_READ || r->op == BLK_WRITE) {
-        m->header.sector = r->sector + s->sectors_done;
+        m->header.sector = s->opener->first + r->sector + s->sectors_done;
         for (unsigned i = 0; i < s->part_segs; i++)
             append(k, &head, r->seg[s->segs_done + i].hva, r->seg[s->segs_done + i].len,
                    r->op == BLK_READ);
     } else if (r->op != BLK_FLUSH) {
-        m->range.sector = r->sector + s->sectors_done;
+        m->range.sector = s->opener->first + r->sector + s->sectors_done;
         m->range.sectors = (uint32_t)s->part_sectors;
         m->range.flags = r->op == BLK_WRITE_ZEROES && r->unmap && k->zeroes_unmap ? RANGE_UNMAP : 0;
         append(k, &head, &m->range, sizeof(m->range), false);
@@ -440,22 +441,20 @@ static void disk_close(void *ctx)
         spin_lock(&k->lock);
     }
     list_remove(&o->node);
-    if (!o->backend.read_only)
-        k->writer = false;
     spin_unlock(&k->lock);
     heap_free(o);
 }
 
-static void fill_backend(struct opener *o, bool read_only)
+static void fill_backend(struct opener *o, uint64_t sectors)
 {
     const struct disk *k = o->disk;
     o->backend = (struct blk_backend){
         .submit = disk_submit,
         .close = disk_close,
         .ctx = o,
-        .sectors = k->sectors,
+        .sectors = sectors,
         .block_size = k->block_size,
-        .read_only = read_only || k->read_only,
+        .read_only = o->use != HOST_DISK_WRITE || k->read_only,
         .can_discard = k->max_discard > 0,
         .can_write_zeroes = k->max_zeroes > 0,
         .can_flush = k->can_flush,
@@ -463,29 +462,56 @@ static void fill_backend(struct opener *o, bool read_only)
     memcpy(o->backend.serial, k->serial, sizeof(k->serial));
 }
 
-struct blk_backend *host_disk_open(unsigned n, bool read_only)
+/* Whether both may be open: no sector is written by one that the other reads or writes. */
+static bool go_together(const struct opener *a, const struct opener *b)
 {
-    if (n >= disk_count)
+    bool apart =
+        a->first + a->backend.sectors <= b->first || b->first + b->backend.sectors <= a->first;
+    bool look = a->use == HOST_DISK_LOOK || b->use == HOST_DISK_LOOK;
+    return apart || look || (a->backend.read_only && b->backend.read_only);
+}
+
+static bool is_taken(const struct opener *o)
+{
+    LIST_FOR_EACH(it, &o->disk->openers)
+    {
+        if (!go_together(o, CONTAINER_OF(it, struct opener, node)))
+            return true;
+    }
+    return false;
+}
+
+struct blk_backend *host_disk_open_range(unsigned n, uint64_t first, uint64_t sectors,
+                                         enum host_disk_use use)
+{
+    if (n >= disk_count || !range_ok(first, sectors, disk[n]->sectors))
         return NULL;
     struct opener *o = heap_alloc(sizeof(*o));
     if (!o)
         return NULL;
     o->disk = disk[n];
-    fill_backend(o, read_only);
+    o->first = first;
+    o->use = use;
+    fill_backend(o, sectors);
 
-    bool writes = !o->backend.read_only;
     spin_lock(&o->disk->lock);
-    bool taken = o->disk->writer || (writes && !list_empty(&o->disk->openers));
-    if (!taken) {
+    bool taken = is_taken(o);
+    if (!taken)
         list_push_back(&o->disk->openers, &o->node);
-        o->disk->writer = writes;
-    }
     spin_unlock(&o->disk->lock);
     if (taken) {
         heap_free(o);
         return NULL;
     }
     return &o->backend;
+}
+
+uint64_t host_disk_sectors(unsigned n) { return n < disk_count ? disk[n]->sectors : 0; }
+
+struct blk_backend *host_disk_open(unsigned n, bool read_only)
+{
+    return host_disk_open_range(n, 0, host_disk_sectors(n),
+                                read_only ? HOST_DISK_READ : HOST_DISK_WRITE);
 }
 
 /* --- discovery --- */

@@ -184,11 +184,29 @@ static bool is_host_disk(const char *s, size_t len, unsigned *index)
     return true;
 }
 
-/* One entry of disks: an image's name, "host" or "host@N"; ":ro" behind it makes it read only. */
+/* "part:NAME". 1; 0: it is something else; -EINVAL. */
+static int take_part(struct vm_node *v, const char *s, size_t len, struct vm_disk *d)
+{
+    static const char prefix[] = "part:";
+    enum { PREFIX = sizeof(prefix) - 1 };
+
+    if (len < PREFIX || memcmp(s, prefix, PREFIX))
+        return 0;
+    len -= PREFIX;
+    if (!len || len >= VM_PART_NAME)
+        return fit_fail(v->f, "disks: %.48s: a partition's name has 1 to %d characters", s,
+                        VM_PART_NAME - 1);
+    d->kind = VM_DISK_PART;
+    memcpy(d->part, s + PREFIX, len);
+    return 1;
+}
+
+/* One entry of disks: an image's name, "host", "host@N" or "part:NAME"; ":ro" behind it makes it read only. */
 static int parse_disk(struct vm_node *v, const char *s)
 {
     struct vm_disk *d;
     size_t len = strlen(s);
+    int part;
 
     if (v->c->disk_count == VM_MAX_DISKS)
         return fit_fail(v->f, "disks: more than %d", VM_MAX_DISKS);
@@ -201,6 +219,9 @@ static int parse_disk(struct vm_node *v, const char *s)
         d->kind = VM_DISK_HOST;
         return 0;
     }
+    part = take_part(v, s, len, d);
+    if (part)
+        return part < 0 ? part : 0;
     d->kind = VM_DISK_RAM;
     return take_image(v, "disks", s, len, &d->image);
 }

@@ -28,10 +28,13 @@ struct vm_image {
     uint64_t size;
 };
 
+#define VM_PART_NAME 37 /* a GPT's name has at most 36 characters */
+
 struct vm_disk {
-    enum { VM_DISK_RAM, VM_DISK_HOST } kind;
+    enum { VM_DISK_RAM, VM_DISK_HOST, VM_DISK_PART } kind;
     struct vm_image image; /* RAM */
     unsigned host_index;   /* HOST: which of the host's disks */
+    char part[VM_PART_NAME]; /* PART: the name of a partition on any of the host's disks */
     bool read_only;
 };
 

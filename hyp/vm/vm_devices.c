@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "blk/disks.h"
 #include "ctl/console.h"
 #include "drv/drv.h"
 #include "vdev/irqchip/vplic.h"
@@ -57,26 +58,57 @@ unsigned vm_virtio_count(const struct vm *vm)
     return n;
 }
 
-static int open_disk(struct vm *vm, unsigned n, const char **why)
+static int open_ram(struct vm *vm, unsigned n, const char **why)
+{
+    const struct vm_disk *d = &vm->config.disk[n];
+    char serial[21];
+
+    fmt_snprintf(serial, sizeof(serial), "%.16s-%u", vm->config.name, n);
+    vm->disk[n] = ramdisk_create(d->image.data, d->image.size, d->image.size, d->read_only, serial);
+    if (!vm->disk[n])
+        *why = "out of memory";
+    return vm->disk[n] ? 0 : -ENOMEM;
+}
+
+static int open_host(struct vm *vm, unsigned n, const char **why)
 {
     const struct vm_disk *d = &vm->config.disk[n];
 
-    if (d->kind == VM_DISK_RAM) {
-        char serial[21];
-        fmt_snprintf(serial, sizeof(serial), "%.16s-%u", vm->config.name, n);
-        vm->disk[n] =
-            ramdisk_create(d->image.data, d->image.size, d->image.size, d->read_only, serial);
-        if (!vm->disk[n])
-            *why = "out of memory";
-        return vm->disk[n] ? 0 : -ENOMEM;
-    }
     vm->disk[n] = host_disk_open(d->host_index, d->read_only);
     if (vm->disk[n])
         return 0;
     *why = d->host_index >= host_disk_count()
                ? "disks: the machine has no such host disk (give one, as with DISK=file)"
-               : "disks: another VM has this host disk";
+               : "disks: another VM has this host disk, or a partition on it";
     return -ENODEV;
+}
+
+/* The reason that is returned outlives the VM, which is not made, so the one that names names goes to the log. */
+static int open_part(struct vm *vm, unsigned n, const char **why)
+{
+    const struct vm_disk *d = &vm->config.disk[n];
+    char text[128];
+    int error = disks_open(d->part, d->read_only, &vm->disk[n], text, sizeof(text));
+
+    if (!error)
+        return 0;
+    log_error("VM %s: disks: %s", vm->config.name, text);
+    *why = error == -ENOENT  ? "disks: there is no such partition: see the log"
+           : error == -EBUSY ? "disks: another VM has the partition: see the log"
+                             : "disks: a partition cannot be used: see the log";
+    return error;
+}
+
+static int open_disk(struct vm *vm, unsigned n, const char **why)
+{
+    switch (vm->config.disk[n].kind) {
+    case VM_DISK_HOST:
+        return open_host(vm, n, why);
+    case VM_DISK_PART:
+        return open_part(vm, n, why);
+    default:
+        return open_ram(vm, n, why);
+    }
 }
 
 static int add_disks(struct vm *vm, const char **why)

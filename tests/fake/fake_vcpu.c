@@ -539,6 +539,15 @@ struct blk_backend *host_disk_open(unsigned n, bool read_only)
     return &host_disk;
 }
 
+WEAK int disks_open(const char *name, bool read_only, struct blk_backend **out, char *why,
+                    size_t why_size)
+{
+    *out = strcmp(name, "root") ? NULL : host_disk_open(0, read_only);
+    if (!*out)
+        fmt_snprintf(why, why_size, "no partition is called '%s'", name);
+    return *out ? 0 : -ENOENT;
+}
+
 struct console {
     struct chr_backend chr[2];
 };

@@ -303,6 +303,29 @@ def make_disk(path, size):
     return path
 
 
+def make_partitions(path, size, **partitions):
+    """A disk image with a GPT: name=size (as sfdisk's: "8MiB") each; {name: (first byte, bytes)}."""
+    make_disk(path, size)
+    table = "label: gpt\n" + "".join(f"size={size}, name={name}\n" for name, size in partitions.items())
+    sfdisk = ["/sbin/sfdisk", "-q", path]
+    subprocess.run(sfdisk, input=table, text=True, check=True)
+    return partitions_of(path)
+
+
+def partitions_of(path):
+    dump = subprocess.run(["/sbin/sfdisk", "-d", path], capture_output=True, text=True, check=True).stdout
+    found = re.findall(r'start= *(\d+), size= *(\d+),.* name="([^"]*)"', dump)
+    return {name: (int(start) * 512, int(size) * 512) for start, size, name in found}
+
+
+def copy_out(disk, place, path):
+    """A partition, (first byte, bytes), as a file of its own."""
+    with open(disk, "rb") as file, open(path, "wb") as out:
+        file.seek(place[0])
+        out.write(file.read(place[1]))
+    return path
+
+
 def ready():
     """What is missing for the system tests, or None."""
     for path in (QEMU, FIRMWARE, LINUX, INITRD):

@@ -193,6 +193,28 @@ static void test_good(void **state)
     assert_true(seen[0].disk[2].read_only);
 }
 
+static void test_partitions(void **state)
+{
+    (void)state;
+    set(VM, "disks", "part:web\0part:a:b:ro\0part:123456789012345678901234567890123456:ro", 66);
+    pack_tree();
+    assert_int_equal(read_it(), 0);
+    assert_int_equal(seen[0].disk_count, 3);
+    assert_int_equal(seen[0].disk[0].kind, VM_DISK_PART);
+    assert_string_equal(seen[0].disk[0].part, "web");
+    assert_false(seen[0].disk[0].read_only);
+    assert_string_equal(seen[0].disk[1].part, "a:b");
+    assert_true(seen[0].disk[1].read_only);
+    assert_string_equal(seen[0].disk[2].part, "123456789012345678901234567890123456");
+    open_tree();
+    set_s(VM, "disks", "part:");
+    refused("part:", "1 to 36");
+    set_s(VM, "disks", "part::ro");
+    refused("part:", "1 to 36");
+    set_s(VM, "disks", "part:1234567890123456789012345678901234567");
+    refused("part:", "1 to 36");
+}
+
 static void test_least(void **state)
 {
     (void)state;
@@ -585,6 +607,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_good, setup),
+        cmocka_unit_test_setup(test_partitions, setup),
         cmocka_unit_test_setup(test_least, setup),
         cmocka_unit_test_setup(test_share, setup),
         cmocka_unit_test_setup(test_external, setup),

@@ -256,6 +256,10 @@ static void test_create_out_of_parts(void **state)
     config.disk[0].host_index = 1;
     assert_int_equal(vm_create(&config, &vm, &why), -ENODEV);
     assert_non_null(strstr(why, "no such host disk"));
+    config.disk[0].kind = VM_DISK_PART;
+    strcpy(config.disk[0].part, "home");
+    assert_int_equal(vm_create(&config, &vm, &why), -ENOENT);
+    assert_non_null(strstr(why, "no such partition"));
 }
 
 static void test_start(void **state)

@@ -728,6 +728,47 @@ static void test_open_exclusive(void **state)
     backend->ready = on_ready;
 }
 
+/* Ranges of one disk: each is a disk of its own, and nobody gets what another one may write. */
+static void test_ranges(void **state)
+{
+    (void)state;
+    assert_int_equal(host_disk_sectors(0), DISK_SECTORS);
+    backend->close(backend->ctx);
+    struct blk_backend *a = host_disk_open_range(0, 16, 16, HOST_DISK_WRITE),
+                       *b = host_disk_open_range(0, 32, 16, HOST_DISK_READ);
+    assert_true(a && b && a->sectors == 16 && !a->read_only && b->read_only);
+    assert_null(host_disk_open_range(0, 31, 2, HOST_DISK_READ));
+    assert_null(host_disk_open_range(0, 47, 1, HOST_DISK_WRITE));
+    assert_null(host_disk_open_range(0, DISK_SECTORS, 1, HOST_DISK_READ));
+    assert_null(host_disk_open_range(0, 1, UINT64_MAX, HOST_DISK_READ));
+    assert_null(host_disk_open(0, true));
+    struct blk_backend *c = host_disk_open_range(0, 40, 8, HOST_DISK_READ),
+                       *look = host_disk_open_range(0, 0, DISK_SECTORS, HOST_DISK_LOOK);
+    assert_true(c && look && look->read_only);
+    c->close(c->ctx);
+
+    struct blk_segment seg = {page, 512};
+    memset(page, 0x5a, 512);
+    struct blk_request r = request(BLK_WRITE, 3, 1, &seg, 1);
+    assert_int_equal(run(disk, a, &r), 0);
+    r = request(BLK_READ, 19, 1, &seg, 1);
+    memset(page, 0, 512);
+    assert_int_equal(run(disk, look, &r), 0);
+    assert_int_equal(page[511], 0x5a);
+    r = request(BLK_READ, 16, 1, &seg, 1);
+    assert_int_equal(a->submit(a->ctx, &r), 0);
+    assert_int_equal(r.result, -EIO);
+    r = request(BLK_WRITE, 0, 1, &seg, 1);
+    assert_int_equal(look->submit(look->ctx, &r), 0);
+    assert_int_equal(r.result, -EACCES);
+    a->close(a->ctx);
+    b->close(b->ctx);
+    backend = host_disk_open(0, false);
+    assert_non_null(backend); /* beside one that looks */
+    look->close(look->ctx);
+    backend->ready = on_ready;
+}
+
 /* close takes what the device has already finished, though the interrupt has not come. */
 static void test_close_with_requests(void **state)
 {
@@ -861,6 +902,7 @@ int main(void)
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_bad_device),
         cmocka_unit_test(test_open_exclusive),
+        cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_close_with_requests),
         cmocka_unit_test(test_legacy),
         cmocka_unit_test(test_refused),
