@@ -108,8 +108,9 @@ UNIT_BINS := $(UNIT_TESTS:tests/unit/%.c=build/unit/%)
 UNIT_CFLAGS := -std=gnu11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
   -fno-omit-frame-pointer -Wall -Wextra -Werror -DTRAPLINE_HOST_TEST -Itests/fake -I. -Ihyp
 
-# (There may be * in it: all such files.)
-unit_sources = $(foreach f,$(shell set -f; sed -n 's|^// units: *||p' $1),$(if $(findstring *,$f),$(wildcard $f),$f))
+# X.units is a list that several share; where * is in a name, all such files.
+unit_words = $(foreach f,$(shell set -f; sed -n 's|^// units: *||p' $1),$(if $(filter %.units,$f),$(shell set -f; cat $f),$f))
+unit_sources = $(foreach f,$(call unit_words,$1),$(if $(findstring *,$f),$(wildcard $f),$f))
 
 define unit_rule
 build/unit/$1: $(patsubst %.c,build/unit/obj/%.o,tests/unit/$1.c $(call unit_sources,tests/unit/$1.c))

@@ -62,16 +62,33 @@ struct vdev_ops {
 /* All operations but access are called without the device's lock, and take it themselves. load of a
  * device whose name, mem and irq are set; -EINVAL when the stream does not fit: destroy it then. */
 
+/* What a device has moved for its guest since it was made: for people and programs, no part of its state. */
+enum vdev_direction { VDEV_READ, VDEV_WRITE, VDEV_DIRECTIONS }; /* as the guest sees it */
+struct vdev_account {
+    uint64_t operations[VDEV_DIRECTIONS], bytes[VDEV_DIRECTIONS], flushes;
+};
+
 struct vdev {
     const struct vdev_ops *ops;
     char name[16]; /* "uart0", "virtio1" */
+    char role[12]; /* what it is to the VM, in accounts: "disk-0", "hvc" */
     gpa_t base;
     uint64_t size;
     struct stage2 *mem; /* guest memory, for guest_mem_* */
     struct irq_line irq;
     struct spinlock lock;
     uint64_t reads, writes; /* accesses, for the shell */
+    struct vdev_account account; /* under the lock; others may read it, a little late */
 };
+
+static inline void vdev_moved(struct vdev *dev, enum vdev_direction direction, uint64_t bytes)
+{
+    dev->account.bytes[direction] += bytes;
+}
+static inline void vdev_operated(struct vdev *dev, enum vdev_direction direction)
+{
+    dev->account.operations[direction]++;
+}
 
 /* The VM's devices by address. Filled before the VM runs, constant while it does. */
 #define BUS_MAX 24

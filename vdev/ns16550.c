@@ -155,6 +155,7 @@ static uint8_t read_data(struct ns16550 *u)
     u->breaks &= (uint16_t)~(1u << u->rx_head);
     u->rx_head = (u->rx_head + 1) % FIFO_SIZE;
     u->rx_count--;
+    vdev_moved(&u->vdev, VDEV_READ, 1);
     if (!u->rx_count)
         fifo_fill(u);
     uart_update(u);
@@ -233,6 +234,8 @@ static enum mmio_result write_data(struct ns16550 *u, uint8_t ch)
         fifo_push(u, ch);
     else if (!u->chr->write(u->chr->ctx, &c, 1))
         return MMIO_RETRY;
+    else
+        vdev_moved(&u->vdev, VDEV_WRITE, 1);
     u->thre_pending = true; /* sent: the register is empty again */
     uart_update(u);
     return MMIO_OK;

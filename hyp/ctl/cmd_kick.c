@@ -3,76 +3,81 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "ctl/cmd_kick.h"
 #include "ctl/command.h"
 #include "ctl/console.h"
-#include "ctl/inspect.h"
 #include "vcpu/kick.h"
 #include "vm/vm_ops.h"
 
 #define SYSRQ_TIMEOUT_US 1000000
 
-static int say(const struct command_out *out, const struct vcpu *v, enum kick_result result)
+static int say(char *text, size_t size, const struct vcpu *v, enum kick_result result)
 {
     const char *vm = v->guest->name;
 
     switch (result) {
     case KICK_EVENT:
-        command_print(out, "%s vCPU %u: its kernel gets the software event", vm, v->index);
+        fmt_snprintf(text, size, "%s vCPU %u: its kernel gets the software event", vm, v->index);
         return 0;
     case KICK_MASKED:
-        command_print(
-            out,
-            "%s vCPU %u: the software event waits, as the hart takes none now; `kick %s %u "
-            "now` gives an exception instead",
-            vm, v->index, vm, v->index);
+        fmt_snprintf(text, size,
+                     "%s vCPU %u: the software event waits, as the hart takes none now; `kick %s "
+                     "%u now` gives an exception instead",
+                     vm, v->index, vm, v->index);
         return 0;
     case KICK_EXCEPTION:
-        command_print(out, "%s vCPU %u: its kernel gets a hardware-error exception at pc %#lx", vm,
-                      v->index, (unsigned long)v->pc);
+        fmt_snprintf(text, size,
+                     "%s vCPU %u: its kernel gets a hardware-error exception at pc %#lx", vm,
+                     v->index, (unsigned long)v->pc);
         return 0;
     case KICK_USER:
-        return command_fail(
-            out, -EAGAIN,
-            "%s vCPU %u runs a user program, so its kernel does not hang: try `sysrq "
-            "%s l`; `kick %s %u now` ends that program",
-            vm, v->index, vm, vm, v->index);
+        fmt_snprintf(text, size,
+                     "%s vCPU %u runs a user program, so its kernel does not hang: try `sysrq "
+                     "%s l`; `kick %s %u now` ends that program",
+                     vm, v->index, vm, vm, v->index);
+        return -EAGAIN;
     case KICK_IDLE:
-        return command_fail(out, -EAGAIN,
-                            "%s vCPU %u waits for an interrupt: try `sysrq %s l` or another vCPU; "
-                            "`kick %s %u now` makes its kernel panic",
-                            vm, v->index, vm, vm, v->index);
+        fmt_snprintf(text, size,
+                     "%s vCPU %u waits for an interrupt: try `sysrq %s l` or another vCPU; "
+                     "`kick %s %u now` makes its kernel panic",
+                     vm, v->index, vm, vm, v->index);
+        return -EAGAIN;
     default:
-        return command_fail(out, -EAGAIN, "%s vCPU %u is stopped or suspended", vm, v->index);
+        fmt_snprintf(text, size, "%s vCPU %u is stopped or suspended", vm, v->index);
+        return -EAGAIN;
     }
+}
+
+int kick_inspected(struct inspect *in, bool now, char text[KICK_TEXT])
+{
+    if (vm_state(in->vm) == VM_RUNNING)
+        return say(text, KICK_TEXT, in->v, kick_vcpu(in->v, now));
+    fmt_snprintf(text, KICK_TEXT, "%s does not run", in->vm->config.name);
+    return -EINVAL;
 }
 
 int cmd_kick(const struct command_out *out, int argc, char *const argv[])
 {
     bool now = argc > 2 && !strcmp(argv[argc - 1], "now");
     int words = argc - now, error;
+    char text[KICK_TEXT];
     uint64_t index = 0;
     struct inspect in;
-    const char *why;
-    struct vm *vm;
 
     if (words < 2 || words > 3 || (words == 3 && !command_number(argv[2], &index)))
         return COMMAND_USAGE;
-    vm = command_vm(out, argv[1]);
-    if (!vm)
-        return -ENOENT;
-    error = inspect_vcpu(&in, vm, index, &why);
+    error = command_inspect_vcpu(out, argv[1], index, false, &in);
     if (error)
-        return command_fail(out, error, "%s: %s", argv[1], why);
-    if (vm_state(vm) == VM_RUNNING)
-        error = say(out, in.v, kick_vcpu(in.v, now));
-    else
-        error = command_fail(out, -EINVAL, "%s does not run", argv[1]);
+        return error;
+    error = kick_inspected(&in, now, text);
     inspect_end(&in);
+    out->emit(out->ctx, text);
     return error;
 }
 
 /* What was typed just before may still be on its way. */
-static bool send_sysrq(struct console *c, char key)
+bool kick_sysrq(struct console *c, char key)
 {
     uint64_t start = arch_time(), patience = timer_us(SYSRQ_TIMEOUT_US);
 
@@ -95,7 +100,7 @@ int cmd_sysrq(const struct command_out *out, int argc, char *const argv[])
         return -ENOENT;
     if (!vm->console)
         return command_fail(out, -EBUSY, "%s is still being made", argv[1]);
-    if (!send_sysrq(vm->console, argv[2][0]))
+    if (!kick_sysrq(vm->console, argv[2][0]))
         return command_fail(
             out, -EAGAIN, "%s does not read its console, so nothing comes through there: `kick %s`",
             argv[1], argv[1]);

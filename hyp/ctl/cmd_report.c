@@ -11,7 +11,7 @@
 
 /* ---- report ---- */
 
-static void print_text(const struct command_out *out, const char *text)
+void command_print_text(const struct command_out *out, const char *text)
 {
     char line[sizeof(((struct vm *)0)->crash_report)];
 
@@ -45,22 +45,19 @@ static void print_last_exits(const struct command_out *out, const struct vcpu *v
 int cmd_report(const struct command_out *out, int argc, char *const argv[])
 {
     struct inspect in;
-    const char *why;
     struct vm *vm;
     int error;
 
     if (argc != 2)
         return COMMAND_USAGE;
-    vm = command_vm(out, argv[1]);
-    if (!vm)
-        return -ENOENT;
-    error = inspect_vm(&in, vm, &why);
+    error = command_inspect(out, argv[1], false, &in);
     if (error)
-        return command_fail(out, error, "%s: %s", argv[1], why);
+        return error;
+    vm = in.vm;
     if (!vm->crash_report[0])
         command_print(out, "%s: no crash since its last start%s%s", argv[1],
                       vm->end_reason[0] ? "; it ended: " : "", vm->end_reason);
-    print_text(out, vm->crash_report);
+    command_print_text(out, vm->crash_report);
     /* In any other state they are not where they were. */
     for (unsigned i = 0; atomic_load(&vm->state) == VM_CRASHED && i < vm->guest.vcpu_count; i++) {
         command_print_vcpu(out, vm, vm->guest.vcpu[i]);
@@ -183,8 +180,6 @@ int cmd_dump(const struct command_out *out, int argc, char *const argv[])
 {
     uint64_t from = 0, len = 0;
     struct inspect in;
-    const char *why;
-    struct vm *vm;
     int error;
 
     if (argc != 2 && argc != 4)
@@ -192,16 +187,10 @@ int cmd_dump(const struct command_out *out, int argc, char *const argv[])
     if (argc == 4 && (!command_number(argv[2], &from) || !command_number(argv[3], &len) || !len ||
                       from + len < from || from + len > UINT64_MAX - PAGE_SIZE))
         return COMMAND_USAGE;
-    vm = command_vm(out, argv[1]);
-    if (!vm)
-        return -ENOENT;
-    error = inspect_vm(&in, vm, &why);
+    error = command_inspect(out, argv[1], true, &in);
     if (error)
-        return command_fail(out, error, "%s: %s", argv[1], why);
-    if (atomic_load(&vm->state) == VM_OFF)
-        error = command_fail(out, -ENOENT, "%s is off: it has no memory", argv[1]);
-    else
-        error = dump_vm(out, vm, from, len);
+        return error;
+    error = dump_vm(out, in.vm, from, len);
     inspect_end(&in);
     return error;
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "ctl/command.h"
 #include "vm/vm.h"
+#include "vm/vm_account.h"
 
 enum { LIST_TEXT = 48 };
 
@@ -158,27 +159,23 @@ static unsigned long percent_since(struct vm *vm, uint64_t ran)
 
 static void top_vm(const struct command_out *out, struct vm *vm, bool vcpus)
 {
-    uint64_t sum[THREAD_TIMES] = {0}, each[GUEST_MAX_VCPUS][THREAD_TIMES];
+    uint64_t times[THREAD_TIMES];
     char share[64], harts_of[LIST_TEXT], cap[12];
     const struct vm_sched *s = &vm->config.sched;
-    unsigned count = vm->guest.vcpu_count;
 
-    for (unsigned i = 0; i < count; i++) {
-        memset(each[i], 0, sizeof(each[i]));
-        if (vm->guest.vcpu[i])
-            thread_times(&vm->guest.vcpu[i]->thread, each[i]);
-        for (unsigned k = 0; k < THREAD_TIMES; k++)
-            sum[k] += each[i][k];
-    }
-    fmt_snprintf(share, sizeof(share), "%4lu%% %6u %4s %s", percent_since(vm, sum[THREAD_RAN]),
+    vm_account_times(vm, times);
+    fmt_snprintf(share, sizeof(share), "%4lu%% %6u %4s %s", percent_since(vm, times[THREAD_RAN]),
                  s->weight ? s->weight : FAIR_WEIGHT_DEFAULT, cap_text(s->cap, cap, sizeof(cap)),
                  harts_text(s->affinity, harts_of));
-    print_times(out, vm->config.name, share, sum);
-    for (unsigned i = 0; vcpus && i < count; i++) {
+    print_times(out, vm->config.name, share, times);
+    for (unsigned i = 0; vcpus && i < vm->guest.vcpu_count; i++) {
         char name[24];
 
+        if (!vm->guest.vcpu[i])
+            continue;
+        thread_times(&vm->guest.vcpu[i]->thread, times);
         fmt_snprintf(name, sizeof(name), "  vCPU %u", i);
-        print_times(out, name, "", each[i]);
+        print_times(out, name, "", times);
     }
 }
 

@@ -7,10 +7,9 @@
 #include "ctl/command.h"
 #include "ctl/inspect.h"
 #include "vcpu/exit.h"
+#include "vm/vm_account.h"
 
 enum { SHORT_NAME = 4 }; /* of general and FP registers: three in a row */
-
-static bool costs_on;
 
 static void print_regs(const struct command_out *out, const struct vcpu *v)
 {
@@ -55,45 +54,28 @@ int cmd_regs(const struct command_out *out, int argc, char *const argv[])
 {
     uint64_t index = 0;
     struct inspect in;
-    const char *why;
-    struct vm *vm;
     int error;
 
     if (argc < 2 || argc > 3 || (argc == 3 && !command_number(argv[2], &index)))
         return COMMAND_USAGE;
-    vm = command_vm(out, argv[1]);
-    if (!vm)
-        return -ENOENT;
-    error = inspect_vcpu(&in, vm, index, &why);
+    error = command_inspect_vcpu(out, argv[1], index, false, &in);
     if (error)
-        return command_fail(out, error, "%s: %s", argv[1], why);
-    command_print_vcpu(out, vm, in.v);
+        return error;
+    command_print_vcpu(out, in.vm, in.v);
     inspect_end(&in);
     return 0;
 }
 
-static void reset_counts(struct vm *vm)
-{
-    for (unsigned i = 0; i < vm->guest.vcpu_count; i++) {
-        struct vcpu *v = vm->guest.vcpu[i];
-
-        if (!v)
-            continue;
-        memset(v->exits, 0, sizeof(v->exits));
-        memset(v->exits_cost, 0, sizeof(v->exits_cost));
-    }
-}
-
 static void print_cause(const struct command_out *out, const struct vm *vm, unsigned cause,
-                        uint64_t total, uint64_t cost)
+                        struct vm_account_exits sum)
 {
     char row[COMMAND_LINE], mean[24] = "-";
     int at;
 
-    if (costs_on)
-        fmt_snprintf(mean, sizeof(mean), "%lu", (unsigned long)(cost / total));
+    if (vm_account_has_costs())
+        fmt_snprintf(mean, sizeof(mean), "%lu", (unsigned long)(sum.instructions / sum.count));
     at = fmt_snprintf(row, sizeof(row), "%-20s %12lu %10s ", exit_cause_name(cause),
-                      (unsigned long)total, mean);
+                      (unsigned long)sum.count, mean);
     for (unsigned i = 0; i < vm->guest.vcpu_count && (size_t)at < sizeof(row); i++)
         if (vm->guest.vcpu[i] && vm->guest.vcpu[i]->exits[cause])
             at += fmt_snprintf(row + at, sizeof(row) - (size_t)at, " %u:%lu", i,
@@ -107,20 +89,14 @@ static void print_exits(const struct command_out *out, const struct vm *vm)
 
     command_print(out, "%-20s %12s %10s  %s", "CAUSE", "COUNT", "MEAN COST", "BY VCPU");
     for (unsigned c = 0; c < EXIT_CAUSES; c++) {
-        uint64_t total = 0, cost = 0;
+        struct vm_account_exits sum = vm_account_exits(vm, c);
 
-        for (unsigned i = 0; i < vm->guest.vcpu_count; i++) {
-            if (!vm->guest.vcpu[i])
-                continue;
-            total += vm->guest.vcpu[i]->exits[c];
-            cost += vm->guest.vcpu[i]->exits_cost[c];
-        }
-        if (total)
-            print_cause(out, vm, c, total, cost);
-        all += total;
+        if (sum.count)
+            print_cause(out, vm, c, sum);
+        all += sum.count;
     }
     command_print(out, "%-20s %12lu", "total", (unsigned long)all);
-    if (!costs_on)
+    if (!vm_account_has_costs())
         command_print(out, "(costs are not counted: `costs on`)");
 }
 
@@ -134,7 +110,7 @@ int cmd_exits(const struct command_out *out, int argc, char *const argv[])
     if (!vm)
         return -ENOENT;
     if (argc == 3)
-        reset_counts(vm);
+        vm_account_reset_exits(vm);
     else
         print_exits(out, vm);
     return 0;
@@ -142,20 +118,11 @@ int cmd_exits(const struct command_out *out, int argc, char *const argv[])
 
 int cmd_costs(const struct command_out *out, int argc, char *const argv[])
 {
-    bool on;
-
     if (argc > 2 || (argc == 2 && strcmp(argv[1], "on") && strcmp(argv[1], "off")))
         return COMMAND_USAGE;
-    if (argc == 2) {
-        on = !strcmp(argv[1], "on");
-        if (on && !costs_on) /* a mean of exits that were not all counted would be wrong */
-            for (unsigned i = 0; i < VM_MAX; i++)
-                if (vm_at(i))
-                    reset_counts(vm_at(i));
-        exit_set_costs(on);
-        costs_on = on;
-    }
-    command_print(out, costs_on
+    if (argc == 2)
+        vm_account_set_costs(!strcmp(argv[1], "on"));
+    command_print(out, vm_account_has_costs()
                            ? "costs are counted, in host instructions; counts of exits began anew"
                            : "costs are not counted");
     return 0;

@@ -9,13 +9,7 @@
 #include "ctl/console.h"
 #include "ctl/dts.h"
 #include "ctl/inspect.h"
-
-static uint64_t uptime_seconds(struct vm *vm, enum vm_state state)
-{
-    uint64_t end = state == VM_PAUSED ? vm->paused_at : arch_time();
-
-    return timer_hz ? (end - vm->started_at) / timer_hz : 0;
-}
+#include "vm/vm_account.h"
 
 static void list_one(const struct command_out *out, struct vm *vm)
 {
@@ -24,7 +18,7 @@ static void list_one(const struct command_out *out, struct vm *vm)
     char uptime[24] = "-", mapped[24] = "-";
 
     if (state == VM_RUNNING || state == VM_PAUSED) {
-        unsigned long s = uptime_seconds(vm, state);
+        unsigned long s = vm_account_ns(vm_account_uptime(vm)) / 1000000000;
 
         fmt_snprintf(uptime, sizeof(uptime), "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
     }
@@ -200,22 +194,17 @@ int cmd_devices(const struct command_out *out, int argc, char *const argv[])
 int cmd_fdt(const struct command_out *out, int argc, char *const argv[])
 {
     struct inspect in;
-    const char *why;
-    struct vm *vm;
     int error;
 
     if (argc != 2)
         return COMMAND_USAGE;
-    vm = command_vm(out, argv[1]);
-    if (!vm)
-        return -ENOENT;
-    error = inspect_vm(&in, vm, &why);
+    error = command_inspect(out, argv[1], false, &in);
     if (error)
-        return command_fail(out, error, "%s: %s", argv[1], why);
-    if (!vm->fdt)
+        return error;
+    if (!in.vm->fdt)
         error = command_fail(out, -ENOENT, "%s has not been started yet: its tree is made then",
                              argv[1]);
-    else if (dts_print(vm->fdt, fdt_totalsize(vm->fdt), out->emit, out->ctx))
+    else if (dts_print(in.vm->fdt, fdt_totalsize(in.vm->fdt), out->emit, out->ctx))
         error = command_fail(out, -EINVAL, "%s: the rest of the tree is damaged", argv[1]);
     inspect_end(&in);
     return error;

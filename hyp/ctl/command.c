@@ -7,53 +7,18 @@
 #include "base/log.h"
 #include "vm/vm.h"
 
-#define COMMAND(n, usage, help, ...) {#n, usage, help, {__VA_ARGS__}, cmd_##n}
-
-const struct command commands[] = {
-    COMMAND(help, "[COMMAND]", "this list, or the usage of one command", WORD_COMMAND),
-    COMMAND(list, "", "VMs: state, vCPUs, memory, uptime", WORD_NONE),
-    COMMAND(start, "VM", "start a VM that is off", WORD_VM),
-    COMMAND(stop, "VM", "stop a VM at once, as by its power switch", WORD_VM),
-    COMMAND(pause, "VM", "hold a running VM; its time stands still", WORD_VM),
-    COMMAND(resume, "VM", "let a paused VM go on", WORD_VM),
-    COMMAND(reset, "VM", "stop a VM and start it again", WORD_VM),
-    COMMAND(destroy, "VM", "remove a VM that is off or has crashed", WORD_VM),
-    COMMAND(set, "VM [weight=N] [cap=PERCENT|off] [affinity=HARTS|all]",
-            "a VM's share of the harts, at once; alone: shows it", WORD_VM),
-    COMMAND(top, "[VM]",
-            "what VMs, or one's vCPUs, had of the harts; HART: percent since the last `top`",
-            WORD_VM),
-    COMMAND(console, "VM", "give the terminal to a VM's console (Ctrl-] comes back)", WORD_VM),
-    COMMAND(send, "VM TEXT", "type TEXT into a VM's console (\\r \\n \\t \\e \\\\ \\xHH)", WORD_VM),
-    COMMAND(regs, "VM [VCPU]", "registers of a vCPU", WORD_VM),
-    COMMAND(exits, "VM [reset]", "exits by cause and vCPU; their cost, when counted", WORD_VM,
-            WORD_RESET),
-    COMMAND(costs, "[on|off]", "count the instructions that exits cost", WORD_ON_OFF),
-    COMMAND(walk, "VM GVA [VCPU]", "translate a guest virtual address, step by step", WORD_VM),
-    COMMAND(gpa, "VM GPA", "translate a guest physical address, step by step", WORD_VM),
-    COMMAND(devices, "VM", "a VM's devices, and how often they were accessed", WORD_VM),
-    COMMAND(fdt, "VM", "the device tree that a VM was given, as source", WORD_VM),
-    COMMAND(report, "VM", "the report of a VM's crash: vCPUs, their last exits", WORD_VM),
-    COMMAND(dump, "VM [GPA LEN]", "a VM's memory, in hexadecimal; all that was touched", WORD_VM),
-    COMMAND(kick, "VM [VCPU] [now]", "make a kernel that hangs say where (an NMI)", WORD_VM),
-    COMMAND(sysrq, "VM KEY", "Linux's magic SysRq key on a VM's console", WORD_VM),
-    COMMAND(frames, "", "host memory by state and owner, in KiB", WORD_NONE),
-    COMMAND(harts, "", "harts, and what runs on them", WORD_NONE),
-    COMMAND(threads, "", "threads: vCPUs and the hypervisor's own", WORD_NONE),
-    COMMAND(stacks, "", "how deep the threads' stacks were ever used", WORD_NONE),
-    COMMAND(log, "", "the log", WORD_NONE),
-    COMMAND(info, "", "what was found at boot", WORD_NONE),
-    COMMAND(size, "[COLUMNS ROWS]", "the size of this terminal, as guests are told", WORD_NONE),
-    COMMAND(clear, "", "clear the screen", WORD_NONE),
-    COMMAND(fault, "KIND", "drill: break the hypervisor itself; the machine stops", WORD_FAULT),
-    COMMAND(poweroff, "[now]", "power off the machine; now: even if VMs run", WORD_NOW),
-};
-const unsigned command_count = ARRAY_LEN(commands);
-
 const struct command *command_find(const char *name)
 {
     for (unsigned i = 0; i < command_count; i++)
-        if (!strcmp(commands[i].name, name))
+        if (commands[i].name && !strcmp(commands[i].name, name))
+            return &commands[i];
+    return NULL;
+}
+
+const struct command *command_find_qmp(const char *name)
+{
+    for (unsigned i = 0; i < command_count; i++)
+        if (commands[i].qmp_name && !strcmp(commands[i].qmp_name, name))
             return &commands[i];
     return NULL;
 }
@@ -83,15 +48,6 @@ int command_fail(const struct command_out *out, int error, const char *fmt, ...)
     print_list(out, fmt, ap);
     va_end(ap);
     return error;
-}
-
-struct vm *command_vm(const struct command_out *out, const char *name)
-{
-    struct vm *vm = vm_find(name);
-
-    if (!vm)
-        command_print(out, "no VM is called %.40s: see `list`", name);
-    return vm;
 }
 
 static int digit(char c)
@@ -126,6 +82,13 @@ bool command_number(const char *word, uint64_t *value)
     return true;
 }
 
+static bool takes_rest(const char *name)
+{
+    const struct command *c = command_find(name);
+
+    return c && c->word[0] == WORD_REST;
+}
+
 /* -E2BIG: too many words. */
 static int split(char *line, char *argv[COMMAND_WORDS])
 {
@@ -140,6 +103,10 @@ static int split(char *line, char *argv[COMMAND_WORDS])
             return argc;
         if (argc == COMMAND_WORDS)
             return -E2BIG;
+        if (argc == 1 && takes_rest(argv[0])) {
+            argv[argc++] = line;
+            return argc;
+        }
         quoted = *line == '"';
         line += quoted;
         argv[argc++] = line;
@@ -193,6 +160,8 @@ int cmd_help(const struct command_out *out, int argc, char *const argv[])
     for (unsigned i = 0; i < command_count; i++) {
         char left[40];
 
+        if (!commands[i].name)
+            continue;
         fmt_snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].usage);
         command_print(out, "  %-20s %s", left, commands[i].help);
     }
@@ -202,6 +171,14 @@ int cmd_help(const struct command_out *out, int argc, char *const argv[])
 
 /* ---- completion ---- */
 
+static const char *nth_command(unsigned n)
+{
+    for (unsigned i = 0; i < command_count; i++)
+        if (commands[i].name && n-- == 0)
+            return commands[i].name;
+    return NULL;
+}
+
 /* The nth of all words of a kind, or NULL. */
 static const char *word_at(enum command_word kind, unsigned n)
 {
@@ -209,7 +186,7 @@ static const char *word_at(enum command_word kind, unsigned n)
 
     switch (kind) {
     case WORD_COMMAND:
-        return n < command_count ? commands[n].name : NULL;
+        return nth_command(n);
     case WORD_ON_OFF:
         return n < ARRAY_LEN(on_off) ? on_off[n] : NULL;
     case WORD_RESET:
@@ -253,7 +230,8 @@ static enum command_word word_kind(const char *line, size_t word)
             break;
         if (before++ == 0)
             for (unsigned i = 0; i < command_count; i++)
-                if (strlen(commands[i].name) == len && !memcmp(commands[i].name, line + at, len))
+                if (commands[i].name && strlen(commands[i].name) == len &&
+                    !memcmp(commands[i].name, line + at, len))
                     c = &commands[i];
         at += len;
     }

@@ -1,23 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Commands: one const table, used by the shell and (later) the machine protocol. A command gets
-// words and writes lines through a callback; it knows nothing of terminals.
+// Commands: one const table for both front ends, the shell (words in, lines out) and the machine protocol (JSON in
+// and out). A row has a name for either, or for both where the two do the same. What has no name in the protocol
+// is reached by its human-monitor-command, what has none in the shell by `qmp`. commands.c is the table; a
+// command knows nothing of terminals and ports.
 // Invariants: every command works on every object in every state, or says why not; bad words
 // give the usage.
-// Lock rank: none held on entry or while out->emit runs. Callers: the shell's thread (commands
+// Lock rank: none held on entry or while out->emit runs. Callers: the control thread (commands
 // may sleep).
 #pragma once
 #include "base/util.h"
 
+struct inspect;
+struct qmp_call;
 struct vcpu;
 struct vm;
 
-enum { COMMAND_WORDS = 8, COMMAND_LINE = 512 };
+enum { COMMAND_WORDS = 8, COMMAND_LINE = 512, COMMAND_ARGS = 4 };
 /* Results besides 0 and negative errno (after which the command has said why): */
 enum { COMMAND_USAGE = 1 };
 
 struct command_out {
     void (*emit)(void *ctx, const char *line); /* one line, without its newline */
     void *ctx;
+    bool from_protocol; /* a person's command that a program gives */
 };
 
 /* What a word of a command is, for completion. */
@@ -28,19 +33,33 @@ enum command_word {
     WORD_ON_OFF,
     WORD_RESET,
     WORD_NOW,
-    WORD_FAULT
+    WORD_FAULT,
+    WORD_REST /* not split: the rest of the line is one word */
 };
 
+enum command_type { ARG_STRING, ARG_INT, ARG_BOOL, ARG_ARRAY, ARG_ANY };
+
 struct command {
+    /* In the shell; name NULL: not there. argv[0] is the name. */
     const char *name, *usage, *help;
     enum command_word word[2];
-    int (*run)(const struct command_out *out, int argc, char *const argv[]); /* argv[0]: its name */
+    int (*run)(const struct command_out *out, int argc, char *const argv[]);
+    /* In the protocol; qmp_name NULL: not there. 0, or negative errno with qmp_fail's description; what was
+     * written is dropped then. qmp_run NULL: qmp_capabilities, which is the session's. */
+    const char *qmp_name;
+    int (*qmp_run)(struct qmp_call *c);
+    struct command_arg {
+        const char *name; /* NULL: no more */
+        enum command_type type;
+        bool optional;
+    } arg[COMMAND_ARGS];
 };
 
 extern const struct command commands[];
 extern const unsigned command_count;
 
-const struct command *command_find(const char *name);
+const struct command *command_find(const char *name); /* in the shell */
+const struct command *command_find_qmp(const char *name);
 /* Splits line in place (blanks; "double quotes" keep them) and runs the command. 0, negative errno.
  * */
 int command_run(const struct command_out *out, char *line);
@@ -55,8 +74,16 @@ void command_print(const struct command_out *out, const char *fmt, ...) PRINTF_L
 int command_fail(const struct command_out *out, int error, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* A vCPU's state and registers, while it is parked. */
 void command_print_vcpu(const struct command_out *out, const struct vm *vm, const struct vcpu *v);
+/* All of a text of several lines. */
+void command_print_text(const struct command_out *out, const char *text);
 /* NULL after saying that there is none of that name. */
 struct vm *command_vm(const struct command_out *out, const char *name);
+/* The VM of that name, held for a look (ctl/inspect.h); with its vCPU. 0, or negative errno after saying why.
+ * With memory: only one that has memory, which is any that is not off. */
+int command_inspect(const struct command_out *out, const char *name, bool memory,
+                    struct inspect *in) MUST_CHECK;
+int command_inspect_vcpu(const struct command_out *out, const char *name, uint64_t index,
+                         bool memory, struct inspect *in) MUST_CHECK;
 /* 0x…, or decimal; the whole word. */
 bool command_number(const char *word, uint64_t *value);
 
@@ -94,5 +121,6 @@ COMMAND_FN(size);
 COMMAND_FN(clear);
 COMMAND_FN(fault);
 COMMAND_FN(poweroff);
+COMMAND_FN(qmp);
 /* The nth kind of fault that there is a drill for, or NULL. */
 const char *fault_drill(unsigned n);

@@ -27,7 +27,7 @@ struct console {
     struct list node;
     char name[NAME];
     char *ring;             /* SCROLLBACK bytes; byte n of all output is at n % SCROLLBACK */
-    uint64_t written;       /* bytes of output ever */
+    uint64_t written, taken; /* bytes of output ever; of input that was read */
     char input[INPUT];
     uint32_t head, count;   /* of input */
     uint8_t active;         /* the end that wrote last, and gets the input */
@@ -184,6 +184,7 @@ static size_t take(struct console *c, char *to, size_t max)
         c->head = (c->head + 1) % INPUT;
     }
     c->count -= (uint32_t)n;
+    c->taken += n;
     return n;
 }
 
@@ -389,6 +390,10 @@ size_t console_history(struct console *c, uint64_t *at, char *to, size_t max)
     spin_unlock(&lock);
     return n;
 }
+
+uint64_t console_written(const struct console *c) { return c->written; }
+
+uint64_t console_taken(const struct console *c) { return c->taken; }
 
 size_t console_read(struct console *c, char *to, size_t max)
 {

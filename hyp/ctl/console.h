@@ -33,6 +33,9 @@ size_t console_read(struct console *c, char *to, size_t max);
 /* Output that is remembered, from byte *at on (counted since the console was made; older than what is remembered:
  * the oldest there is): how many bytes, *at moved to the first of them. */
 size_t console_history(struct console *c, uint64_t *at, char *to, size_t max);
+/* Bytes of output, and of input that was read, since the console was made. */
+uint64_t console_written(const struct console *c);
+uint64_t console_taken(const struct console *c);
 /* Before its devices are destroyed: no ready() is under way, nor will be. The scroll-back stays.
  * May yield: from threads only, no lock held. */
 void console_detach(struct console *c);

@@ -136,6 +136,14 @@ int json_member(const struct json *j, int object, const char *key)
     return -ENOENT;
 }
 
+bool json_is(const struct json *j, int index, const char *text)
+{
+    size_t len = strlen(text);
+
+    return is_type(j, index, JSON_STRING) && j->value[index].end - j->value[index].start == len &&
+           !memcmp(j->text + j->value[index].start, text, len);
+}
+
 static unsigned hex4(const char *s)
 {
     unsigned v = 0;

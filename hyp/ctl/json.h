@@ -31,6 +31,8 @@ int json_member(const struct json *j, int object, const char *key);
 /* A string's value, escapes resolved, as UTF-8 with a NUL behind it: its length, or -EINVAL (no string, or one with
  * U+0000), -ENOSPC. */
 int json_string(const struct json *j, int index, char *to, size_t size) MUST_CHECK;
+/* Whether it is a string with this value, in which nothing needs an escape. */
+bool json_is(const struct json *j, int index, const char *text);
 /* A number without sign, fraction or exponent. 0, -EINVAL, -ERANGE. */
 int json_u64(const struct json *j, int index, uint64_t *v) MUST_CHECK;
 int json_bool(const struct json *j, int index, bool *v) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "ctl/qmp_command.h"
 #include "mem/heap.h"
 
 enum { FIRST_OUTPUT = 4096, READ_CHUNK = 512 };
@@ -112,56 +113,27 @@ static void put_greeting(struct qmp_session *s)
 
 /* ---- arguments ---- */
 
-int qmp_fail(struct qmp_call *c, int error, const char *fmt, ...)
+static const char *type_name(enum command_type type)
 {
-    va_list ap;
-
-    va_start(ap, fmt);
-    fmt_vsnprintf(c->desc, sizeof(c->desc), fmt, ap);
-    va_end(ap);
-    return error;
-}
-
-bool qmp_arg_string(const struct qmp_call *c, const char *name, char *to, size_t size)
-{
-    int i = json_member(c->in, c->arguments, name);
-
-    return i >= 0 && json_string(c->in, i, to, size) >= 0;
-}
-
-bool qmp_arg_u64(const struct qmp_call *c, const char *name, uint64_t *v)
-{
-    int i = json_member(c->in, c->arguments, name);
-
-    return i >= 0 && !json_u64(c->in, i, v);
-}
-
-bool qmp_arg_bool(const struct qmp_call *c, const char *name, bool *v)
-{
-    int i = json_member(c->in, c->arguments, name);
-
-    return i >= 0 && !json_bool(c->in, i, v);
-}
-
-static const char *type_name(enum qmp_type type)
-{
-    static const char *const name[] = {"string", "non-negative integer", "boolean"};
+    static const char *const name[] = {"string", "non-negative integer", "boolean", "array", "any"};
 
     return name[type];
 }
 
-static bool has_type(const struct json *j, int i, enum qmp_type type)
+static bool has_type(const struct json *j, int i, enum command_type type)
 {
+    static const enum json_type is[] = {
+        [ARG_STRING] = JSON_STRING, [ARG_BOOL] = JSON_BOOL, [ARG_ARRAY] = JSON_ARRAY};
     uint64_t ignored;
 
-    if (type == QMP_INT)
+    if (type == ARG_INT)
         return !json_u64(j, i, &ignored);
-    return j->value[i].type == (type == QMP_STRING ? JSON_STRING : JSON_BOOL);
+    return type == ARG_ANY || j->value[i].type == is[type];
 }
 
-static bool is_known(const struct qmp_command *q, const struct json *j, int key)
+static bool is_known(const struct command *q, const struct json *j, int key)
 {
-    for (unsigned a = 0; a < QMP_ARGS && q->arg[a].name; a++) {
+    for (unsigned a = 0; a < COMMAND_ARGS && q->arg[a].name; a++) {
         size_t len = strlen(q->arg[a].name);
 
         if (j->value[key].end - j->value[key].start == len &&
@@ -171,7 +143,7 @@ static bool is_known(const struct qmp_command *q, const struct json *j, int key)
     return false;
 }
 
-static int check_arguments(const struct qmp_command *q, struct qmp_call *c)
+static int check_arguments(const struct command *q, struct qmp_call *c)
 {
     const struct json *j = c->in;
 
@@ -180,7 +152,7 @@ static int check_arguments(const struct qmp_command *q, struct qmp_call *c)
             return qmp_fail(c, -EINVAL, "Parameter '%.*s' is unexpected",
                             (int)min_u64(j->value[i].end - j->value[i].start, 60),
                             j->text + j->value[i].start);
-    for (unsigned a = 0; a < QMP_ARGS && q->arg[a].name; a++) {
+    for (unsigned a = 0; a < COMMAND_ARGS && q->arg[a].name; a++) {
         int i = json_member(j, c->arguments, q->arg[a].name);
 
         if (i < 0 && !q->arg[a].optional)
@@ -194,17 +166,9 @@ static int check_arguments(const struct qmp_command *q, struct qmp_call *c)
 
 /* ---- commands ---- */
 
-static const struct qmp_command *find(const char *name)
+static void execute(struct qmp_session *s, const struct command *q, int arguments, int id)
 {
-    for (unsigned i = 0; i < qmp_command_count; i++)
-        if (!strcmp(qmp_commands[i].name, name))
-            return &qmp_commands[i];
-    return NULL;
-}
-
-static void execute(struct qmp_session *s, const struct qmp_command *q, int arguments, int id)
-{
-    struct qmp_call c = {.in = &s->json, .arguments = arguments};
+    struct qmp_call c = {.session = s, .in = &s->json, .arguments = arguments};
     struct json_out o = to_buffer(&s->out);
     size_t start = s->out.len, empty;
     int error;
@@ -215,7 +179,7 @@ static void execute(struct qmp_session *s, const struct qmp_command *q, int argu
     c.out = &o;
     error = check_arguments(q, &c);
     if (!error)
-        error = q->run(&c);
+        error = q->qmp_run(&c);
     if (s->out.len == empty) {
         json_begin_object(&o, NULL);
         json_end_object(&o);
@@ -247,8 +211,8 @@ static void negotiate(struct qmp_session *s, int id)
 
 static void answer_command(struct qmp_session *s, const char *name, int arguments, int id)
 {
-    const struct qmp_command *q = find(name);
-    bool is_negotiation = q && !q->run;
+    const struct command *q = command_find_qmp(name);
+    bool is_negotiation = q && !q->qmp_run;
     char desc[120];
 
     if (is_negotiation && !s->negotiated) {
@@ -369,6 +333,18 @@ int qmp_open(struct qmp_session *s)
     s->out = (struct qmp_buffer){0};
     put_greeting(s);
     return 0;
+}
+
+void qmp_negotiated(struct qmp_session *s)
+{
+    s->negotiated = true;
+    s->out.len = 0;
+}
+
+void qmp_end_message(struct qmp_session *s)
+{
+    if (s->length || s->skipping)
+        message_ends(s);
 }
 
 void qmp_close(struct qmp_session *s)

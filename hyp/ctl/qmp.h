@@ -10,13 +10,11 @@
 // bytes; a client that goes away leaves nothing behind. Events are for clients that read: past QMP_OUTPUT bytes
 // that wait they are dropped, and counted in the next one.
 // Lock rank: none held on entry. Callers: the control thread only (ctl.c), so that no two commands, of the shell
-// or of any session, run at a time; qmp_
+// or of any session, run at a time.
 #pragma once
 #include "ctl/json.h"
 
-enum { QMP_MESSAGE = 65536 - 64, QMP_OUTPUT = 262144, QMP_ARGS = 6 };
-
-struct vm;
+enum { QMP_MESSAGE = 65536 - 64, QMP_OUTPUT = 262144 };
 
 /* Bytes that wait for a client; grows on the heap. */
 struct qmp_buffer {
@@ -30,7 +28,7 @@ struct qmp_session {
     size_t (*read)(void *port, char *to, size_t max);
     size_t (*write)(void *port, const char *data, size_t len);
     void *port;
-    bool negotiated, greeted;
+    bool negotiated;
     /* The message that comes in; skipping: it is too long, and its end is awaited. */
     char *message;
     size_t length;
@@ -46,39 +44,10 @@ int qmp_open(struct qmp_session *s) MUST_CHECK;
 /* Sends what waits, and takes and answers messages until the port has no more or takes no more. */
 void qmp_step(struct qmp_session *s);
 void qmp_close(struct qmp_session *s);
-
-/* ---- commands ---- */
-
-struct qmp_call {
-    const struct json *in;
-    int arguments; /* the object's index in it, or negative: none given */
-    struct json_out *out; /* of the value that is returned; nothing written: {} */
-    char desc[200]; /* of an error */
-};
-
-enum qmp_type { QMP_STRING, QMP_INT, QMP_BOOL };
-
-struct qmp_command {
-    const char *name;
-    /* 0, or negative errno with qmp_fail's description; what was written is dropped then. NULL: qmp_capabilities. */
-    int (*run)(struct qmp_call *c);
-    struct {
-        const char *name; /* NULL: no more */
-        enum qmp_type type;
-        bool optional;
-    } arg[QMP_ARGS];
-};
-extern const struct qmp_command qmp_commands[];
-extern const unsigned qmp_command_count;
-
-/* {"qemu": {"major": …}, "package": …}, the numbers Trapline's own: of the greeting and query-version. */
-void qmp_put_version(struct json_out *o, const char *key);
-/* Sets the description and returns error. */
-int qmp_fail(struct qmp_call *c, int error, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Arguments, types already checked: whether it is given; a string longer than to is an error of the caller's: cut. */
-bool qmp_arg_string(const struct qmp_call *c, const char *name, char *to, size_t size);
-bool qmp_arg_u64(const struct qmp_call *c, const char *name, uint64_t *v);
-bool qmp_arg_bool(const struct qmp_call *c, const char *name, bool *v);
+/* Right after qmp_open: a session that needs no greeting and no negotiation. */
+void qmp_negotiated(struct qmp_session *s);
+/* What has come of a message is all that comes: it is answered as it is, with an error. */
+void qmp_end_message(struct qmp_session *s);
 
 /* ---- events ---- */
 

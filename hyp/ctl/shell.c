@@ -28,7 +28,7 @@ static void shell_emit(void *ctx, const char *line)
     console_write(console_shell(), text, n);
 }
 
-static const struct command_out out = {shell_emit, NULL};
+static const struct command_out out = {.emit = shell_emit};
 
 static void show(void) { console_edit(PROMPT, editor.text, editor.len, editor.cursor); }
 

@@ -21,13 +21,15 @@ static void set_external(void *owner, unsigned context, bool level)
 }
 
 /* Takes the device (NULL: out of memory): onto the bus, or destroyed. irq 0: none. */
-static int add(struct vm *vm, struct vdev *dev, const char *name, uint64_t base, uint32_t irq)
+static int add(struct vm *vm, struct vdev *dev, const char *name, const char *role, uint64_t base,
+               uint32_t irq)
 {
     int error;
 
     if (!dev)
         return -ENOMEM;
     fmt_snprintf(dev->name, sizeof(dev->name), "%s", name);
+    fmt_snprintf(dev->role, sizeof(dev->role), "%s", role);
     dev->base = gpa(base);
     dev->mem = &vm->guest.s2;
     if (irq)
@@ -39,13 +41,13 @@ static int add(struct vm *vm, struct vdev *dev, const char *name, uint64_t base,
 }
 
 /* The nth virtio device: its place and interrupt follow from n. */
-static int add_virtio(struct vm *vm, struct vdev *dev)
+static int add_virtio(struct vm *vm, struct vdev *dev, const char *role)
 {
     unsigned n = vm_virtio_count(vm);
     char name[16];
 
     fmt_snprintf(name, sizeof(name), "virtio%u", n);
-    return add(vm, dev, name, GUEST_VIRTIO_BASE + (uint64_t)n * VIRTIO_MMIO_SIZE,
+    return add(vm, dev, name, role, GUEST_VIRTIO_BASE + (uint64_t)n * VIRTIO_MMIO_SIZE,
                GUEST_VIRTIO_IRQ + n);
 }
 
@@ -114,6 +116,7 @@ static int open_disk(struct vm *vm, unsigned n, const char **why)
 static int add_disks(struct vm *vm, const char **why)
 {
     for (unsigned i = 0; i < vm->config.disk_count; i++) {
+        char role[sizeof("disk-0")];
         struct vdev *dev;
         int error = open_disk(vm, i, why);
 
@@ -122,7 +125,8 @@ static int add_disks(struct vm *vm, const char **why)
         dev = virtio_blk_create(&vm->guest.s2, vm->disk[i]);
         if (!dev)
             vm->disk[i]->close(vm->disk[i]->ctx); /* the device does it from now on */
-        error = add_virtio(vm, dev);
+        fmt_snprintf(role, sizeof(role), "disk-%u", i);
+        error = add_virtio(vm, dev, role);
         if (error) {
             vm->disk[i] = NULL;
             *why = "disks: out of memory";
@@ -140,19 +144,20 @@ int vm_devices_make(struct vm *vm, const char **why)
     *why = "out of memory";
     vm_watchdog_init(vm);
     vm->plic = vplic_create(vm->guest.vcpu_count, set_external, vm);
-    error = add(vm, vm->plic, "plic", GUEST_PLIC_BASE, 0);
+    error = add(vm, vm->plic, "plic", "plic", GUEST_PLIC_BASE, 0);
     if (error) {
         vm->plic = NULL;
         return error;
     }
-    error = add(vm, ns16550_create(console_backend(vm->console, 1)), "uart0", GUEST_UART_BASE,
-                GUEST_UART_IRQ);
+    error = add(vm, ns16550_create(console_backend(vm->console, 1)), "uart0", "uart",
+                GUEST_UART_BASE, GUEST_UART_IRQ);
     if (!error && vm->config.watchdog)
-        error = add(vm, watchdog_create(&vm->watchdog.backend), "watchdog", GUEST_WATCHDOG_BASE, 0);
+        error = add(vm, watchdog_create(&vm->watchdog.backend), "watchdog", "watchdog",
+                    GUEST_WATCHDOG_BASE, 0);
     if (!error)
-        error = add_virtio(vm, virtio_console_create(s2, console_backend(vm->console, 0)));
+        error = add_virtio(vm, virtio_console_create(s2, console_backend(vm->console, 0)), "hvc");
     if (!error)
-        error = add_virtio(vm, virtio_rng_create(s2, &entropy));
+        error = add_virtio(vm, virtio_rng_create(s2, &entropy), "entropy");
     return error ? error : add_disks(vm, why);
 }
 

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A client of the machine protocol that sends anything, in pieces of any size, and reads when it likes: each line it
 // gets is one JSON object of the protocol's, and when it goes nothing is left.
-// units: hyp/ctl/qmp.c hyp/ctl/qmp_commands.c hyp/ctl/json.c hyp/ctl/json_write.c
-// units: hyp/ctl/command.c hyp/ctl/cmd_vm.c hyp/ctl/cmd_sched.c hyp/vm/vm_sched.c hyp/ctl/cmd_vcpu.c hyp/ctl/cmd_memory.c
-// units: hyp/ctl/cmd_host.c hyp/ctl/cmd_report.c hyp/ctl/cmd_kick.c
-// units: hyp/ctl/console.c hyp/ctl/terminal.c hyp/ctl/inspect.c
-// units: hyp/ctl/dts.c
-// units: vcpu/regs.c vcpu/kick.c vcpu/sse.c vcpu/hostpmu.c vcpu/pmu_state.c vcpu/sbi/counters.c vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
-// units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c
-// units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c
-// units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c
-// units: hyp/base/state.c hyp/sched/account.c hyp/sched/fair.c hyp/sched/thread_list.c hyp/sched/stack.c
+// units: tests/fake/ctl.units tests/fake/fake_fault.c
 #include <errno.h>
 
 #include "boot/platform.h"
@@ -25,16 +16,6 @@ const unsigned fuzz_runs = 4000;
 const size_t fuzz_max = 1024;
 
 void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
-
-/* A drill breaks the hypervisor, which is what this looks for. */
-const char *fault_drill(unsigned n) { return n ? NULL : "null"; }
-COMMAND_FN(fault)
-{
-    (void)out;
-    (void)argc;
-    (void)argv;
-    return COMMAND_USAGE;
-}
 
 static unsigned blocks;
 
@@ -162,13 +143,15 @@ size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
     struct fuzz_out o = {to, 0, max};
     char text[200];
 
-    if (n >= qmp_command_count)
+    if (n >= command_count)
         return 0;
+    if (!commands[n].qmp_name)
+        return fuzz_seed(n + 1, to, max);
     fuzz_put_u(&o, 8 | (n % 3) << 4 | (n & 1) << 7, 1);
     for (unsigned i = 0; i < ARRAY_LEN(arguments); i++) {
         snprintf(text, sizeof(text),
                  "{\"execute\": \"%s\", \"arguments\": %s, \"id\": [%u, null]}\n",
-                 qmp_commands[n].name, arguments[i], n);
+                 commands[n].qmp_name, arguments[i], n);
         fuzz_put(&o, text, strlen(text));
     }
     return o.len;

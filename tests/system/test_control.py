@@ -55,6 +55,56 @@ def test_session(control):
     m.expect_off()
 
 
+def test_accounts(control):
+    """The numbers of a VM that worked: they are there, and fit each other."""
+    m, paths = control(vm("one"), vm("two", autostart=False))
+    c = Client(paths[0])
+    c.execute("set-sched", vm="one", weight=300)
+    m.expect(PROMPT, 60)
+    c.execute("console-write", vm="one", data="head -c $((64*100)) /dev/hwrng | wc -c\n")
+    m.expect("6400", 30)
+
+    def stats(target, **more):
+        return [{s["name"]: s["value"] for s in r["stats"]} for r in c.execute("query-stats", target=target, **more)]
+
+    one, two = stats("vm")
+    assert one["ran-ns"] > 0 and one["stolen-ns"] == one["waited-ns"] + one["capped-ns"] and one["weight"] == 300
+    assert 0 < one["uptime-ns"] and 0 < one["memory.mapped"] <= one["memory.promised"] and one["memory.tables"] >= 4096
+    assert one["entropy.read-bytes"] >= 6400 and one["entropy.read-ops"] >= 25
+    assert one["console.write-bytes"] > 1000 and one["hvc.write-bytes"] <= one["console.write-bytes"]
+    assert one["exits.total"] == sum(v for k, v in one.items() if k.startswith("exits.") and k != "exits.total")
+    assert two["ran-ns"] == two["memory.mapped"] == two["exits.total"] == 0
+    per_vcpu = stats("vcpu", vm="one")
+    assert sum(v["ran-ns"] for v in per_vcpu) > 0 and all(v["hart"] in (0, 1) for v in per_vcpu)
+    known = {s["name"] for t in c.execute("query-stats-schemas") for s in t["stats"]}
+    for name in one:
+        family = [name, name.split(".")[0] + ".*", "*." + name.split(".")[-1]]
+        assert known & set(family), name
+    host = c.execute("query-host")
+    assert [h["id"] for h in host["harts"]] == [0, 1] and all(h["online"] for h in host["harts"])
+    assert host["memory"]["vm"] >= one["memory.mapped"] and host["memory"]["promised"] == one["memory.promised"]
+    states = ("free", "hypervisor", "tables", "vm", "shared", "lent", "image", "reserved")
+    assert sum(host["memory"][s] for s in states) == host["memory"]["total"]
+
+    c.execute("set-sched", vm="one", cap=50, affinity=[1])
+    assert c.execute("query-sched", vm="one") == [{"vm": "one", "weight": 300, "cap": 50, "affinity": [1],
+                                                   "all-harts": False}]
+    registers = c.execute("query-registers", vm="one")["registers"]
+    walk = c.execute("query-walk", vm="one", gva=registers["vstvec"])
+    assert walk["hpa"].startswith("0x") and [s["stage"] for s in walk["steps"]].count("vs") >= 3
+    assert c.execute("query-gpa", vm="one", gpa=walk["gpa"])["hpa"] == walk["hpa"]
+    assert 'compatible = "' in c.execute("query-fdt", vm="one")["source"]
+    assert any("one: started" in line for line in c.execute("query-log")["lines"])
+    c.execute("set-exit-costs", enable=True)
+    c.execute("console-write", vm="one", data="echo $((6*7))$((6*7))\n")
+    m.expect("4242", 30)
+    exits = c.execute("query-exits", vm="one")
+    assert exits["costs"] and exits["total"] == sum(e["count"] for e in exits["exits"]) > 0
+    assert any(e["instructions"] for e in exits["exits"])
+    with pytest.raises(RuntimeError, match="two does not run"):
+        c.execute("inject-nmi", vm="two")
+
+
 def test_clients_come_and_go(control):
     """Cut in the middle of a message, not reading, or reconnecting: others and the next notice nothing."""
     m, paths = control(vm("one", autostart=False))

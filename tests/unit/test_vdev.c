@@ -240,6 +240,7 @@ static void uart_output(void **state)
     chr.out_room = 1;
     assert_int_equal(reg_access(0, 4, true, &v), MMIO_OK);
     assert_int_equal(chr.out[chr.out_len - 1], '4');
+    assert_int_equal(uart->account.bytes[VDEV_WRITE], 6);
 }
 
 static void uart_input(void **state)
@@ -265,6 +266,7 @@ static void uart_input(void **state)
         assert_int_equal(in(5) & 3, 1);
         assert_int_equal(in(0), text[i]);
     }
+    assert_int_equal(uart->account.bytes[VDEV_READ], 1 + sizeof(text));
     assert_false(fake_irq_level);
     fake_chr_type(&chr, text, 20);
     out(2, 0xc3); /* clears the FIFO; what is still in the backend comes */

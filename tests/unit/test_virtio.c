@@ -538,6 +538,8 @@ static void random_byte_by_byte(void **state)
     assert_int_equal(drv_used_idx(0), 256);
     fake_gm_get(DRV_DATA, &byte, 1);
     assert_true(byte != 0);
+    assert_int_equal(dev->account.operations[VDEV_READ], 256);
+    assert_int_equal(dev->account.bytes[VDEV_READ], 256 * 256);
 }
 
 /* ---- console ---- */
@@ -637,6 +639,8 @@ static void console_output(void **state)
     assert_true(chr.out_len < 40000);
     assert_int_equal(drv_kick(1), MMIO_OK);
     assert_int_equal(chr.out_len, 100000);
+    assert_int_equal(dev->account.bytes[VDEV_WRITE], 4 * 10 + 100000);
+    assert_int_equal(dev->account.operations[VDEV_WRITE], 5);
     for (unsigned i = 0; i < 100000; i++)
         assert_int_equal(chr.out[i], "abcdefgh"[i % 8]);
     b[0].write = true; /* the wrong direction */

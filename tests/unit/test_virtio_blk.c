@@ -155,6 +155,11 @@ static void read_and_write(void **state)
     assert_int_equal(request(0, 0, BUFFER + 0x200, 3 << 20), 0);
     check_data(BUFFER + 0x200, 0, 3 << 20);
     assert_int_equal(fake_gm_pins, 3);
+    assert_int_equal(dev->account.operations[VDEV_READ], 3);
+    assert_int_equal(dev->account.bytes[VDEV_READ], 512 + 65536 + (3 << 20));
+    assert_int_equal(dev->account.operations[VDEV_WRITE], 1);
+    assert_int_equal(dev->account.bytes[VDEV_WRITE], 65536);
+    assert_int_equal(dev->account.flushes, 1);
 }
 
 /* The header in pieces, the data glued to the status: framing is free (2.7.4). */

@@ -235,6 +235,8 @@ static bool vblk_end_round(struct vblk_req *r)
     }
     if (op == BLK_READ)
         r->written += (uint32_t)(r->br.sectors * SECTOR);
+    if (op == BLK_READ || op == BLK_WRITE)
+        vdev_moved(&b->v.vdev, op == BLK_READ ? VDEV_READ : VDEV_WRITE, r->br.sectors * SECTOR);
     if (r->left) {
         r->br.sector += r->br.sectors;
         return vblk_begin_round(r);
@@ -382,6 +384,7 @@ static bool vblk_begin_data(struct vblk_req *r, const struct vblk_header *h)
         vblk_finish(r, VBLK_IOERR);
         return false;
     }
+    vdev_operated(&b->v.vdev, in ? VDEV_READ : VDEV_WRITE);
     r->br.op = in ? BLK_READ : BLK_WRITE;
     r->br.sector = h->sector;
     r->br.seg = r->seg;
@@ -465,9 +468,10 @@ static bool vblk_begin(struct vblk_req *r, struct virtq_chain *c)
     case VBLK_OUT:
         return vblk_begin_data(r, &h);
     case VBLK_FLUSH:
-        if (vblk_has(b, VBLK_F_FLUSH))
-            return vblk_begin_flush(r);
-        break;
+        if (!vblk_has(b, VBLK_F_FLUSH))
+            break;
+        b->v.vdev.account.flushes++;
+        return vblk_begin_flush(r);
     case VBLK_DISCARD:
         if (vblk_has(b, VBLK_F_DISCARD))
             return vblk_begin_range(r, false);

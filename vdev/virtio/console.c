@@ -92,6 +92,7 @@ static int tx_chain(struct vcon *c, struct virtq_chain *chain, size_t *budget)
         size_t taken = c->chr->write(c->chr->ctx, piece, (size_t)got);
 
         c->tx_done += taken;
+        vdev_moved(&c->v.vdev, VDEV_WRITE, taken);
         if (taken < (size_t)got || *budget < (size_t)got)
             return -EAGAIN;
         *budget -= (size_t)got;
@@ -127,6 +128,7 @@ static enum mmio_result vcon_tx(struct vcon *c)
             return MMIO_OK;
         }
         virtq_push(q, chain.head, 0);
+        vdev_operated(&c->v.vdev, VDEV_WRITE);
         if (budget < VCON_CHAIN_COST)
             break;
         budget -= VCON_CHAIN_COST;
@@ -188,6 +190,8 @@ static void vcon_rx(struct vcon *c)
             return;
         }
         virtq_push(q, chain.head, filled);
+        vdev_operated(&c->v.vdev, VDEV_READ);
+        vdev_moved(&c->v.vdev, VDEV_READ, filled);
         c->rx_len = (uint8_t)(c->rx_len - filled);
         memmove(c->rx, c->rx + filled, c->rx_len);
     }

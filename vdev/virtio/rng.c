@@ -62,6 +62,8 @@ static enum mmio_result vrng_notify(struct virtio_dev *v, unsigned queue)
             return MMIO_OK;
         }
         virtq_push(q, c.head, filled);
+        vdev_operated(&v->vdev, VDEV_READ);
+        vdev_moved(&v->vdev, VDEV_READ, filled);
     }
     virtio_used(v, queue);
     return MMIO_RETRY;

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Every command of the machine protocol: what it says of VMs in every state, and what it does with bad arguments.
+// units: tests/fake/ctl.units tests/fake/fake_fault.c tests/fake/fake_client.c hyp/base/log.c hyp/base/fmt.c
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libfdt.h>
+
+#include "base/log.h"
+#include "ctl/command.h"
+#include "ctl/console.h"
+#include "ctl/json.h"
+#include "fake_client.h"
+#include "fake_vm.h"
+#include "mem/heap.h"
+#include "stage2/guest_mem.h"
+#include "vm/vm_account.h"
+
+static struct vm *on, *off, *held, *dead;
+static struct vdev disk = {.name = "virtio2", .role = "disk-0", .size = 0x1000};
+static struct hart hart0;
+static struct thread idle0;
+
+static void wake(void) {}
+
+static void host_write(const char *data, size_t len)
+{
+    (void)data;
+    (void)len;
+}
+
+static void make_tree(struct vm *vm)
+{
+    vm->fdt = heap_alloc(512);
+    assert_int_equal(fdt_create_empty_tree(vm->fdt, 512), 0);
+    assert_int_equal(fdt_setprop_string(vm->fdt, 0, "model", "a \xc3\xa9 board"), 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_vms_start();
+    console_set_host(host_write);
+    if (!console_shell())
+        assert_int_equal(console_shell_start(wake), 0);
+    on = fake_vm_add("on", 2, VM_RUNNING);
+    off = fake_vm_add("off", 1, VM_OFF);
+    held = fake_vm_add("held", 1, VM_PAUSED);
+    dead = fake_vm_add("dead", 3, VM_CRASHED);
+    fair_group_init(&on->guest.sched);
+    snprintf(dead->end_reason, sizeof(dead->end_reason), "it went wrong");
+    snprintf(dead->crash_report, sizeof(dead->crash_report), "dead: oops\n  pc 0x1234");
+    disk.base = gpa(0x10002000);
+    disk.reads = 5;
+    disk.writes = 2;
+    disk.account = (struct vdev_account){{3, 1}, {4096, 512}, 7};
+    assert_int_equal(bus_add(&on->guest.bus, &disk), 0);
+    spin_init(&hart0.runq_lock, LOCK_RUNQUEUE);
+    list_init(&hart0.runq.ready);
+    snprintf(idle0.name, sizeof(idle0.name), "idle/0");
+    idle0.time[THREAD_RAN] = 3000;
+    idle0.time[THREAD_WAITED] = 5000;
+    idle0.since = fake_time = 20000;
+    hart0.idle = hart0.current = &idle0;
+    atomic_store(&hart0.online, true);
+    harts[0] = &hart0;
+    hart_count = 1;
+    vm_account_set_costs(false);
+    fake_client_begin(true);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fake_client_end();
+    hart_count = 0;
+    fake_vms_end();
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+/* A whole answer is JSON, and either a value or an error with a reason. */
+static bool is_error(const char *answer)
+{
+    static struct json
+        j; /* large answers have too many values for it: only the outermost are looked at then */
+    int error;
+
+    assert_true(answer[0] == '{' && strlen(answer) > 2 &&
+                !strcmp(answer + strlen(answer) - 2, "\r\n"));
+    error = json_parse(&j, answer, strlen(answer));
+    assert_true(error == 0 || error == -E2BIG);
+    if (!strncmp(answer, "{\"return\": ", 11))
+        return false;
+    assert_int_equal(strncmp(answer, "{\"error\": {\"class\": \"", 21), 0);
+    assert_non_null(strstr(answer, "\"desc\": \""));
+    assert_null(strstr(answer, "\"desc\": \"\""));
+    return true;
+}
+
+static const char *value_of(const struct command_arg *a)
+{
+    static const char *const value[] = {"\"0\"", "0", "true", "[]", "0"};
+
+    return !strcmp(a->name, "vm")             ? "\"on\""
+           : !strcmp(a->name, "target")       ? "\"vm\""
+           : !strcmp(a->name, "command-line") ? "\"list\""
+                                              : value[a->type];
+}
+
+/* All arguments of a command, one of them another value, or (NULL) left out. */
+static const char *arguments_but(const struct command *c, int which, const char *value)
+{
+    static char text[400];
+    size_t n = 0;
+
+    text[0] = '\0';
+    for (int i = 0; i < COMMAND_ARGS && c->arg[i].name; i++) {
+        const char *v = i == which ? value : value_of(&c->arg[i]);
+
+        if (v)
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\"%s\": %s", n ? ", " : "",
+                                  c->arg[i].name, v);
+    }
+    return text;
+}
+
+static void test_bad_arguments(void **state)
+{
+    char part[100];
+
+    (void)state;
+    for (const struct command *c = commands; c < commands + command_count; c++) {
+        if (!c->qmp_run)
+            continue;
+        fake_command(c->qmp_name, "\"no-such\": 1", "Parameter 'no-such' is unexpected");
+        for (int i = 0; i < COMMAND_ARGS && c->arg[i].name; i++) {
+            const struct command_arg *a = &c->arg[i];
+
+            snprintf(part, sizeof(part), "Parameter '%s' is missing", a->name);
+            if (!a->optional)
+                fake_command(c->qmp_name, arguments_but(c, i, NULL), part);
+            snprintf(part, sizeof(part), "Invalid parameter type for '%s'", a->name);
+            if (a->type != ARG_ANY) {
+                fake_command(c->qmp_name, arguments_but(c, i, "null"), part);
+                fake_command(c->qmp_name, arguments_but(c, i, "{}"), part);
+                fake_command(c->qmp_name, arguments_but(c, i, "-1.5"), part);
+            }
+        }
+    }
+}
+
+/* Every command on VMs in every state, claimed by another operation or not: an answer, and nothing stays held. */
+static void test_every_state(void **state)
+{
+    static const char *const vms[] = {"\"on\"", "\"off\"", "\"held\"", "\"dead\"", "\"nobody\""};
+    unsigned good = 0, bad = 0;
+
+    (void)state;
+    for (const struct command *c = commands; c < commands + command_count; c++) {
+        if (!c->qmp_run)
+            continue;
+        for (unsigned i = 0; i < 2 * ARRAY_LEN(vms); i++) {
+            bool about_vm = c->arg[0].name && !strcmp(c->arg[0].name, "vm");
+
+            fake_vm_busy = i & 1;
+            fake_command(c->qmp_name, arguments_but(c, about_vm ? 0 : -1, vms[i / 2]), "");
+            *(is_error(fake_sent) ? &bad : &good) += 1;
+            assert_int_equal(fake_vm_claims, 0);
+            if (about_vm && i / 2 == 4)
+                assert_true(is_error(fake_sent));
+        }
+        fake_vm_busy = false;
+    }
+    assert_true(good > 100 && bad > 60);
+}
+
+/* The manuals name each, as the tables of commands there have it. */
+static void check_manual(const char *path, bool protocol)
+{
+    static char text[100000];
+    FILE *file = fopen(path, "r");
+
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    for (const struct command *c = commands; c < commands + command_count; c++) {
+        const char *name = protocol ? c->qmp_name : c->name;
+        char word[60], first[60];
+
+        if (!name)
+            continue;
+        snprintf(word, sizeof(word), "`%s`", name);
+        snprintf(first, sizeof(first), "`%s ", name);
+        if (!strstr(text, word) && !strstr(text, first))
+            fail_msg("%s does not say what %s is", path, name);
+    }
+}
+
+static void test_manuals(void **state)
+{
+    (void)state;
+    check_manual("docs/control.md", true);
+    check_manual("docs/shell.md", false);
+}
+
+/* ---- statistics ---- */
+
+static void test_stats(void **state)
+{
+    (void)state;
+    on->guest.vcpu[0]->thread.time[THREAD_RAN] = 1500; /* of 1000 a second */
+    on->guest.vcpu[1]->thread.time[THREAD_RAN] = 500;
+    on->guest.vcpu[1]->thread.time[THREAD_WAITED] = 20;
+    on->guest.vcpu[1]->thread.time[THREAD_CAPPED] = 4;
+    for (unsigned i = 0; i < 2; i++)
+        on->guest.vcpu[i]->thread.since = fake_time;
+    on->guest.vcpu[1]->exits[10] = 12;
+    on->guest.vcpu[1]->exits_cost[10] = 3000;
+    on->config.sched = (struct vm_sched){.cap = 50, .affinity = 1};
+    on->started_at = fake_time - 2500;
+    on->guest.s2.mapped_bytes = MIB(4);
+    console_write(on->console, "hello", 5);
+    fake_command("query-stats", "\"target\": \"vm\", \"vm\": \"on\"",
+                 "{\"return\": [{\"provider\": \"trapline\", \"vm\": \"on\", \"stats\": [");
+    for (const char *const *part =
+             (const char *const[]){"{\"name\": \"ran-ns\", \"value\": 2000000000}",
+                                   "{\"name\": \"waited-ns\", \"value\": 20000000}",
+                                   "{\"name\": \"capped-ns\", \"value\": 4000000}",
+                                   "{\"name\": \"stolen-ns\", \"value\": 24000000}",
+                                   "{\"name\": \"weight\", \"value\": 100}",
+                                   "{\"name\": \"cap\", \"value\": 50}",
+                                   "{\"name\": \"affinity\", \"value\": [0]}",
+                                   "{\"name\": \"uptime-ns\", \"value\": 2500000000}",
+                                   "{\"name\": \"memory.promised\", \"value\": 16777216}",
+                                   "{\"name\": \"memory.mapped\", \"value\": 4194304}",
+                                   "{\"name\": \"console.write-bytes\", \"value\": 5}",
+                                   "{\"name\": \"exits.sbi\", \"value\": 12}",
+                                   "{\"name\": \"exits.total\", \"value\": 12}",
+                                   "{\"name\": \"disk-0.accesses\", \"value\": 7}",
+                                   "{\"name\": \"disk-0.read-ops\", \"value\": 3}",
+                                   "{\"name\": \"disk-0.write-ops\", \"value\": 1}",
+                                   "{\"name\": \"disk-0.flush-ops\", \"value\": 7}",
+                                   "{\"name\": \"disk-0.read-bytes\", \"value\": 4096}",
+                                   "{\"name\": \"disk-0.write-bytes\", \"value\": 512}",
+                                   NULL};
+         *part; part++)
+        if (!strstr(fake_sent, *part))
+            fail_msg("%s is not in %s", *part, fake_sent);
+    assert_null(strstr(fake_sent, "exit-instructions"));
+    vm_account_set_costs(true); /* counts begin anew */
+    on->guest.vcpu[1]->exits[10] = 12;
+    on->guest.vcpu[1]->exits_cost[10] = 3000;
+    fake_command("query-stats", "\"target\": \"vcpu\", \"vcpus\": [\"/on/vcpu1\"]",
+                 "{\"return\": [{\"provider\": \"trapline\", \"vm\": \"on\", \"qom-path\": "
+                 "\"/on/vcpu1\", \"stats\": [{\"name\": \"ran-ns\", \"value\": 500000000}, ");
+    assert_non_null(strstr(fake_sent, "{\"name\": \"exit-instructions.sbi\", \"value\": 3000}"));
+    assert_null(strstr(fake_sent, "weight"));
+    assert_null(strstr(fake_sent, "/held/"));
+}
+
+static void test_stats_chosen(void **state)
+{
+    (void)state;
+    on->boots = 4;
+    fake_expect(
+        "{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vm\", \"vm\": \"on\", "
+        "\"providers\": [{\"provider\": \"kvm\"}, {\"provider\": \"trapline\", \"names\": "
+        "[\"boots\", \"cap\"]}]}}",
+        "{\"return\": [{\"provider\": \"trapline\", \"vm\": \"on\", \"stats\": [{\"name\": "
+        "\"cap\", \"value\": 0}, {\"name\": \"boots\", \"value\": 4}]}]}\r\n");
+    fake_expect("{\"execute\": \"query-stats\", \"arguments\": {\"target\": \"vm\", "
+                "\"providers\": [{\"provider\": \"kvm\"}]}}",
+                "{\"return\": []}\r\n");
+    fake_command("query-stats", "\"target\": \"cryptodev\"", "'target' is neither");
+    fake_command("query-stats", "\"target\": \"vm\"", "\"vm\": \"dead\"");
+    assert_non_null(strstr(fake_sent, "\"vm\": \"off\""));
+    fake_command("query-stats-schemas", "", "{\"provider\": \"trapline\", \"target\": \"vcpu\"");
+    assert_non_null(strstr(fake_sent, "{\"name\": \"ran-ns\", \"type\": \"cumulative\", \"unit\": "
+                                      "\"seconds\", \"base\": 10, \"exponent\": -9}"));
+    assert_non_null(strstr(fake_sent, "{\"name\": \"memory.mapped\", \"type\": \"instant\", "
+                                      "\"unit\": \"bytes\", \"exponent\": 0}"));
+    fake_command("query-stats-schemas", "\"provider\": \"kvm\"", "{\"return\": []}");
+}
+
+static void test_host(void **state)
+{
+    (void)state;
+    fake_command("query-host", "",
+                 "\"harts\": [{\"id\": 0, \"hart-id\": 0, \"online\": true, "
+                 "\"ran-ns\": 5000000000, \"idle-ns\": 3000000000, ");
+    assert_non_null(strstr(fake_sent, "\"runs\": \"idle/0\"}]"));
+    assert_non_null(strstr(fake_sent, "\"total\": 67108864, \"promised\": 50331648, "));
+    assert_non_null(strstr(fake_sent, "\"overcommitted\": 0}"));
+    on->config.memory = GIB(1);
+    fake_command("query-host", "", "\"promised\": 1107296256, \"overcommitted\": 10");
+}
+
+static void test_log(void **state)
+{
+    (void)state;
+    log_info("first \"line\"");
+    log_info("last line");
+    fake_command("query-log", "", "first \\\"line\\\"\", \"");
+    fake_command("query-log", "\"lines\": 1", "last line\"]}}");
+    assert_null(strstr(fake_sent, "first"));
+    fake_command("query-log", "\"lines\": 0", "{\"return\": {\"lines\": []}}");
+}
+
+/* ---- shares ---- */
+
+static void test_sched(void **state)
+{
+    (void)state;
+    fake_command("set-sched", "\"vm\": \"on\", \"weight\": 300, \"cap\": 150, \"affinity\": [0, 5]",
+                 "{\"return\": {}}");
+    assert_int_equal(on->config.sched.weight, 300);
+    assert_int_equal(on->config.sched.affinity, 0x21);
+    fake_command("query-sched", "\"vm\": \"on\"",
+                 "{\"return\": [{\"vm\": \"on\", \"weight\": 300, \"cap\": 150, \"affinity\": [0], "
+                 "\"all-harts\": false}]}");
+    fake_command("set-sched", "\"vm\": \"on\", \"affinity\": \"all\", \"cap\": 0",
+                 "{\"return\": {}}");
+    fake_command("query-sched", "",
+                 "{\"vm\": \"on\", \"weight\": 300, \"cap\": 0, \"affinity\": [0], "
+                 "\"all-harts\": true}, {\"vm\": \"off\", \"weight\": 100");
+    for (const char *const *l =
+             (const char *const[]){
+                 "\"weight\": 0",          "weight is 1 to 10000", "\"weight\": 10001",
+                 "weight is 1 to 10000",   "\"cap\": 201",         "at most 100 for each vCPU",
+                 "\"cap\": 4294967296",    "at most 100 for each", "\"affinity\": [64]",
+                 "harts are 0 to 63",      "\"affinity\": []",     "neither a list",
+                 "\"affinity\": \"most\"", "neither a list",       "\"affinity\": [\"0\"]",
+                 "harts are 0 to 63",      "\"affinity\": [7]",    "no hart that this machine has",
+                 "\"affinity\": null",     "neither a list",       NULL};
+         *l; l += 2) {
+        char text[100];
+
+        snprintf(text, sizeof(text), "\"vm\": \"on\", %s", l[0]);
+        fake_command("set-sched", text, l[1]);
+        assert_int_equal(on->config.sched.weight, 300); /* as it was */
+    }
+}
+
+/* ---- looking into a VM ---- */
+
+static void test_registers(void **state)
+{
+    (void)state;
+    on->guest.vcpu[1]->gpr[1] = 0xfedcba9876543210;
+    fake_command("query-registers", "\"vm\": \"on\", \"vcpu\": 1",
+                 "{\"return\": {\"vm\": \"on\", \"vcpu\": 1, \"status\": \"running\", \"running\": "
+                 "true, \"hart\": \"started\", \"in-wfi\": false, \"registers\": {\"ra\": "
+                 "\"0xfedcba9876543210\", ");
+    assert_non_null(strstr(fake_sent, "\"pc\": \"0x0\""));
+    fake_command("query-registers", "\"vm\": \"on\", \"vcpu\": 2", "no such vCPU");
+    fake_command("query-registers", "\"vm\": \"off\"", "\"status\": \"prelaunch\"");
+    fake_vcpu_stuck = true;
+    fake_command("query-registers", "\"vm\": \"on\"", "does not leave its guest");
+    fake_vcpu_stuck = false;
+}
+
+static void test_walk(void **state)
+{
+    uint64_t entry = 0x80001000ul >> 12 << 10 | 1;
+
+    (void)state;
+    /* Sv39 with its root at the beginning of RAM: a table, in which there is nothing. */
+    on->guest.vcpu[0]->csr.vsatp = 8ul << 60 | 0x12ul << 44 | 0x80000000ul >> 12;
+    assert_int_equal(guest_mem_write(&on->guest.s2, gpa(0x80000000), &entry, sizeof(entry)), 0);
+    fake_command(
+        "query-walk", "\"vm\": \"on\", \"gva\": \"0x1234\"",
+        "{\"return\": {\"vm\": \"on\", \"vcpu\": 0, \"gva\": \"0x1234\", \"vsatp\": "
+        "\"0x8001200000080000\", \"mode\": \"Sv39\", \"asid\": 18, \"steps\": [{\"stage\": "
+        "\"vs\", \"level\": 2, \"table\": \"0x80000000\", \"index\": 0, \"pte\": "
+        "\"0x20000401\", \"text\": \"----- --  table at gpa 0x80001000\"}, {\"stage\": \"g\"");
+    assert_non_null(strstr(fake_sent, "\"fault\": \"no translation: the guest gets a page fault"));
+    assert_null(strstr(fake_sent, "\"gpa\": "));
+    on->guest.vcpu[0]->csr.vsatp = 0;
+    fake_command("query-walk", "\"vm\": \"on\", \"gva\": 2147483652", "\"mode\": \"Bare\"");
+    assert_non_null(strstr(fake_sent, "], \"gpa\": \"0x80000004\", \"hpa\": \"0x"));
+    assert_null(strstr(fake_sent, "fault\""));
+    fake_command("query-walk", "\"vm\": \"on\", \"gva\": \"0x12z\"", "'gva' is no address");
+    fake_command("query-walk", "\"vm\": \"on\", \"gva\": []", "'gva' is no address");
+    fake_command("query-walk", "\"vm\": \"off\", \"gva\": 0", "off is off: it has no memory");
+    fake_command(
+        "query-gpa", "\"vm\": \"on\", \"gpa\": \"0x80000000\"",
+        "{\"return\": {\"vm\": \"on\", \"mode\": \"Sv39x4\", \"steps\": [{\"stage\": \"g\"");
+    fake_command("query-gpa", "\"vm\": \"on\", \"gpa\": \"0x10002008\"",
+                 "\"gpa\": \"0x10002008\", \"fault\": \"device virtio2, offset 0x8 ");
+    fake_command("query-gpa", "\"vm\": \"off\", \"gpa\": 0", "off is off: it has no memory");
+}
+
+static void test_exits(void **state)
+{
+    (void)state;
+    fake_command("set-exit-costs", "\"enable\": true", "{\"return\": {}}");
+    assert_true(fake_costs);
+    on->guest.vcpu[0]->exits[10] = 4;
+    on->guest.vcpu[1]->exits[10] = 6;
+    on->guest.vcpu[1]->exits_cost[10] = 900;
+    fake_command("query-exits", "\"vm\": \"on\"",
+                 "{\"return\": {\"vm\": \"on\", \"costs\": true, \"exits\": [{\"cause\": \"sbi\", "
+                 "\"count\": 10, \"instructions\": 900, \"vcpus\": [4, 6]}], \"total\": 10}}");
+    fake_command("query-exits", "\"vm\": \"on\", \"vcpu\": 0",
+                 "\"count\": 4, \"instructions\": 0, \"vcpus\": [4]}], \"total\": 4}}");
+    fake_command("query-exits", "\"vm\": \"on\", \"vcpu\": 2", "no such vCPU");
+    fake_command("reset-exits", "\"vm\": \"on\"", "{\"return\": {}}");
+    fake_command("query-exits", "\"vm\": \"on\"", "\"exits\": [], \"total\": 0}}");
+}
+
+static void test_texts(void **state)
+{
+    (void)state;
+    make_tree(on);
+    fake_command("query-fdt", "\"vm\": \"on\"",
+                 "{\"return\": {\"source\": \"/dts-v1/;\\r\\n/ {\\r\\n    model = ");
+    fake_command("query-fdt", "\"vm\": \"off\"", "has not been started yet");
+    fdt_set_totalsize(on->fdt, 1 << 20);
+    fdt_set_off_dt_struct(on->fdt, 7);
+    fake_command("query-fdt", "\"vm\": \"on\"", "on: the tree is damaged");
+    fake_command("query-report", "\"vm\": \"dead\"",
+                 "{\"return\": {\"crashed\": true, \"text\": \"dead: oops\\r\\n  pc 0x1234\\r\\n");
+    fake_command("query-report", "\"vm\": \"on\"", "{\"crashed\": false, \"text\": \"on: no crash");
+}
+
+static void test_nmi_and_sysrq(void **state)
+{
+    char typed[8];
+
+    (void)state;
+    fake_command("inject-nmi", "\"vm\": \"held\"", "held does not run");
+    fake_command("inject-nmi", "\"vm\": \"on\", \"vcpu\": 9", "no such vCPU");
+    on->guest.vcpu[0]->pc = 0x1234;
+    on->guest.vcpu[0]->csr.vsstatus = 0;
+    on->guest.vcpu[0]->sstatus = 1 << 8; /* it was in its kernel */
+    fake_command("inject-nmi", "\"vm\": \"on\", \"force\": true",
+                 "{\"return\": {\"text\": \"on vCPU 0");
+    fake_command("sysrq", "\"vm\": \"on\", \"key\": \"l\"", "{\"return\": {}}");
+    assert_int_equal(console_read(on->console, typed, sizeof(typed)), 2);
+    assert_memory_equal(typed, "\x0fl", 2);
+    fake_command("sysrq", "\"vm\": \"on\", \"key\": \"\"", "not one character");
+    fake_command("sysrq", "\"vm\": \"on\", \"key\": \"ab\"", "not one character");
+    console_type(on->console, "x", 1);
+    fake_command("sysrq", "\"vm\": \"on\", \"key\": \"l\"", "does not read its console");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(bad_arguments), TEST(every_state), TEST(manuals), TEST(stats),
+        TEST(stats_chosen),  TEST(host),        TEST(log),     TEST(sched),
+        TEST(registers),     TEST(walk),        TEST(exits),   TEST(texts),
+        TEST(nmi_and_sysrq),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
