@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The shell's way to what only the machine protocol has: one message a line, its answer as it comes. All lines are of
-// one session, which begins with the first and has negotiated; events that it gets appear with the next answer.
+// one session, which begins with the first and has negotiated; it gets no events.
 #include <errno.h>
 #include <string.h>
 
@@ -60,7 +60,7 @@ static int begin(const struct command_out *out)
         session->write = port_write;
         session->port = &port;
         if (!qmp_open(session)) {
-            qmp_negotiated(session);
+            qmp_begin_quietly(session);
             return 0;
         }
     }

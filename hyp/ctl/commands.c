@@ -58,6 +58,8 @@ const struct command commands[] = {
     {SHELL(send, "VM TEXT", "type TEXT into a VM's console (\\r \\n \\t \\e \\\\ \\xHH)", WORD_VM),
      QMP("console-write", console_write, VM, MUST("data", STRING))},
     {QMP("console-read", console_read, VM, MAY("position", INT))},
+    {QMP("console-attach", console_attach, VM, MAY("position", INT))},
+    {QMP("console-detach", console_detach, VM)},
     {SHELL(sysrq, "VM KEY", "Linux's magic SysRq key on a VM's console", WORD_VM),
      QMP("sysrq", sysrq, VM, MUST("key", STRING))},
     {SHELL(kick, "VM [VCPU] [now]", "make a kernel that hangs say where (an NMI)", WORD_VM),

@@ -12,7 +12,7 @@
 #include "sched/thread.h"
 #include "sched/timer.h"
 
-enum { SCROLLBACK = 4096, INPUT = 1024, REPLAY_LINES = 20, NAME = 32 };
+enum { SCROLLBACK = 16384, INPUT = 1024, REPLAY_LINES = 20, NAME = 32 };
 enum { END_VIRTIO, END_UART, END_DEVICES, END_SBI = END_DEVICES, END_NONE };
 enum { PIECE = 16, WRITE_US = 500 }; /* characters at once; time of one call */
 enum { KEY_ESCAPE = 0x1D /* Ctrl-] */, KEY_SYSRQ = 0x0F /* Ctrl-O */ };
@@ -28,6 +28,9 @@ struct console {
     char name[NAME];
     char *ring;             /* SCROLLBACK bytes; byte n of all output is at n % SCROLLBACK */
     uint64_t written, taken; /* bytes of output ever; of input that was read */
+    uint64_t id;
+    unsigned watchers;
+    bool announced; /* watchers have been woken for what was written */
     char input[INPUT];
     uint32_t head, count;   /* of input */
     uint8_t active;         /* the end that wrote last, and gets the input */
@@ -322,6 +325,8 @@ static void write_piece(struct console *c, unsigned number, const char *data, si
         c->deliver = wake = c->count && number < END_DEVICES;
     }
     emit(c, data, len);
+    if (c->watchers && !c->announced)
+        c->announced = wake = true;
     spin_unlock(&lock);
     if (wake)
         wake_shell();
@@ -383,12 +388,22 @@ size_t console_history(struct console *c, uint64_t *at, char *to, size_t max)
         *at = c->written;
     if (c->written - *at > SCROLLBACK)
         *at = c->written - SCROLLBACK;
+    c->announced = false;
     while (n < max && *at + n < c->written) {
         to[n] = c->ring[(*at + n) % SCROLLBACK];
         n++;
     }
     spin_unlock(&lock);
     return n;
+}
+
+uint64_t console_id(const struct console *c) { return c->id; }
+
+void console_watch(struct console *c, bool watch)
+{
+    spin_lock(&lock);
+    c->watchers += watch ? 1u : -1u;
+    spin_unlock(&lock);
 }
 
 uint64_t console_written(const struct console *c) { return c->written; }
@@ -415,6 +430,7 @@ struct chr_backend *console_backend(struct console *c, unsigned n)
 
 static struct console *make(const char *name)
 {
+    static atomic_uint made;
     struct console *c = heap_alloc(sizeof(*c));
 
     if (!c)
@@ -426,6 +442,7 @@ static struct console *make(const char *name)
     }
     fmt_snprintf(c->name, sizeof(c->name), "%s", name);
     c->active = END_NONE;
+    c->id = atomic_fetch_add(&made, 1) + 1u;
     list_init(&c->node);
     for (unsigned i = 0; i < END_DEVICES; i++) {
         struct console_end *e = &c->end[i];

@@ -33,6 +33,11 @@ size_t console_read(struct console *c, char *to, size_t max);
 /* Output that is remembered, from byte *at on (counted since the console was made; older than what is remembered:
  * the oldest there is): how many bytes, *at moved to the first of them. */
 size_t console_history(struct console *c, uint64_t *at, char *to, size_t max);
+/* A number that no other console has or had: whoever comes back later knows whether it is the same one. */
+uint64_t console_id(const struct console *c);
+/* As many times watched as not: while it is, the shell's wake is called when there is output that console_history has
+ * not been asked for since. */
+void console_watch(struct console *c, bool watch);
 /* Bytes of output, and of input that was read, since the console was made. */
 uint64_t console_written(const struct console *c);
 uint64_t console_taken(const struct console *c);

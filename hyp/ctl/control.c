@@ -9,6 +9,7 @@
 #include "mem/heap.h"
 #include "sched/timer.h"
 #include "vm/event.h"
+#include "vm/vm_account.h"
 
 static struct client {
     unsigned port, connection; /* 0: nobody, or there is no memory for them */
@@ -124,16 +125,49 @@ static void send_events(void)
     while (vm_event_next(&events_seen, &e, &missed)) {
         struct text t = {.len = 0};
         struct json_out o = {.put = text_put, .ctx = &t};
-        uint64_t hz = timer_hz ? timer_hz : 1;
 
         put_data(&o, &e);
         for (unsigned i = 0; i < SERIAL_PORTS; i++)
             if (clients[i].session) {
                 clients[i].session->lost += (unsigned)missed;
-                qmp_send_event(clients[i].session, event_name(e.kind),
-                               e.time / hz * 1000000 + e.time % hz * 1000000 / hz, t.data, t.len);
+                qmp_send_event(clients[i].session, event_name(e.kind), vm_account_ns(e.time) / 1000,
+                               t.data, t.len);
             }
     }
+}
+
+/* ---- output of consoles ---- */
+
+/* What comes character by character is sent together, unless there is much of it: a person sees no difference. */
+enum { OUTPUT_EVERY_US = 5000, OUTPUT_AT_ONCE = 2048 };
+
+static struct timer output_timer;
+static uint64_t output_next; /* host time: not earlier, if little waits */
+static void (*wake_control)(void);
+
+static void output_is_due(struct timer *t)
+{
+    (void)t;
+    wake_control();
+}
+
+static void send_output(void)
+{
+    uint64_t now = arch_time(), most = 0;
+
+    for (unsigned i = 0; i < SERIAL_PORTS; i++)
+        if (clients[i].session)
+            most = max_u64(most, qmp_output_waits(clients[i].session));
+    if (!most)
+        return;
+    if (most < OUTPUT_AT_ONCE && now < output_next) {
+        timer_set(&output_timer, output_next);
+        return;
+    }
+    output_next = now + timer_us(OUTPUT_EVERY_US);
+    for (unsigned i = 0; i < SERIAL_PORTS; i++)
+        if (clients[i].session)
+            qmp_send_output(clients[i].session);
 }
 
 void control_step(void)
@@ -143,6 +177,7 @@ void control_step(void)
     for (unsigned i = 0; i < SERIAL_PORTS; i++)
         look_at_port(&clients[i]);
     send_events(); /* of what they did */
+    send_output();
     for (unsigned i = 0; i < SERIAL_PORTS; i++)
         if (clients[i].session)
             qmp_step(clients[i].session);
@@ -152,6 +187,8 @@ void control_start(void (*wake)(void))
 {
     for (unsigned i = 0; i < SERIAL_PORTS; i++)
         clients[i].port = i;
+    wake_control = wake;
+    timer_init(&output_timer, output_is_due);
     serial_ports_start(wake);
     vm_event_watch(wake);
 }

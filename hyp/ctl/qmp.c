@@ -335,9 +335,9 @@ int qmp_open(struct qmp_session *s)
     return 0;
 }
 
-void qmp_negotiated(struct qmp_session *s)
+void qmp_begin_quietly(struct qmp_session *s)
 {
-    s->negotiated = true;
+    s->negotiated = s->quiet = true;
     s->out.len = 0;
 }
 
@@ -349,6 +349,7 @@ void qmp_end_message(struct qmp_session *s)
 
 void qmp_close(struct qmp_session *s)
 {
+    qmp_detach_all(s);
     heap_free(s->message);
     heap_free(s->out.data);
     s->message = NULL;
@@ -366,14 +367,11 @@ void qmp_step(struct qmp_session *s)
     }
 }
 
-void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, const char *data,
-                    size_t len)
+struct json_out qmp_begin_event(struct qmp_session *s, const char *name, uint64_t time_us)
 {
     struct json_out o = to_buffer(&s->out);
-    size_t start = s->out.len;
 
-    if (!s->negotiated)
-        return;
+    s->event_at = s->out.len;
     json_begin_object(&o, NULL);
     json_begin_object(&o, "timestamp");
     json_put_u64(&o, "seconds", time_us / 1000000);
@@ -381,12 +379,30 @@ void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, c
     json_end_object(&o);
     json_put_string(&o, "event", name);
     buffer_put(&s->out, ", \"data\": ", 10);
-    buffer_put(&s->out, data, len);
+    o.comma = false;
+    return o;
+}
+
+void qmp_end_event(struct qmp_session *s, struct json_out *o)
+{
     if (s->lost)
-        json_put_u64(&o, "lost", s->lost);
-    json_end_object(&o);
+        json_put_u64(o, "lost", s->lost);
+    json_end_object(o);
     put_line_end(s);
     s->lost = s->out.full ? s->lost + 1 : 0;
     if (s->out.full)
-        buffer_cut(&s->out, start);
+        buffer_cut(&s->out, s->event_at);
+}
+
+void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, const char *data,
+                    size_t len)
+{
+    struct json_out o;
+
+    if (!s->negotiated || s->quiet)
+        return;
+    o = qmp_begin_event(s, name, time_us);
+    buffer_put(&s->out, data, len);
+    o.comma = true;
+    qmp_end_event(s, &o);
 }

@@ -29,13 +29,16 @@ struct qmp_session {
     size_t (*write)(void *port, const char *data, size_t len);
     void *port;
     bool negotiated;
+    bool quiet; /* no events */
     /* The message that comes in; skipping: it is too long, and its end is awaited. */
     char *message;
     size_t length;
     unsigned depth;
     bool in_string, escaped, skipping;
     struct qmp_buffer out;
+    size_t event_at; /* where the event that is being written begins */
     unsigned lost; /* events dropped since the last one that was sent */
+    struct qmp_attachment *attached; /* consoles whose output it gets: qmp_console.c */
     struct json json;
 };
 
@@ -44,8 +47,8 @@ int qmp_open(struct qmp_session *s) MUST_CHECK;
 /* Sends what waits, and takes and answers messages until the port has no more or takes no more. */
 void qmp_step(struct qmp_session *s);
 void qmp_close(struct qmp_session *s);
-/* Right after qmp_open: a session that needs no greeting and no negotiation. */
-void qmp_negotiated(struct qmp_session *s);
+/* Right after qmp_open: a session that needs no greeting and no negotiation, and gets no events. */
+void qmp_begin_quietly(struct qmp_session *s);
 /* What has come of a message is all that comes: it is answered as it is, with an error. */
 void qmp_end_message(struct qmp_session *s);
 
@@ -54,3 +57,14 @@ void qmp_end_message(struct qmp_session *s);
 /* data: a JSON object. Nothing happens before the client has negotiated. */
 void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, const char *data,
                     size_t len);
+/* The same in two parts: between them the data is written to the first one's result. */
+struct json_out qmp_begin_event(struct qmp_session *s, const char *name, uint64_t time_us);
+void qmp_end_event(struct qmp_session *s, struct json_out *o);
+
+/* ---- output of consoles (qmp_console.c) ---- */
+
+/* Bytes that attached consoles have for this client; 0 while it has not read what was sent before, so that a slow
+ * client loses output rather than having it kept. */
+uint64_t qmp_output_waits(struct qmp_session *s);
+void qmp_send_output(struct qmp_session *s);
+void qmp_detach_all(struct qmp_session *s);

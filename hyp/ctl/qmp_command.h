@@ -68,6 +68,8 @@ QMP_FN(reset);
 QMP_FN(destroy);
 QMP_FN(console_read);
 QMP_FN(console_write);
+QMP_FN(console_attach);
+QMP_FN(console_detach);
 QMP_FN(query_sched);
 QMP_FN(set_sched);
 QMP_FN(query_stats);

@@ -17,7 +17,8 @@
 
 void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
 
-struct qmp_session fake_session;
+struct qmp_session fake_sessions[FAKE_CLIENTS];
+unsigned fake_client;
 unsigned fake_blocks;
 char fake_sent[QMP_OUTPUT + 1];
 size_t fake_sent_len, fake_room, fake_unread;

@@ -4,7 +4,11 @@
 #pragma once
 #include "ctl/qmp.h"
 
-extern struct qmp_session fake_session;
+/* There are two; this says which one is meant. */
+enum { FAKE_CLIENTS = 2 };
+extern unsigned fake_client;
+extern struct qmp_session fake_sessions[FAKE_CLIENTS];
+#define fake_session fake_sessions[fake_client]
 extern unsigned fake_blocks; /* of the heap */
 extern char fake_sent[QMP_OUTPUT + 1]; /* what came back */
 extern size_t fake_sent_len;

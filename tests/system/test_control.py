@@ -105,6 +105,36 @@ def test_accounts(control):
         c.execute("inject-nmi", vm="two")
 
 
+def test_attached_consoles(control):
+    """Two clients and a person see the same output; one that does not read holds nobody up."""
+    m, paths = control(vm("one"))
+    early, deaf = Client(paths[0]), Client(paths[1])
+    assert early.execute("console-attach", vm="one") == {"position": 0}
+    deaf.execute("console-attach", vm="one")
+    m.expect(PROMPT, 60)
+    late = Client(paths[2])
+    late.execute("console-attach", vm="one")
+    late.execute("console-write", vm="one", data="seq 1 3000 | tail -n 2500; echo $((6*7))$((6*7))\n")
+
+    def read_until(client, mark):
+        text, next_position = "", None
+        while mark not in text:
+            piece = client.event("CONSOLE_OUTPUT")
+            assert next_position is None or piece["position"] >= next_position
+            next_position, text = piece["next"], text + piece["data"]
+        return text
+
+    assert "userspace up" in read_until(early, "4242\r\n")
+    assert "2999\r\n3000\r\n" in read_until(late, "4242\r\n")
+    m.expect("4242", 30)
+    assert early.execute("console-detach", vm="one") == {}
+    late.execute("console-write", vm="one", data="echo $((6*8))$((6*8))\n")
+    read_until(late, "4848\r\n")
+    early.execute("query-status")
+    assert not any("4848" in e["data"]["data"] for e in early.events if e["event"] == "CONSOLE_OUTPUT")
+    read_until(deaf, "4848\r\n")
+
+
 def test_clients_come_and_go(control):
     """Cut in the middle of a message, not reading, or reconnecting: others and the next notice nothing."""
     m, paths = control(vm("one", autostart=False))

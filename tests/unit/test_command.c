@@ -716,6 +716,24 @@ static void test_completion(void **state)
     assert_non_null(strstr(screen, "Ctrl-] leaves this shell"));
 }
 
+/* What only the protocol has: messages, one a line, all of one session. */
+static void test_qmp(void **state)
+{
+    (void)state;
+    expect("qmp", "usage: ");
+    expect("qmp {\"execute\": \"query-status\", \"arguments\": {\"vm\": \"held\"}}",
+           "{\"return\": {\"status\": \"paused\", \"running\": false}}\r\n");
+    expect("qmp {\"execute\": \"query-version\", \"id\": \"cut", "Invalid JSON syntax");
+    expect("qmp {\"execute\": \"query-version\"}", "{\"return\": {\"qemu\"");
+    expect("qmp {\"execute\": \"a\"}{\"execute\": \"b\"}", "The command b has not been found");
+    expect("qmp nonsense", "Invalid JSON syntax");
+    expect("qmp {\"execute\": \"console-attach\", \"arguments\": {\"vm\": \"on\"}}",
+           "gets no events: `console on`");
+    expect("qmp {\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": "
+           "\"qmp {}\"}}",
+           "this is the protocol already");
+}
+
 /* What a guest or bundle can name must not drive the terminal. */
 static void test_output_is_printable(void **state)
 {
@@ -762,6 +780,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_poweroff, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fault_drill, setup, teardown),
         cmocka_unit_test_setup_teardown(test_completion, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_qmp, setup, teardown),
         cmocka_unit_test_setup_teardown(test_output_is_printable, setup, teardown),
     };
 

@@ -186,7 +186,7 @@ static void test_replay(void **state)
     clear();
     console_set_focus(b); /* nothing written yet */
     assert_null(strstr(screen, "line 9"));
-    for (int i = 0; i < 3; i++) { /* one line longer than the ring: no whole line */
+    for (int i = 0; i < 6; i++) { /* one line longer than the ring: no whole line */
         char big[3000];
         memset(big, 'x', sizeof(big) - 1);
         big[sizeof(big) - 1] = '\0';

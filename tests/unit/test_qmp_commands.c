@@ -28,7 +28,9 @@ static struct vdev disk = {.name = "virtio2", .role = "disk-0", .size = 0x1000};
 static struct hart hart0;
 static struct thread idle0;
 
-static void wake(void) {}
+static unsigned woken;
+
+static void wake(void) { woken++; }
 
 static void host_write(const char *data, size_t len)
 {
@@ -181,7 +183,7 @@ static void test_every_state(void **state)
         }
         fake_vm_busy = false;
     }
-    assert_true(good > 100 && bad > 60);
+    assert_true(good > 100 && bad > 60); /* so many, or this tests nothing */
 }
 
 /* The manuals name each, as the tables of commands there have it. */
@@ -351,6 +353,116 @@ static void test_sched(void **state)
     }
 }
 
+/* ---- attached consoles ---- */
+
+#define OUTPUT(from, text, to) \
+    "\"event\": \"CONSOLE_OUTPUT\", \"data\": {\"vm\": \"on\", \"position\": " #from \
+    ", \"data\": \"" text "\", \"next\": " #to "}}\r\n"
+
+/* What comes to the client that is chosen. */
+static void expect_output(const char *part)
+{
+    fake_sent_len = 0;
+    fake_sent[0] = '\0';
+    qmp_send_output(&fake_session);
+    fake_step(sizeof(fake_sent) - 1);
+    if (part ? !strstr(fake_sent, part) : fake_sent_len != 0)
+        fail_msg("got: %s, wanted: %s", fake_sent, part ? part : "nothing");
+}
+
+static void write_on(const char *text) { console_write(on->console, text, strlen(text)); }
+
+/* Two clients, each from where it likes; neither takes anything from the other. */
+static void test_attach(void **state)
+{
+    (void)state;
+    write_on("one \xe2\x82");
+    fake_command("console-attach", "\"vm\": \"on\"", "{\"return\": {\"position\": 0}}");
+    assert_int_equal(qmp_output_waits(&fake_session), 6);
+    fake_client = 1;
+    fake_client_begin(true);
+    fake_command("console-attach", "\"vm\": \"on\", \"position\": 6", "{\"position\": 6}");
+    assert_int_equal(qmp_output_waits(&fake_session), 0);
+    fake_client = 0;
+    expect_output(OUTPUT(0, "one ", 4));
+    write_on("\xac!"); /* the rest of the character */
+    expect_output(OUTPUT(4, "\xe2\x82\xac!", 8));
+    expect_output(NULL);
+    fake_client = 1;
+    expect_output(OUTPUT(6, "\\ufffd!", 8));
+    fake_command("console-attach", "\"vm\": \"on\"", "attached to on already");
+    fake_command("console-detach", "\"vm\": \"held\"", "not attached to held");
+    fake_command("console-detach", "\"vm\": \"on\"", "{\"return\": {}}");
+    write_on("x");
+    expect_output(NULL);
+    fake_client_end();
+    fake_client = 0;
+    expect_output(OUTPUT(8, "x", 9));
+}
+
+/* Watchers are woken once for what they have not looked at; others not at all. */
+static void test_attached_are_woken(void **state)
+{
+    (void)state;
+    woken = 0;
+    write_on("a");
+    assert_int_equal(woken, 0);
+    fake_command("console-attach", "\"vm\": \"on\"", "\"position\": 0");
+    write_on("b");
+    write_on("c");
+    assert_int_equal(woken, 1);
+    expect_output("\"data\": \"abc\"");
+    write_on("d");
+    assert_int_equal(woken, 2);
+    fake_client_end();
+    write_on("e");
+    expect_output(NULL);
+    write_on("f");
+    assert_int_equal(woken, 2);
+    fake_client_begin(true);
+}
+
+/* A client that does not read loses output, and sees how much; memory for it does not grow. */
+static void test_attached_slow(void **state)
+{
+    static char line[1001];
+    size_t before;
+
+    (void)state;
+    memset(line, 'y', sizeof(line) - 1);
+    fake_command("console-attach", "\"vm\": \"on\"", "\"position\": 0");
+    write_on("first");
+    qmp_send_output(&fake_session);
+    fake_step(10); /* it takes so much, then nothing */
+    before = fake_session.out.len;
+    for (unsigned i = 0; i < 100; i++)
+        for (size_t at = 0; at < 1000;)
+            at += console_write(on->console, line + at, 1000 - at);
+    qmp_send_output(&fake_session);
+    assert_int_equal(fake_session.out.len, before);
+    assert_int_equal(qmp_output_waits(&fake_session), 0);
+    fake_sent_len = 0;
+    fake_step(sizeof(fake_sent) - 1);
+    expect_output("\"position\": 83621, \"data\": \"yyyy"); /* 5 + 100000 - 16384 */
+    assert_non_null(strstr(fake_sent, "\"next\": 100005}}\r\n"));
+}
+
+/* The VM goes, and another one of its name comes. */
+static void test_attached_to_nothing(void **state)
+{
+    (void)state;
+    fake_command("console-attach", "\"vm\": \"off\"", "\"position\": 0");
+    fake_command("vm-destroy", "\"vm\": \"off\"", "{\"return\": {}}");
+    off = fake_vm_add("off", 1, VM_OFF);
+    console_write(off->console, "news", 4);
+    assert_int_equal(qmp_output_waits(&fake_session), 0);
+    expect_output(NULL);
+    fake_command("console-attach", "\"vm\": \"off\"", "\"position\": 0");
+    expect_output("news");
+    fake_command("vm-destroy", "\"vm\": \"off\"", "{\"return\": {}}");
+    expect_output(NULL);
+}
+
 /* ---- looking into a VM ---- */
 
 static void test_registers(void **state)
@@ -459,9 +571,14 @@ static void test_nmi_and_sysrq(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(bad_arguments), TEST(every_state), TEST(manuals), TEST(stats),
-        TEST(stats_chosen),  TEST(host),        TEST(log),     TEST(sched),
-        TEST(registers),     TEST(walk),        TEST(exits),   TEST(texts),
+        TEST(bad_arguments), TEST(every_state),
+        TEST(manuals),       TEST(stats),
+        TEST(stats_chosen),  TEST(host),
+        TEST(log),           TEST(sched),
+        TEST(attach),        TEST(attached_are_woken),
+        TEST(attached_slow), TEST(attached_to_nothing),
+        TEST(registers),     TEST(walk),
+        TEST(exits),         TEST(texts),
         TEST(nmi_and_sysrq),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
