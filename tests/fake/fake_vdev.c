@@ -180,7 +180,11 @@ void fake_blk_init(struct fake_blk *b, uint64_t sectors)
                                   .serial = "fake-disk"};
 }
 
-void fake_blk_free(struct fake_blk *b) { free(b->data); }
+void fake_blk_free(struct fake_blk *b)
+{
+    free(b->data);
+    b->data = NULL;
+}
 
 void fake_blk_complete(struct fake_blk *b, unsigned which)
 {

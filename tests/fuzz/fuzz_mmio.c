@@ -2,36 +2,25 @@
 // The register files of all devices on one bus, as a VM has them, under any sequence of accesses: every
 // width and offset, reads zero extended, holes and ends answered; and the PLIC beside a model of its
 // specification, with lines that rise and fall.
-// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/bus.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c
+// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/watchdog.c vdev/ramdisk.c vdev/bus.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c
 #include <errno.h>
 
-#include "fake_vdev.h"
+#include "fake_devices.h"
 #include "fuzz.h"
 #include "vdev/irqchip/vplic.h"
-#include "vdev/virtio/virtio_dev.h"
 
 const unsigned fuzz_runs = 6000;
 const size_t fuzz_max = 1024;
 
-enum { CONTEXTS = 3, DEVICES = 5 };
-#define PLIC 0x0c000000ul
-#define UART 0x10000000ul
-#define VIRTIO(n) (0x10001000ul + 0x1000ul * (n))
-static const uint64_t base[DEVICES] = {PLIC, UART, VIRTIO(0), VIRTIO(1), VIRTIO(2)};
+enum { CONTEXTS = 3, DEVICES = 24, PLIC = 0, UART = 1 }; /* their places in the list */
+#define PLIC_BASE 0x0c000000ul
+#define OTHERS_BASE 0x10000000ul /* 4 KiB each */
 
 static struct bus bus;
 static struct vdev *dev[DEVICES];
-static struct fake_chr chr[2];
-static struct fake_blk disk;
-static bool ext[CONTEXTS]; /* what the vCPUs were told */
+static const bool *const ext = fake_device_external[0]; /* what the vCPUs were told */
 
-static void set_external(void *owner, unsigned context, bool level)
-{
-    assert_ptr_equal(owner, ext);
-    assert_true(context < CONTEXTS);
-    assert_int_not_equal(ext[context], level); /* only changes */
-    ext[context] = level;
-}
+static uint64_t base_of(unsigned n) { return n == PLIC ? PLIC_BASE : OTHERS_BASE + 0x1000ul * n; }
 
 /* ---- the model of the PLIC: a struct a source, loops, nothing clever ---- */
 
@@ -146,14 +135,24 @@ static uint64_t offset(struct fuzz_in *in, unsigned n)
 
     if (how == 255)
         return fuzz_u64(in);
-    if (n)
-        return how < 128 ? how % 8 + (n > 1 ? how / 8 * 4u : 0) : fuzz_u16(in) & 0x10ff;
+    if (n != PLIC)
+        return how < 128 ? how % 8 + (n != UART ? how / 8 * 4u : 0) : fuzz_u16(in) & 0x10ff;
     return plic[how % ARRAY_LEN(plic)] + (how < 128 ? fuzz_u8(in) & ~3u : fuzz_u16(in));
+}
+
+/* The first seven have an operation of their own. */
+static unsigned which(struct fuzz_in *in, uint8_t op)
+{
+    unsigned n = op >> 5 & 7;
+
+    if (n == 7 && fake_device_count > 7)
+        n += fuzz_u8(in) % (fake_device_count - 7);
+    return n < fake_device_count ? n : PLIC;
 }
 
 static void access(struct fuzz_in *in, uint8_t op)
 {
-    unsigned n = op >> 5 & 7, width = op & 4 ? 1u << (fuzz_u8(in) & 3) : n == 1 ? 1 : 4;
+    unsigned n = which(in, op), width = op & 4 ? 1u << (fuzz_u8(in) & 3) : n == UART ? 1 : 4;
     uint64_t off, value = 0;
     struct mmio_access a = {.width = (uint8_t)width, .write = op & 8, .vcpu = 0};
     struct vdev *d;
@@ -161,15 +160,14 @@ static void access(struct fuzz_in *in, uint8_t op)
     uint32_t want = 0;
     bool word;
 
-    n = n < DEVICES ? n : 0;
     off = offset(in, n);
-    a.gpa = gpa(base[n] + off);
+    a.gpa = gpa(base_of(n) + off);
     if (a.write)
         a.value = value = fuzz_u(in, width);
     d = bus_find(&bus, a.gpa);
     word = width == 4 && !(off & 3);
-    if (d == dev[0]) {
-        off = a.gpa.v - PLIC;
+    if (d == dev[PLIC]) {
+        off = a.gpa.v - PLIC_BASE;
         word = width == 4 && !(off & 3) && off <= VPLIC_SIZE - 4;
         if (word && !a.write)
             want = model_read(off);
@@ -184,14 +182,14 @@ static void access(struct fuzz_in *in, uint8_t op)
     assert_int_not_equal(r, MMIO_UNHANDLED);
     if (!a.write && r == MMIO_OK) {
         assert_true(width == 8 || a.value >> 8 * width == 0);
-        if (d == dev[0])
+        if (d == dev[PLIC])
             assert_int_equal(a.value, want);
     }
 }
 
 static void host_does(struct fuzz_in *in, uint8_t op)
 {
-    struct fake_chr *c = &chr[op >> 3 & 1];
+    struct fake_chr *c = op & 8 ? fake_device_console : fake_device_uart;
 
     if (op & 4)
         c->out_room = op & 16 ? 0 : 16;
@@ -211,20 +209,17 @@ static void start(void)
     fake_memory_left = -1;
     memset(src, 0, sizeof(src));
     memset(threshold, 0, sizeof(threshold));
-    memset(ext, 0, sizeof(ext));
     bus = (struct bus){.count = 0};
-    fake_chr_init(&chr[0]);
-    fake_chr_init(&chr[1]);
-    fake_blk_init(&disk, 64);
-    dev[0] = vplic_create(CONTEXTS, set_external, ext);
-    dev[1] = ns16550_create(&chr[0].chr);
-    dev[2] = virtio_console_create(&fake_gm_s2, &chr[1].chr);
-    dev[3] = virtio_rng_create(&fake_gm_s2, fake_entropy());
-    dev[4] = virtio_blk_create(&fake_gm_s2, &disk.blk);
-    for (unsigned i = 0; i < DEVICES; i++) {
-        dev[i]->base = gpa(base[i]);
-        if (i)
-            dev[i]->irq = (struct irq_line){line_set, dev[0], i == 1 ? 10 : i - 1};
+    fake_device_contexts = CONTEXTS;
+    fake_device_changes_only = true;
+    assert_true(fake_device_count <= DEVICES);
+    assert_int_equal(fake_device_find("plic"), PLIC);
+    assert_int_equal(fake_device_find("uart"), UART);
+    for (unsigned i = 0; i < fake_device_count; i++) {
+        dev[i] = fake_devices[i].make(0);
+        dev[i]->base = gpa(base_of(i));
+        if (i != PLIC)
+            dev[i]->irq = (struct irq_line){line_set, dev[PLIC], i};
         assert_int_equal(bus_add(&bus, dev[i]), 0);
     }
 }
@@ -245,10 +240,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         case 2: /* sources that no device has */
             s = fuzz_u8(&in) % 80;
-            if (s <= VPLIC_SOURCES && s > 10)
-                line_set(dev[0], s, op & 4);
+            if (s <= VPLIC_SOURCES && s > 10 && s >= fake_device_count)
+                line_set(dev[PLIC], s, op & 4);
             else if (s > VPLIC_SOURCES)
-                irq_line_set(&(struct irq_line){vplic_line(dev[0], s).set, dev[0], s}, op & 4);
+                irq_line_set(&(struct irq_line){vplic_line(dev[PLIC], s).set, dev[PLIC], s},
+                             op & 4);
             break;
         case 3:
             host_does(&in, op);
@@ -256,9 +252,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         model_check();
     }
-    for (unsigned i = DEVICES; i-- > 0;)
-        dev[i]->ops->destroy(dev[i]);
-    fake_blk_free(&disk);
+    for (unsigned i = fake_device_count; i-- > 0;)
+        fake_device_end(dev[i]);
+    fake_devices_free();
     assert_int_equal(fake_gm_pins, 0);
     assert_int_equal(fake_heap_objects, 0);
     return 0;

@@ -1,62 +1,35 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // State streams of devices and of vCPUs, altered: refused, and the device is as new; or taken, and then
 // what it saves is a stream that loads to the same state, it goes on working, and it leaves nothing behind.
-// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/bus.c vcpu/regs.c vcpu/hostpmu.c vcpu/pmu_state.c vcpu/sbi/counters.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c
+// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/watchdog.c vdev/ramdisk.c vdev/bus.c vcpu/regs.c vcpu/hostpmu.c vcpu/pmu_state.c vcpu/sbi/counters.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c
 #include <errno.h>
 
-#include "fake_vdev.h"
+#include "fake_devices.h"
 #include "fuzz.h"
 #include "vcpu/vcpu.h"
-#include "vdev/irqchip/vplic.h"
-#include "vdev/ramdisk.h"
-#include "vdev/virtio/virtio_dev.h"
 
 const unsigned fuzz_runs = 4000;
 const size_t fuzz_max = 6000;
 
-enum { UART, PLIC, RNG, CONSOLE, DISK, RAMDISK, VCPU, KINDS };
-static struct fake_chr chr;
-static struct fake_blk disk;
-static char image[4096];
+enum { VCPU }; /* then the devices in the order of their list */
+static unsigned kinds(void) { return 1 + fake_device_count; }
+static const struct fake_device *device_of(unsigned kind) { return &fake_devices[kind - 1]; }
 
 struct vcpu_features vcpu_features = {.vlenb = 16};
 static uint8_t vectors[2][32 * 16];
 
-static void set_external(void *owner, unsigned context, bool level)
-{
-    (void)level;
-    assert_null(owner);
-    assert_true(context < 2);
-}
-
 static struct vdev *make(unsigned kind)
 {
-    struct vdev *d = NULL;
+    struct vdev *d = device_of(kind)->make(0);
 
-    fake_chr_init(&chr);
-    fake_blk_init(&disk, 64);
-    if (kind == UART)
-        d = ns16550_create(&chr.chr);
-    else if (kind == PLIC)
-        d = vplic_create(2, set_external, NULL);
-    else if (kind == RNG)
-        d = virtio_rng_create(&fake_gm_s2, fake_entropy());
-    else if (kind == CONSOLE)
-        d = virtio_console_create(&fake_gm_s2, &chr.chr);
-    else if (kind == DISK)
-        d = virtio_blk_create(&fake_gm_s2, &disk.blk);
-    else
-        d = virtio_blk_create(&fake_gm_s2, ramdisk_create(image, sizeof(image), 32768, false, "r"));
     fake_bus_put(d, "loaded");
     return d;
 }
 
 static void unmake(struct vdev *d)
 {
-    while (disk.queued)
-        fake_blk_complete(&disk, 0);
-    d->ops->destroy(d);
-    fake_blk_free(&disk);
+    fake_device_end(d);
+    fake_devices_free();
     assert_int_equal(fake_gm_pins, 0);
     assert_int_equal(fake_heap_objects, 0);
     assert_int_equal(fake_frames, 0);
@@ -85,11 +58,11 @@ static int load(struct vdev *d, struct fake_stream *s)
 static void use(struct vdev *d, unsigned kind)
 {
     const struct drv_buf room = {DRV_DATA, 256, true};
-    bool virtio = kind != UART && kind != PLIC;
+    const struct fake_device *device = device_of(kind);
 
     vdev_resume(d);
-    if (kind == UART || kind == CONSOLE)
-        fake_chr_type(&chr, "input that is longer than any FIFO is", 37);
+    if (device->chr)
+        fake_chr_type(device->chr, "input that is longer than any FIFO is", 37);
     for (uint64_t off = 0; off < 0x110; off += 4) {
         uint64_t v = 0;
 
@@ -97,10 +70,10 @@ static void use(struct vdev *d, unsigned kind)
     }
     for (unsigned k = 0; k < 4; k++)
         reg_write(0x50, k & 1);
-    if (virtio) {
+    if (device->queues) {
         assert_int_equal(fake_irq_level, reg_read(0x60) != 0);
-        assert_true(drv_init(~0ull, kind == CONSOLE ? 2 : 1, 8));
-        if (kind == CONSOLE)
+        assert_true(drv_init(~0ull, device->queues, 8));
+        if (device->chr)
             drv_add(0, &room, 1, false);
         assert_int_equal(drv_kick(0), MMIO_OK);
         assert_false(drv_needs_reset()); /* nothing is left of what was */
@@ -116,7 +89,8 @@ static void one_device(unsigned kind, struct fake_stream *in)
     int error = load(d, in);
 
     now = save(d);
-    if (error && kind != RAMDISK) { /* but for the generation, which nobody takes back */
+    if (error && strcmp(device_of(kind)->name,
+                        "ramdisk")) { /* but for the generation, which nobody takes back */
         assert_int_equal(now.len, was.len);
     } else if (!error) {
         unmake(d);
@@ -176,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static bool started;
     struct fuzz_in in = {data, size};
-    unsigned kind = fuzz_u8(&in) % KINDS;
+    unsigned kind = fuzz_u8(&in) % kinds();
     struct fake_stream s;
 
     if (!started)
@@ -202,7 +176,7 @@ size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
         {DRV_DATA, 16, false}, {DRV_DATA + 4096, 512, true}, {DRV_DATA + 64, 1, true}};
     struct vdev *d;
 
-    if (kind >= KINDS)
+    if (kind >= kinds())
         return 0;
     fuzz_put_u(&o, kind, 2);
     if (kind == VCPU) {
@@ -215,18 +189,16 @@ size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
     } else {
         fake_gm_start(false);
         d = make(kind);
-        disk.async = true;
-        if (n & 1 && kind != UART && kind != PLIC) {
-            assert_true(drv_init(~0ull, kind == CONSOLE ? 2 : 1, 8));
-            drv_add(0,
-                    kind == RNG       ? b + 1
-                    : kind == CONSOLE ? b + 1
-                                      : b,
-                    kind >= DISK ? 3 : 1, false);
+        fake_device_disk[0].async = true;
+        if (n & 1 && device_of(kind)->queues) {
+            assert_true(drv_init(~0ull, device_of(kind)->queues, 8));
+            drv_add(0, device_of(kind)->chain == 1 ? b + 1 : b, device_of(kind)->chain, false);
             drv_kick(0);
-        } else if (n & 1) {
+        } else if (n & 1) { /* a UART's, a PLIC's, a watchdog's registers: the others ignore them */
             reg_write(2, 0x41);
-            reg_write(kind == UART ? 1 : 0x2000, 3);
+            reg_write(1, 3);
+            reg_write(0x2000, 3);
+            reg_write(0x18, 0x16aa0071);
         }
         s = save(d);
         unmake(d);

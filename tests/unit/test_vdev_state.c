@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Saving and loading of every device, in the middle of its work too: the loaded one goes on where the
 // saved one was, and a stream that is cut short or altered is refused or at least harmless.
-// units: vdev/watchdog.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/console.c vdev/virtio/rng.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
+// units: vdev/watchdog.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/console.c vdev/virtio/rng.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,37 +13,22 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "fake_vdev.h"
+#include "fake_devices.h"
 #include "vdev/irqchip/vplic.h"
-#include "vdev/ramdisk.h"
-#include "vdev/virtio/virtio_dev.h"
-#include "vdev/watchdog.h"
 
 #define ALL ~0ull
 
-static struct fake_chr chr[2];
-static struct fake_blk disk[2];
-static bool ext[2][2];
+static struct fake_chr *const typed = fake_device_uart, *const console = fake_device_console;
+static struct fake_blk *const disk = fake_device_disk;
 
-static void set_external(void *owner, unsigned context, bool level)
-{
-    ((bool *)owner)[context] = level;
-}
-
-/* ---- one entry a device: how to make the nth, bring it into the middle of work, and see that it goes on ---- */
-
-static struct vdev *uart_make(unsigned n)
-{
-    fake_chr_init(&chr[n]);
-    return ns16550_create(&chr[n].chr);
-}
+/* ---- one entry a device: bring the first into the middle of work, and see that the second goes on ---- */
 
 static void uart_work(void)
 {
     reg_write(2, 0x41);
     reg_write(1, 3);
     reg_write(7, 0x77);
-    fake_chr_type(&chr[0], "abcdefghijklmnopqrstuvwxyz", 26);
+    fake_chr_type(&typed[0], "abcdefghijklmnopqrstuvwxyz", 26);
     for (unsigned i = 0; i < 20; i++)
         reg_read(0); /* the FIFO's head is somewhere in its middle */
     reg_write(3, 0x83);
@@ -64,12 +49,6 @@ static void uart_goes_on(void)
     }
 }
 
-static struct vdev *plic_make(unsigned n)
-{
-    memset(ext[n], 0, sizeof(ext[n]));
-    return vplic_create(2, set_external, ext[n]);
-}
-
 static void plic_work(void)
 {
     struct irq_line a = vplic_line(fake_bus.dev[0], 7), b = vplic_line(fake_bus.dev[0], 40);
@@ -86,19 +65,13 @@ static void plic_work(void)
 
 static void plic_goes_on(void)
 {
-    assert_false(ext[1][0]);
-    assert_true(ext[1][1]);
+    assert_false(fake_device_external[1][0]);
+    assert_true(fake_device_external[1][1]);
     assert_int_equal(reg_read(0x201000), 3);
     assert_int_equal(reg_read(0x201004), 40);
-    assert_false(ext[1][1]);
+    assert_false(fake_device_external[1][1]);
     reg_write(0x200004, 7); /* the line is high: again */
-    assert_true(ext[1][0]);
-}
-
-static struct vdev *rng_make(unsigned n)
-{
-    (void)n;
-    return virtio_rng_create(&fake_gm_s2, fake_entropy());
+    assert_true(fake_device_external[1][0]);
 }
 
 static void rng_work(void)
@@ -127,22 +100,16 @@ static void rng_goes_on(void)
     assert_false(drv_needs_reset());
 }
 
-static struct vdev *console_make(unsigned n)
-{
-    fake_chr_init(&chr[n]);
-    return virtio_console_create(&fake_gm_s2, &chr[n].chr);
-}
-
 static void console_work(void)
 {
     struct drv_buf b = {DRV_DATA, 10, false};
 
     assert_true(drv_init(ALL, 2, 8));
     fake_gm_put(DRV_DATA, "0123456789", 10);
-    chr[0].out_room = 4;
+    console[0].out_room = 4;
     drv_add(1, &b, 1, false);
     assert_int_equal(reg_write(0x50, 1), MMIO_RETRY); /* four are out */
-    fake_chr_type(&chr[0], "typed", 5); /* and no buffer for input */
+    fake_chr_type(&console[0], "typed", 5); /* and no buffer for input */
 }
 
 static void console_goes_on(void)
@@ -152,8 +119,8 @@ static void console_goes_on(void)
     char got[5];
 
     assert_int_equal(reg_write(0x50, 1), MMIO_OK);
-    assert_int_equal(chr[1].out_len, 6);
-    assert_memory_equal(chr[1].out, "456789", 6);
+    assert_int_equal(console[1].out_len, 6);
+    assert_memory_equal(console[1].out, "456789", 6);
     drv_add(0, &b, 1, false);
     drv_kick(0);
     assert_true(drv_used(0, &id, &len));
@@ -162,14 +129,13 @@ static void console_goes_on(void)
     assert_memory_equal(got, "typed", 5);
 }
 
-static struct vdev *blk_make(unsigned n)
+static void fill_disks(void)
 {
-    fake_blk_free(&disk[n]);
-    fake_blk_init(&disk[n], 64);
-    for (unsigned i = 0; i < 64 * 512; i++)
-        disk[n].data[i] = (uint8_t)(i / 512 + 1);
-    disk[n].async = true;
-    return virtio_blk_create(&fake_gm_s2, &disk[n].blk);
+    for (unsigned n = 0; n < 2; n++) {
+        for (unsigned i = 0; disk[n].data && i < 64 * 512; i++)
+            disk[n].data[i] = (uint8_t)(i / 512 + 1);
+        disk[n].async = true;
+    }
 }
 
 static void blk_work(void)
@@ -212,12 +178,6 @@ static void blk_goes_on(void)
     assert_false(drv_needs_reset());
 }
 
-static struct vdev *ramblk_make(unsigned n)
-{
-    (void)n;
-    return virtio_blk_create(&fake_gm_s2, ramdisk_create("image", 5, 1 << 20, false, "ram"));
-}
-
 static void ramblk_request(uint32_t type, uint64_t sector)
 {
     struct drv_buf b[3] = {
@@ -251,25 +211,10 @@ static void ramblk_goes_on(void)
     assert_memory_equal(got, "image", 5);
 }
 
-static uint64_t clock_left[2]; /* us */
-
-static void clock_start(void *ctx, uint64_t us) { *(uint64_t *)ctx = us; }
-static void clock_stop(void *ctx) { *(uint64_t *)ctx = UINT64_MAX; }
-static uint64_t clock_read(void *ctx) { return *(uint64_t *)ctx; }
-
-static struct vdev *watchdog_make(unsigned n)
-{
-    static struct watchdog_backend clock[2];
-
-    clock[n] =
-        (struct watchdog_backend){clock_start, clock_stop, clock_read, clock_stop, &clock_left[n]};
-    return watchdog_create(&clock[n]);
-}
-
 static void watchdog_work(void)
 {
     reg_write(0x18, 0x16aa0071);
-    clock_left[0] -= 1000000;
+    fake_device_clock[0] -= 1000000;
 }
 
 static void watchdog_goes_on(void)
@@ -280,26 +225,35 @@ static void watchdog_goes_on(void)
 
 static const struct {
     const char *name;
-    struct vdev *(*make)(unsigned n);
     void (*work)(void);
     void (*goes_on)(void);
-} devices[] = {
-    {"watchdog", watchdog_make, watchdog_work, watchdog_goes_on},
-    {"uart", uart_make, uart_work, uart_goes_on},
-    {"plic", plic_make, plic_work, plic_goes_on},
-    {"rng", rng_make, rng_work, rng_goes_on},
-    {"console", console_make, console_work, console_goes_on},
-    {"blk", blk_make, blk_work, blk_goes_on},
-    {"ramdisk", ramblk_make, ramblk_work, ramblk_goes_on},
+} steps[] = {
+    {"watchdog", watchdog_work, watchdog_goes_on},
+    {"uart", uart_work, uart_goes_on},
+    {"plic", plic_work, plic_goes_on},
+    {"rng", rng_work, rng_goes_on},
+    {"console", console_work, console_goes_on},
+    {"blk", blk_work, blk_goes_on},
+    {"ramdisk", ramblk_work, ramblk_goes_on},
 };
 
-static void finish(struct vdev *dev)
+/* Of the device at this place of the list: none goes without. */
+static unsigned steps_of(unsigned device)
 {
-    for (unsigned i = 0; i < 2; i++)
-        while (disk[i].queued)
-            fake_blk_complete(&disk[i], 0);
-    assert_false(vdev_busy(dev));
-    dev->ops->destroy(dev);
+    for (unsigned i = 0; i < ARRAY_LEN(steps); i++)
+        if (!strcmp(steps[i].name, fake_devices[device].name))
+            return i;
+    fail_msg("%s: neither work nor goes_on are known", fake_devices[device].name);
+    return 0;
+}
+
+static struct vdev *make(unsigned device, unsigned n)
+{
+    struct vdev *dev = fake_devices[device].make(n);
+
+    fake_bus_put(dev, n ? "second" : "first");
+    fill_disks();
+    return dev;
 }
 
 static void save(struct vdev *dev, struct fake_stream *s)
@@ -322,31 +276,29 @@ static int load(struct vdev *dev, struct fake_stream *s)
 static void round_trip(void **state)
 {
     (void)state;
-    for (unsigned d = 0; d < ARRAY_LEN(devices); d++)
+    for (unsigned d = 0; d < fake_device_count; d++)
         for (unsigned worked = 0; worked < 2; worked++) {
             struct vdev *first, *second;
             struct fake_stream s = {0}, again = {0};
 
             fake_gm_start(false);
-            first = devices[d].make(0);
-            fake_bus_put(first, "first");
+            first = make(d, 0);
             if (worked)
-                devices[d].work();
+                steps[steps_of(d)].work();
             save(first, &s);
-            second = devices[d].make(1);
-            fake_bus_put(second, "second");
+            second = make(d, 1);
             if (load(second, &s))
-                fail_msg("%s: not loaded", devices[d].name);
+                fail_msg("%s: not loaded", fake_devices[d].name);
             assert_int_equal(s.at, s.len);
             save(second, &again); /* nothing lost, nothing added, before it runs */
             assert_int_equal(s.len, again.len);
             assert_memory_equal(s.data, again.data, s.len);
             vdev_resume(second);
             if (worked)
-                devices[d].goes_on();
+                steps[steps_of(d)].goes_on();
             first->ops->reset(first);
-            finish(first);
-            finish(second);
+            fake_device_end(first);
+            fake_device_end(second);
             fake_gm_stop();
             free(s.data);
             free(again.data);
@@ -358,29 +310,27 @@ static void round_trip(void **state)
 static void cut_short(void **state)
 {
     (void)state;
-    for (unsigned d = 0; d < ARRAY_LEN(devices); d++) {
+    for (unsigned d = 0; d < fake_device_count; d++) {
         struct fake_stream s = {0};
         struct vdev *first, *second;
         size_t whole;
 
         fake_gm_start(false);
-        first = devices[d].make(0);
-        fake_bus_put(first, "first");
-        devices[d].work();
+        first = make(d, 0);
+        steps[steps_of(d)].work();
         save(first, &s);
         whole = s.len;
-        second = devices[d].make(1);
-        fake_bus_put(second, "second");
+        second = make(d, 1);
         for (size_t n = 0; n < whole; n += n > 300 ? 97 : 1) {
             s.len = n;
             if (!load(second, &s))
-                fail_msg("%s: %zu of %zu bytes were enough", devices[d].name, n, whole);
+                fail_msg("%s: %zu of %zu bytes were enough", fake_devices[d].name, n, whole);
             assert_false(vdev_busy(second));
             vdev_resume(second);
         }
         first->ops->reset(first);
-        finish(first);
-        finish(second);
+        fake_device_end(first);
+        fake_device_end(second);
         fake_gm_stop();
         free(s.data);
     }
@@ -392,17 +342,15 @@ static void cut_short(void **state)
 static void altered(void **state)
 {
     (void)state;
-    for (unsigned d = 0; d < ARRAY_LEN(devices); d++) {
+    for (unsigned d = 0; d < fake_device_count; d++) {
         struct fake_stream s = {0};
         struct vdev *first, *second;
 
         fake_gm_start(false);
-        first = devices[d].make(0);
-        fake_bus_put(first, "first");
-        devices[d].work();
+        first = make(d, 0);
+        steps[steps_of(d)].work();
         save(first, &s);
-        second = devices[d].make(1);
-        fake_bus_put(second, "second");
+        second = make(d, 1);
         for (size_t at = 0; at < s.len; at += at > 300 ? 61 : 1)
             for (unsigned bit = 0; bit < 8; bit++) {
                 s.data[at] ^= 1 << bit;
@@ -421,35 +369,31 @@ static void altered(void **state)
                 second->ops->reset(second);
             }
         first->ops->reset(first);
-        finish(first);
-        finish(second);
+        fake_device_end(first);
+        fake_device_end(second);
         fake_gm_stop();
         free(s.data);
     }
 }
 
-/* A stream of another kind of device. The first of the table have no mark of their own in it. */
-enum { UNMARKED = 3 };
-
+/* A stream of another kind of device; those of virtio devices tell theirs. */
 static void mixed_up(void **state)
 {
     (void)state;
-    for (unsigned a = UNMARKED; a < ARRAY_LEN(devices); a++)
-        for (unsigned b = UNMARKED; b < ARRAY_LEN(devices); b++) {
+    for (unsigned a = 0; a < fake_device_count; a++)
+        for (unsigned b = 0; b < fake_device_count; b++) {
             struct fake_stream s = {0};
             struct vdev *first, *second;
 
-            if (a == b)
+            if (a == b || !fake_devices[a].queues || !fake_devices[b].queues)
                 continue;
             fake_gm_start(false);
-            first = devices[a].make(0);
-            fake_bus_put(first, "first");
+            first = make(a, 0);
             save(first, &s);
-            second = devices[b].make(1);
-            fake_bus_put(second, "second");
+            second = make(b, 1);
             assert_int_equal(load(second, &s), -EINVAL);
-            finish(first);
-            finish(second);
+            fake_device_end(first);
+            fake_device_end(second);
             fake_gm_stop();
             free(s.data);
         }
@@ -458,8 +402,7 @@ static void mixed_up(void **state)
 static int free_disks(void **state)
 {
     (void)state;
-    fake_blk_free(&disk[0]);
-    fake_blk_free(&disk[1]);
+    fake_devices_free();
     return 0;
 }
 
