@@ -185,8 +185,9 @@ void exit_slow_call(struct vcpu *v, enum exit_result verdict)
 enum exit_result exit_crash(struct vcpu *v, const char *what)
 {
     v->stop_reason = what;
-    /* One report says it all; the others of its VM may come to grief at once, or be made to again. */
-    if (!atomic_exchange(&v->guest->crashed, 1))
+    /* One report says it all; the others of its VM may come to grief at once, or be made to again. A sibling's reboot
+     * may end the VM before this does, so that it crashes once in each of its lives. */
+    if (!atomic_exchange(&v->guest->crashed, 1) && log_ratelimit(&v->guest->log))
         report_log(v, what);
     v->guest->ops->event(v->guest, GUEST_CRASHED, 0);
     return EXIT_STOP;

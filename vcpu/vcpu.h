@@ -9,6 +9,7 @@
 // Lock rank: none of its own; atomics say who may touch what from other harts.
 // Callers: vcpu/, vdev/irqchip (through vcpu_irq_set), hyp/vm, hyp/ctl.
 #pragma once
+#include "base/log.h"
 #include "sched/thread.h"
 #include "sched/timer.h"
 #include "stage2/stage2.h"
@@ -178,6 +179,7 @@ struct guest {
         htinst_mask; /* all ones; 0 (a test): every faulting instruction is fetched and decoded */
     uint16_t last_vcpu[HART_MAX]; /* hart n ran vCPU last_vcpu[n] - 1 of this guest last; 0: none */
     struct spinlock sse_lock; /* of all vCPUs' software events */
+    struct log_limit log; /* of all lines that the guest can provoke */
     atomic_uint crashed; /* since the start: a vCPU that could not go on has been reported */
     struct fair_group sched; /* its vCPUs' share: weight, cap, affinity */
     const char *name;

@@ -11,6 +11,7 @@
 // the interrupt line (LOCK_IRQCHIP) and guest_mem may be used under it.
 #pragma once
 #include "base/addr.h"
+#include "base/log.h"
 #include "base/spinlock.h"
 #include "base/state.h"
 #include "stage2/guest_mem.h"
@@ -76,6 +77,8 @@ struct vdev {
     uint64_t size;
     struct stage2 *mem; /* guest memory, for guest_mem_* */
     struct irq_line irq;
+    struct log_limit
+        *log; /* its VM's, for lines that the guest can provoke; NULL: none is held back */
     struct spinlock lock;
     uint64_t reads, writes; /* accesses, for the shell */
     struct vdev_account account; /* under the lock; others may read it, a little late */

@@ -109,17 +109,46 @@ void log_dump(void (*emit)(void *ctx, const char *line), void *ctx)
         emit(ctx, line);
 }
 
+static void say_left_out(const struct log_limit *l, uint32_t count)
+{
+    if (count > LOG_BURST)
+        log_warn("%s%s(%u more such lines were left out)", l->of ? l->of : "", l->of ? ": " : "",
+                 count - LOG_BURST);
+}
+
+/* Two harts may both do it: then a line more is let through. */
+static void begin_window(struct log_limit *l, uint64_t now, bool quiet)
+{
+    uint32_t count = __atomic_exchange_n(&l->count, 1, __ATOMIC_RELAXED);
+    uint32_t doublings = __atomic_load_n(&l->doublings, __ATOMIC_RELAXED);
+
+    if (quiet)
+        doublings = 0;
+    else if (count > LOG_BURST / 2 && doublings < LOG_WINDOW_DOUBLINGS)
+        doublings++;
+    __atomic_store_n(&l->doublings, doublings, __ATOMIC_RELAXED);
+    __atomic_store_n(&l->started, now ? now : 1, __ATOMIC_RELAXED);
+    say_left_out(l, count);
+}
+
 bool log_ratelimit(struct log_limit *l)
 {
-    uint64_t now = arch_time(), started = __atomic_load_n(&l->started, __ATOMIC_RELAXED);
-    if (timebase == 0)
+    uint64_t now = arch_time(), started, window;
+
+    if (!timebase || !l)
         return true;
-    if (now - started >= timebase * LOG_WINDOW_SECONDS || started == 0) {
-        __atomic_store_n(&l->started, now ? now : 1, __ATOMIC_RELAXED);
-        uint32_t count = __atomic_exchange_n(&l->count, 1, __ATOMIC_RELAXED);
-        if (count > LOG_BURST)
-            log_warn("(%u more such lines were left out)", count - LOG_BURST);
+    started = __atomic_load_n(&l->started, __ATOMIC_RELAXED);
+    window = timebase * LOG_WINDOW_SECONDS << __atomic_load_n(&l->doublings, __ATOMIC_RELAXED);
+    if (!started || now - started >= window) {
+        begin_window(l, now, !started || now - started >= 2 * window);
         return true;
     }
     return __atomic_add_fetch(&l->count, 1, __ATOMIC_RELAXED) <= LOG_BURST;
+}
+
+void log_limit_renew(struct log_limit *l)
+{
+    say_left_out(l, __atomic_exchange_n(&l->count, 0, __ATOMIC_RELAXED));
+    __atomic_store_n(&l->doublings, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&l->started, 0, __ATOMIC_RELAXED);
 }

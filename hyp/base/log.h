@@ -28,15 +28,26 @@ void log_dump(void (*emit)(void *ctx, const char *line), void *ctx);
 /* Time stamps: seconds since this call (0 before it), by arch_time() at hz ticks a second. */
 void log_set_timebase(uint64_t hz);
 
-/* Lines that a guest can provoke at will ask first: true for a burst of LOG_BURST within
- * LOG_WINDOW_SECONDS, then false; the next window begins by saying how many lines were left out.
- * Zero-initialised; one for each place and VM. Without a time base nothing is held back. */
+/* Lines that can be provoked at will ask first: true for a burst of LOG_BURST within a window of LOG_WINDOW_SECONDS, then
+ * false; the next window begins by saying how many lines were left out. A window in which more than half a burst was
+ * asked for makes the next one twice as long, LOG_WINDOW_DOUBLINGS times at most; one without any ends that.
+ * Zero-initialised but for `of`. Each VM has one, struct guest's, that all lines share which its guest can provoke
+ * (ci/loglimit sees to it). Without a time base, and for NULL, nothing is held back. */
 struct log_limit {
+    const char *of; /* whose lines, for people; NULL: the lines say it */
     uint64_t started;
-    uint32_t count;
+    uint32_t count, doublings;
 };
-enum { LOG_BURST = 10, LOG_WINDOW_SECONDS = 5 };
+enum { LOG_BURST = 10, LOG_WINDOW_SECONDS = 5, LOG_WINDOW_DOUBLINGS = 6 };
 bool log_ratelimit(struct log_limit *l);
+/* A person has looked after what the lines are about: says how many were left out, and the next burst is whole. */
+void log_limit_renew(struct log_limit *l);
+/* One such line. */
+#define log_limited(limit, level, ...) \
+    do { \
+        if (log_ratelimit(limit)) \
+            log_write(level, __VA_ARGS__); \
+    } while (0)
 
 /* snprintf of base/fmt.c: returns the length that would have been written. */
 int fmt_snprintf(char *to, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -78,8 +78,9 @@ static void release_memory(struct vm *vm)
     for (unsigned i = 0; i < FRAME_STATES; i++)
         left += counts[i];
     if (left)
-        log_error("%s: %lu frames were not given back (a defect of Trapline)", vm->config.name,
-                  (unsigned long)left);
+        log_limited(&vm->guest.log, LOG_ERROR,
+                    "%s: %lu frames were not given back (a defect of Trapline)", vm->config.name,
+                    (unsigned long)left);
 }
 
 int vm_start_claimed(struct vm *vm, const char **why)
@@ -112,9 +113,10 @@ int vm_start_claimed(struct vm *vm, const char **why)
     vm->started_at = arch_time();
     g->time_delta = -vm->started_at; /* a machine's clock starts at 0 */
     vm->boots++;
-    log_info("%s: started: %u vCPU%s, %lu MiB, entry %#lx, device tree %#lx", vm->config.name,
-             g->vcpu_count, g->vcpu_count == 1 ? "" : "s", (unsigned long)(vm->config.memory >> 20),
-             (unsigned long)entry.v, (unsigned long)fdt.v);
+    log_limited(&g->log, LOG_INFO, "%s: started: %u vCPU%s, %lu MiB, entry %#lx, device tree %#lx",
+                vm->config.name, g->vcpu_count, g->vcpu_count == 1 ? "" : "s",
+                (unsigned long)(vm->config.memory >> 20), (unsigned long)entry.v,
+                (unsigned long)fdt.v);
     /* From here on the guest may ask for its end. */
     atomic_store(&vm->state, VM_RUNNING);
     unpark_all(vm);
@@ -123,7 +125,7 @@ int vm_start_claimed(struct vm *vm, const char **why)
         const char *ignored;
         vm_fail(vm, why, error, "vCPU 0 does not start (error %d)", -error);
         if (vm_stop_claimed(vm, "could not start", &ignored))
-            log_error("%s: %s", vm->config.name, ignored);
+            log_limited(&g->log, LOG_ERROR, "%s: %s", vm->config.name, ignored);
     }
     return error;
 }
@@ -162,7 +164,7 @@ static void note_end(struct vm *vm, const char *reason)
 {
     if (reason != vm->end_reason)
         fmt_snprintf(vm->end_reason, sizeof(vm->end_reason), "%s", reason);
-    if (boot_option("stats"))
+    if (boot_option("stats") && log_ratelimit(&vm->guest.log))
         log_exits(vm);
 }
 
@@ -190,7 +192,7 @@ int vm_stop_claimed(struct vm *vm, const char *reason, const char **why)
     if (was != VM_CRASHED)
         note_end(vm, reason);
     atomic_store(&vm->state, VM_OFF);
-    log_notice("%s: stopped: %s", vm->config.name, vm->end_reason);
+    log_limited(&vm->guest.log, LOG_NOTICE, "%s: stopped: %s", vm->config.name, vm->end_reason);
     return 0;
 }
 
@@ -211,13 +213,14 @@ void vm_crash_claimed(struct vm *vm, const char *reason)
     const char *why;
 
     if (park_all(vm, &why))
-        log_error("%s: %s", vm->config.name, why);
+        log_limited(&vm->guest.log, LOG_ERROR, "%s: %s", vm->config.name, why);
     atomic_store(&vm->pending, 0);
     note_end(vm, reason);
     write_crash_report(vm);
     atomic_store(&vm->state, VM_CRASHED);
-    log_error("%s: crashed: %s", vm->config.name, vm->end_reason);
-    report_log_vcpus(&vm->guest);
+    log_limited(&vm->guest.log, LOG_ERROR, "%s: crashed: %s", vm->config.name, vm->end_reason);
+    if (log_ratelimit(&vm->guest.log))
+        report_log_vcpus(&vm->guest);
 }
 
 /* The end of an operation by command. */
@@ -235,6 +238,7 @@ int vm_start(struct vm *vm, const char **why)
 
     if (error)
         return error;
+    log_limit_renew(&vm->guest.log);
     error = vm_start_claimed(vm, why);
     return done(vm, error, VM_EVENT_STARTED);
 }
@@ -245,6 +249,7 @@ int vm_stop(struct vm *vm, const char **why)
 
     if (error)
         return error;
+    log_limit_renew(&vm->guest.log);
     error = vm_stop_claimed(vm, "stopped by command", why);
     return done(vm, error, VM_EVENT_STOPPED);
 }
@@ -255,6 +260,7 @@ int vm_reset(struct vm *vm, const char **why)
 
     if (error)
         return error;
+    log_limit_renew(&vm->guest.log);
     error = vm_stop_claimed(vm, "reset by command", why);
     if (!error)
         error = vm_start_claimed(vm, why);

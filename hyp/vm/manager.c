@@ -64,10 +64,10 @@ static void restart(struct vm *vm, const char *reason)
     const char *why;
 
     if (vm_stop_claimed(vm, reason, &why)) {
-        log_error("%s: cannot restart: %s", vm->config.name, why);
+        log_limited(&vm->guest.log, LOG_ERROR, "%s: cannot restart: %s", vm->config.name, why);
         any_failed = true;
     } else if (vm_start_claimed(vm, &why)) {
-        log_error("%s: cannot restart: %s", vm->config.name, why);
+        log_limited(&vm->guest.log, LOG_ERROR, "%s: cannot restart: %s", vm->config.name, why);
         fmt_snprintf(vm->end_reason, sizeof(vm->end_reason), "%s", why);
         any_failed = true;
         vm_event(vm, VM_EVENT_STOPPED, true);
@@ -82,11 +82,14 @@ static void carry_out(struct vm *vm, enum guest_event event, uint32_t reason)
     char text[sizeof(vm->end_reason)];
     const char *why;
 
+    /* The others it can do again and again; after these a person has to start it. */
+    if (event == GUEST_SHUTDOWN || event == GUEST_CRASHED)
+        log_limit_renew(&vm->guest.log);
     switch (event) {
     case GUEST_SHUTDOWN:
         describe(text, sizeof(text), "shut down", reason);
         if (vm_stop_claimed(vm, text, &why)) {
-            log_error("%s: cannot stop: %s", vm->config.name, why);
+            log_limited(&vm->guest.log, LOG_ERROR, "%s: cannot stop: %s", vm->config.name, why);
             vm_crash_claimed(vm, why);
             any_failed = true;
         }

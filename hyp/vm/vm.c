@@ -198,7 +198,7 @@ static int make_parts(struct vm *vm, const char **why)
 {
     struct guest *g = &vm->guest;
 
-    g->name = vm->config.name;
+    g->name = g->log.of = vm->config.name;
     g->ops = &guest_ops;
     spin_init(&g->sse_lock, LOCK_IRQCHIP);
     g->vcpu_count = vm->config.vcpus;

@@ -32,6 +32,7 @@ static int add(struct vm *vm, struct vdev *dev, const char *name, const char *ro
     fmt_snprintf(dev->role, sizeof(dev->role), "%s", role);
     dev->base = gpa(base);
     dev->mem = &vm->guest.s2;
+    dev->log = &vm->guest.log;
     if (irq)
         dev->irq = vplic_line(vm->plic, irq);
     error = bus_add(&vm->guest.bus, dev);

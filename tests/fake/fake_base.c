@@ -144,7 +144,8 @@ WEAK void spin_none_held(const char *what)
 unsigned fake_highest_lock(void);
 unsigned fake_highest_lock(void) { return held_count ? held[held_count - 1]->rank : 0; }
 
-WEAK bool log_ratelimit(struct log_limit *l) { return ++l->count <= LOG_BURST; }
+WEAK bool log_ratelimit(struct log_limit *l) { return !l || ++l->count <= LOG_BURST; }
+WEAK void log_limit_renew(struct log_limit *l) { l->count = 0; }
 
 WEAK void log_write(enum log_level level, const char *fmt, ...)
 {

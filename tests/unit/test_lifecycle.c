@@ -481,6 +481,44 @@ static void test_reboot_at_once(void **state)
     assert_int_equal(state_of(vm), VM_OFF);
 }
 
+static unsigned logged_of(const char *what)
+{
+    unsigned n = 0;
+
+    for (const char *at = fake_log; (at = strstr(at, what)); at++)
+        n++;
+    return n;
+}
+
+/* A guest that does nothing but reboot does not fill the log; what a person does is always there, and the end too. */
+static void test_reboots_do_not_fill_the_log(void **state)
+{
+    struct vm *vm = make();
+
+    (void)state;
+    ok(vm_manager_start(false));
+    run_manager();
+    ok(vm_start(vm, &why));
+    for (unsigned i = 0; i < 100; i++) {
+        guest_asks(vm, i % 2 ? GUEST_REBOOT_COLD : GUEST_WATCHDOG, 0);
+        run_manager();
+    }
+    assert_int_equal(vm->boots, 101);
+    assert_int_equal(logged_of("\n") + 1, LOG_BURST + 1);
+    ok(vm_reset(vm, &why));
+    assert_int_equal(logged_of("reset by command"), 1);
+    for (unsigned i = 0; i < 100; i++) {
+        guest_asks(vm, GUEST_REBOOT_WARM, 0);
+        run_manager();
+    }
+    assert_int_equal(logged_of("\n"), 2 * LOG_BURST);
+    guest_asks(vm, GUEST_SHUTDOWN, 0);
+    run_manager();
+    assert_int_equal(logged_of("stopped: guest shut down"), 1);
+    ok(vm_start(vm, &why));
+    assert_int_equal(logged_of("\n"), 2 * LOG_BURST + 2);
+}
+
 static void test_power_off_waits_for_the_last(void **state)
 {
     struct vm *a, *b;
@@ -787,6 +825,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_power_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kept_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reboot_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reboots_do_not_fill_the_log, setup, teardown),
         cmocka_unit_test_setup_teardown(test_power_off_waits_for_the_last, setup, teardown),
         cmocka_unit_test_setup_teardown(test_none_can_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_to_run, setup, teardown),

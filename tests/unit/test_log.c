@@ -182,6 +182,48 @@ static void test_ratelimit(void **state)
     log_set_sink(NULL);
 }
 
+/* A storm that goes on: each window is longer than the one before, and says once what it held back. */
+static void test_ratelimit_storm(void **state)
+{
+    struct log_limit l = {.of = "vm0"};
+    uint64_t begun;
+    unsigned passed = 0, n;
+
+    (void)state;
+    fake_time = 1;
+    log_set_timebase(1000);
+    log_set_sink(on_line);
+    n = seen_count;
+    begun = fake_time;
+    for (unsigned i = 0; i < 2 * 3600; i++, fake_time += 500) /* for an hour, two a second */
+        passed += log_ratelimit(&l);
+    assert_int_equal(fake_time - begun, 3600000);
+    /* 5, 10, ... 320 s, then 320 s each: 7 windows in the first 635 s, 10 more in the rest. */
+    assert_int_equal(passed, 17 * LOG_BURST);
+    assert_int_equal(seen_count - n, 16 - 1); /* in the first, nothing was left out */
+    assert_non_null(strstr(last_seen(), "vm0: (630 more such lines were left out)"));
+    log_limit_renew(&l);
+    assert_int_equal(seen_count - n, 16);
+    assert_non_null(strstr(last_seen(), "vm0: ("));
+    for (unsigned i = 0; i < LOG_BURST; i++)
+        assert_true(log_ratelimit(&l));
+    assert_false(log_ratelimit(&l));
+    fake_time += 1000 * LOG_WINDOW_SECONDS;
+    assert_true(log_ratelimit(&l));
+    for (unsigned i = 0; i < LOG_BURST; i++)
+        (void)log_ratelimit(&l);
+    fake_time += 4000 * LOG_WINDOW_SECONDS; /* a window of quiet, after one of 10 s */
+    assert_true(log_ratelimit(&l));
+    for (unsigned i = 0; i < LOG_BURST; i++)
+        (void)log_ratelimit(&l);
+    fake_time += 1000 * LOG_WINDOW_SECONDS;
+    n = seen_count;
+    assert_true(log_ratelimit(&l));
+    assert_int_equal(seen_count, n + 1); /* the window was a short one again */
+    assert_true(log_ratelimit(NULL));
+    log_set_sink(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_ring_overflow),
         cmocka_unit_test(test_ratelimit),
+        cmocka_unit_test(test_ratelimit_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,9 @@ static enum exit_result hart_stop(struct vcpu *v)
     atomic_store(&v->hsm, HSM_STOPPED);
     if (!all_stopped(g))
         return EXIT_BLOCK;
-    log_warn("%s: all vCPUs have stopped themselves (SBI hart_stop): taken as shutdown", g->name);
+    log_limited(&g->log, LOG_WARN,
+                "%s: all vCPUs have stopped themselves (SBI hart_stop): taken as shutdown",
+                g->name);
     g->ops->event(g, GUEST_SHUTDOWN, 0);
     return EXIT_STOP;
 }

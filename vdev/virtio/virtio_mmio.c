@@ -67,8 +67,7 @@ void virtio_fail(struct virtio_dev *v, const char *why)
 {
     if (v->status & VIRTIO_NEEDS_RESET)
         return;
-    if (log_ratelimit(&v->limit))
-        log_warn("%s: %s: needs a reset by its driver", v->vdev.name, why);
+    log_limited(v->vdev.log, LOG_WARN, "%s: %s: needs a reset by its driver", v->vdev.name, why);
     v->status |= VIRTIO_NEEDS_RESET;
     /* 2.1.2: once DRIVER_OK is set the driver is told. */
     if (v->status & VIRTIO_DRIVER_OK)

@@ -9,7 +9,6 @@
 // device then does nothing until the driver resets it; no other VM notices.
 // Lock rank: all functions here are called with vdev.lock (LOCK_DEVICE) held, but virtio_init.
 #pragma once
-#include "base/log.h"
 #include "vdev/dev.h"
 #include "vdev/virtio/virtq.h"
 
@@ -56,7 +55,6 @@ struct virtio_dev {
     uint64_t offered, accepted; /* features */
     uint32_t device_sel, driver_sel, queue_sel;
     uint32_t generation; /* of the configuration space */
-    struct log_limit limit; /* a driver may break rules as often as it likes */
     uint8_t status;
     uint8_t isr;
     bool stopping; /* a reset waits for requests in flight: begin no more */
