@@ -51,6 +51,8 @@ static int visit_reclaim(struct walk *w, const struct walk_entry *e)
     if (e->pte & PTE_RWX) {
         pte_store(e->slot, 0);
         w->s2->mapped_bytes -= e->size;
+        if (e->pte & PTE_SOFT_COW)
+            w->s2->shared_bytes -= e->size;
         frame_put_range(pa(pte_pa(e->pte)), e->size);
         return WALK_NEXT;
     }

@@ -97,7 +97,7 @@ static int copy(struct stage2 *s2, uint64_t g, char *host, size_t len, enum what
         walk_reader(s2);
         guest = page_hva(s2, g, what != READ);
         if (!guest) {
-            int r = stage2_populate(s2, gpa(g), what != READ);
+            int r = populate_at_once(s2, gpa(g), what != READ);
 
             if (r)
                 return r;
@@ -168,7 +168,7 @@ static int pin_next(struct stage2 *s2, uint64_t g, uint64_t len, bool write, pa_
 
         walk_reader(s2);
         at = walk_point(s2, g);
-        r = stage2_populate(s2, gpa(g), write || (at.pte & PTE_SOFT_COW));
+        r = populate_at_once(s2, gpa(g), write || (at.pte & PTE_SOFT_COW));
         if (r)
             return r;
     }

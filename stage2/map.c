@@ -52,6 +52,8 @@ static int visit_fill(struct walk *w, const struct walk_entry *e)
         frame_get_range(p, e->size);
     pte_store(e->slot, pte_make(p.v, m->bits | PTE_LEAF));
     w->s2->mapped_bytes += e->size;
+    if (m->bits & PTE_SOFT_COW)
+        w->s2->shared_bytes += e->size;
     return WALK_NEXT;
 }
 

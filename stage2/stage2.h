@@ -2,8 +2,8 @@
 // Stage 2 (G-stage) translation of one VM: guest physical to host physical.
 //
 // One walker (walk.c) descends; visitors say what to do. Guest RAM is a few regions, populated on
-// first touch, zeroed, in the largest piece that fits (1 GiB only where asked, 2 MiB while memory
-// is plentiful, else 4 KiB).
+// first touch, in pieces whose size follows what memory is left (populate.c): zeroed, or as the images that the
+// VM starts from, which are mapped copy-on-write where their alignment allows it.
 // Invariants: tables are FRAME_TABLE of the owner; a leaf holds one reference on its frame; V, U,
 // A, D are set in every valid leaf (A/D are cleared only for dirty harvest); G is 0. Changes are
 // made in two steps, reserve all tables then commit, so that -ENOMEM leaves nothing half done.
@@ -40,6 +40,14 @@ struct stage2_ram {
     uint64_t size;
 };
 
+#define STAGE2_MAX_IMAGES 4
+struct stage2_image {
+    gpa_t base;
+    uint64_t size;
+    const char *from;
+    bool shared; /* its whole pages may be mapped */
+};
+
 struct stage2 {
     struct spinlock lock;
     pa_t root;
@@ -52,7 +60,11 @@ struct stage2 {
     uint16_t flush_tag; /* of the last flush that frees something; 1 .. 1023 */
     struct stage2_ram ram[STAGE2_MAX_RAM];
     unsigned ram_count;
+    struct stage2_image image[STAGE2_MAX_IMAGES]; /* ascending */
+    unsigned image_count;
+    _Atomic bool starved; /* population is refused: the VM is to be stopped for want of memory */
     uint64_t mapped_bytes; /* by leaves */
+    uint64_t shared_bytes; /* of these, by leaves that are copy-on-write */
     uint64_t table_frames;
     pa_t
         merged; /* tables that merges took out and no flush has freed yet, chained by their first word; 0: none */
@@ -85,6 +97,13 @@ void stage2_destroy(struct stage2 *s2); /* no vCPU of it may run; frees all that
 /* A region that is populated on first touch; whole pages, below 2^44, apart from the others. 0,
  * -EINVAL, -ENOSPC (STAGE2_MAX_RAM). Before the VM runs. */
 int stage2_add_ram(struct stage2 *s2, gpa_t base, uint64_t size) MUST_CHECK;
+/* Fresh RAM at [g, g+size) holds the size bytes at from instead of zeros. They must stay, and as they are, until
+ * stage2_destroy; where they are FRAME_IMAGE, and g and from alike modulo 4 KiB (2 MiB), whole pages (2 MiB pieces) of
+ * them are mapped copy-on-write. Of one RAM region, apart from other images. 0, -EINVAL, -ENOSPC
+ * (STAGE2_MAX_IMAGES). Before the VM runs. */
+int stage2_add_image(struct stage2 *s2, gpa_t g, const void *from, uint64_t size) MUST_CHECK;
+/* Whether an image has bytes in [g, g+size): fresh memory there is not zeros. */
+bool stage2_has_image(const struct stage2 *s2, gpa_t g, uint64_t size);
 const struct stage2_ram *stage2_find_ram(const struct stage2 *s2, gpa_t g);
 
 /* Maps [g, g+size) to p with the largest leaves that fit. 0, -ENOMEM, -EEXIST (something is mapped
@@ -114,11 +133,14 @@ int stage2_dirty_harvest(struct stage2 *s2, gpa_t g, uint64_t size,
                          void (*dirty)(void *ctx, gpa_t g, uint64_t size), void *ctx,
                          struct stage2_flush *f) MUST_CHECK;
 
-/* The guest, or guest_mem for it, touched g: makes RAM there present (and writable, breaking
+/* The guest touched g: makes RAM there present (and writable, breaking
  * copy-on-write or marking dirty). 0; -EFAULT: g is not RAM, or a write to what is mapped
- * read-only; -ENOMEM. Local stale entries are flushed when it returns; remote ones where that
+ * read-only; -ENOMEM: nothing is left but the reserve (frame.h), and stage2_memory_low was called. Local stale entries are flushed when it returns; remote ones where that
  * matters. Hot path: called from the page-fault exit. */
 int stage2_populate(struct stage2 *s2, gpa_t g, bool write) MUST_CHECK;
+/* Called by a population that finds guests' memory at its end; on any hart, perhaps with locks up to LOCK_IRQCHIP held:
+ * it may wake somebody, no more. NULL: nobody. Set once at boot. */
+extern void (*stage2_memory_low)(void);
 /* 0 and the leaf, or -ENOENT. */
 int stage2_lookup(struct stage2 *s2, gpa_t g, struct stage2_leaf *leaf) MUST_CHECK;
 

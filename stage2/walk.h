@@ -138,6 +138,9 @@ int change_locked(struct walk *w, uint64_t g, uint64_t size) MUST_CHECK;
 int split_locked(struct stage2 *s2, uint64_t g, uint64_t page_size,
                  struct stage2_flush *f) MUST_CHECK;
 
+/* populate.c: as stage2_populate, for guest_mem: its callers cannot wait, so it may take a part of the reserve. */
+int populate_at_once(struct stage2 *s2, gpa_t g, bool write) MUST_CHECK;
+
 /* vmid.c. On this hart: whether s2 is loaded, and by which VMID. */
 bool vmid_loaded(const struct stage2 *s2, uint16_t *vmid);
 /* Unloads s2 from this hart, since it is being destroyed. */

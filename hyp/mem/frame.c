@@ -6,6 +6,8 @@
 
 #include "base/arch.h"
 
+enum { FEW_LOOKS = 8 };
+
 struct frame_db frame_db = {.lock = SPINLOCK_INIT(LOCK_FRAME),
                             .free_blocks = {NO_BLOCK, 0},
                             .partial_blocks = {NO_BLOCK, 0}};
@@ -199,13 +201,15 @@ static unsigned find_run(const struct block *b, unsigned n)
     return NO_FRAME;
 }
 
+/* What is more than a stage 2's root can be had in smaller pieces, so it is not looked for everywhere. */
 static int alloc_few(unsigned n, enum frame_state state, uint16_t owner, pa_t *out)
 {
+    unsigned looks = n > 1u << FRAME_ORDER_16K ? FEW_LOOKS : UINT32_MAX;
     struct block *b = NULL;
     unsigned at = NO_FRAME;
 
-    for (uint32_t next = frame_db.partial_blocks.head; next != NO_BLOCK && at == NO_FRAME;
-         next = b->next) {
+    for (uint32_t next = frame_db.partial_blocks.head;
+         next != NO_BLOCK && at == NO_FRAME && looks--; next = b->next) {
         b = &frame_db.blocks[next];
         if (b->free >= n)
             at = find_run(b, n);
@@ -450,7 +454,24 @@ void frame_count(int owner, uint64_t counts[FRAME_STATES])
 
 uint64_t frame_free_count(void) { return frame_db.free_frames; }
 uint64_t frame_free_blocks(void) { return frame_db.free_blocks.count; }
-bool frame_plentiful(void) { return frame_db.free_blocks.count > frame_db.block_count / 16; }
+
+enum frame_supply frame_supply(void)
+{
+    if (frame_db.free_blocks.count > frame_db.block_count / 16)
+        return FRAME_PLENTY;
+    return frame_db.free_frames > frame_db.ram_frames / 64 ? FRAME_SHORT : FRAME_SCARCE;
+}
+
+bool frame_plentiful(void) { return frame_supply() == FRAME_PLENTY; }
+
+uint64_t frame_reserve_size(void) { return frame_db.reserve; }
+
+bool frame_guests_may_have(uint64_t n, bool at_once)
+{
+    uint64_t keep = frame_db.reserve >> at_once;
+
+    return frame_db.free_frames >= keep && frame_db.free_frames - keep >= n;
+}
 
 void *frame_alloc_page(void)
 {

@@ -24,7 +24,13 @@ enum frame_state {
     FRAME_STATES
 };
 
-enum { FRAME_ORDER_4K = 0, FRAME_ORDER_16K = 2, FRAME_ORDER_2M = 9, FRAME_ORDER_1G = 18 };
+enum {
+    FRAME_ORDER_4K = 0,
+    FRAME_ORDER_16K = 2,
+    FRAME_ORDER_64K = 4,
+    FRAME_ORDER_2M = 9,
+    FRAME_ORDER_1G = 18
+};
 enum { OWNER_HYP = 0 }; /* VM owners are 1.. */
 
 struct frame_info {
@@ -88,10 +94,20 @@ void frame_unpin_range(pa_t p, uint64_t size);
  * free and reserved, which are nobody's). Scans: not for hot paths. */
 void frame_count(int owner, uint64_t counts[FRAME_STATES]);
 uint64_t frame_free_count(void); /* free 4 KiB frames; cheap */
-/* Free 2 MiB blocks; cheap: says whether memory is plentiful. */
-uint64_t frame_free_blocks(void);
-/* More than a sixteenth of all 2 MiB blocks is free. */
-bool frame_plentiful(void);
+uint64_t frame_free_blocks(void); /* free 2 MiB blocks; cheap */
+/* How much is left for guests, so that what they get becomes smaller before it ends. */
+enum frame_supply {
+    FRAME_PLENTY, /* more than a sixteenth of all 2 MiB blocks is free: pieces of 2 MiB */
+    FRAME_SHORT, /* pieces of 64 KiB */
+    FRAME_SCARCE, /* less than a 64th of all frames is free: single frames */
+};
+enum frame_supply frame_supply(void); /* cheap */
+bool frame_plentiful(void); /* FRAME_PLENTY */
+/* Guests may not have the last frames, which page tables and the hypervisor need to go on with what there is: a
+ * 256th of RAM, 256 frames at least, 16384 at most. Whether a guest may have n more; at_once: by whom it cannot
+ * wait for, who may have half of the reserve. Who is told no leaves it. */
+uint64_t frame_reserve_size(void);
+bool frame_guests_may_have(uint64_t n, bool at_once);
 void frame_reset(void); /* tests only: back to before the first frame_add_bank */
 /* A page for the hypervisor itself, zeroed; NULL when out of memory. */
 void *frame_alloc_page(void);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+enum { RESERVE_LEAST = 256, RESERVE_MOST = 16384 };
+
 void frame_reset(void)
 {
     frame_db = (struct frame_db){.lock = SPINLOCK_INIT(LOCK_FRAME),
@@ -153,6 +155,7 @@ int frame_init_done(void)
     if (frame_db.blocks)
         return -EINVAL;
     make_zones();
+    frame_db.reserve = min_u64(RESERVE_MOST, max_u64(RESERVE_LEAST, frame_db.ram_frames / 256));
     size = align_up(frame_db.block_count * sizeof(struct block), PAGE_SIZE);
     for (unsigned i = 0; i < frame_db.bank_count && !frame_db.blocks; i++) {
         uint64_t from = frame_db.banks[i].start;

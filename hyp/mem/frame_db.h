@@ -59,6 +59,7 @@ struct frame_db {
     struct block *blocks; /* NULL until frame_init_done */
     uint32_t block_count;
     uint64_t ram_frames, free_frames;
+    uint64_t reserve; /* what guests may not have */
     struct block_list free_blocks; /* whole and free */
     struct block_list partial_blocks; /* split, with free frames */
 };

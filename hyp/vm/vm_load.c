@@ -11,28 +11,25 @@
 #include "vm/layout.h"
 #include "vm/vm_ops.h"
 
-/* In pieces that end at 2 MiB of guest memory, so that each is one piece of populated RAM; between
- * them others may run. */
-static int copy_in(struct vm *vm, gpa_t to, const void *from, uint64_t size, const char *what,
-                   const char **why)
+/* The guest's memory is the image there, without a copy until it writes (stage2/image.h). */
+static int show(struct vm *vm, gpa_t at, const struct vm_image *image, const char *what,
+                const char **why)
 {
-    const uint8_t *p = from;
+    int error = image->size ? stage2_add_image(&vm->guest.s2, at, image->data, image->size) : 0;
 
-    while (size) {
-        uint64_t chunk = min_u64(size, MIB(2) - (to.v & (MIB(2) - 1)));
-        int error = guest_mem_write(&vm->guest.s2, to, p, chunk);
+    return error ? vm_fail(vm, why, error, "its %s could not be placed (error %d)", what, -error)
+                 : 0;
+}
 
-        if (error)
-            return vm_fail(vm, why, error,
-                           "%s while the %s was copied (%lu MiB of memory are free)",
-                           error == -ENOMEM ? "out of memory" : "an error", what,
-                           (unsigned long)(frame_free_count() >> 8));
-        to = gpa_add(to, chunk);
-        p += chunk;
-        size -= chunk;
-        sched_point();
-    }
-    return 0;
+static int copy_fdt(struct vm *vm, gpa_t to, size_t size, const char **why)
+{
+    int error = guest_mem_write(&vm->guest.s2, to, vm->fdt, size);
+
+    if (!error)
+        return 0;
+    return vm_fail(
+        vm, why, error, "%s while its device tree was copied (%lu MiB of memory are free)",
+        error == -ENOMEM ? "out of memory" : "an error", (unsigned long)(frame_free_count() >> 8));
 }
 
 static int build_fdt(struct vm *vm, uint64_t initrd, void **fdt, size_t *size)
@@ -102,11 +99,11 @@ int vm_load(struct vm *vm, gpa_t *entry, gpa_t *fdt, const char **why)
     int error = place(vm, &at, &fdt_size, why);
 
     if (!error)
-        error = copy_in(vm, at.kernel, c->kernel.data, c->kernel.size, "kernel", why);
+        error = show(vm, at.kernel, &c->kernel, "kernel", why);
     if (!error)
-        error = copy_in(vm, at.initrd, c->initrd.data, c->initrd.size, "initrd", why);
+        error = show(vm, at.initrd, &c->initrd, "initrd", why);
     if (!error)
-        error = copy_in(vm, at.fdt, vm->fdt, fdt_size, "device tree", why);
+        error = copy_fdt(vm, at.fdt, fdt_size, why);
     *entry = at.kernel;
     *fdt = at.fdt;
     return error;

@@ -384,13 +384,26 @@ WEAK void stage2_destroy(struct stage2 *s2)
     for (unsigned i = 0; i < VM_MAX; i++)
         if (maps[i].s2 == s2)
             maps[i].s2 = NULL;
-    s2->ram_count = 0;
+    s2->ram_count = s2->image_count = 0;
 }
 
 WEAK int stage2_add_ram(struct stage2 *s2, gpa_t base, uint64_t size)
 {
     s2->ram[s2->ram_count++] = (struct stage2_ram){base, size};
     return 0;
+}
+
+/* What the images have of a fresh block. */
+static void show_images(const struct stage2 *s2, uint8_t *to, uint64_t g)
+{
+    for (unsigned i = 0; i < s2->image_count; i++) {
+        const struct stage2_image *image = &s2->image[i];
+        uint64_t from = max_u64(g, image->base.v);
+        uint64_t end = min_u64(g + MIB(2), image->base.v + image->size);
+
+        if (from < end)
+            memcpy(to + (from - g), image->from + (from - image->base.v), end - from);
+    }
 }
 
 static uint8_t *at(struct stage2 *s2, uint64_t g, bool fill_in)
@@ -404,6 +417,7 @@ static uint8_t *at(struct stage2 *s2, uint64_t g, bool fill_in)
         if (frame_alloc(FRAME_ORDER_2M, FRAME_VM, s2->owner, &p))
             return NULL;
         memset(pa_to_hva(p), 0, MIB(2));
+        show_images(s2, pa_to_hva(p), align_down(g, MIB(2)));
         map[block] = p.v;
     }
     return map[block] ? (uint8_t *)pa_to_hva(pa(map[block])) + (g & (MIB(2) - 1)) : NULL;
@@ -411,23 +425,33 @@ static uint8_t *at(struct stage2 *s2, uint64_t g, bool fill_in)
 
 WEAK int guest_mem_write(struct stage2 *s2, gpa_t to, const void *from, size_t len)
 {
-    uint8_t *p = at(s2, to.v, true);
-
     fake_mem_writes++;
-    if ((to.v & (MIB(2) - 1)) + len > MIB(2))
-        panic("a copy of %zu bytes is not split at 2 MiB", len);
     if (to.v + len > s2->ram[0].base.v + s2->ram[0].size)
         return -EFAULT;
-    if (!p)
-        return -ENOMEM;
-    memcpy(p, from, len);
+    while (len) {
+        size_t n = min_u64(len, MIB(2) - (to.v & (MIB(2) - 1)));
+        uint8_t *p = at(s2, to.v, true);
+
+        if (!p)
+            return -ENOMEM;
+        memcpy(p, from, n);
+        from = (const uint8_t *)from + n;
+        to = gpa_add(to, n);
+        len -= n;
+    }
+    return 0;
+}
+
+WEAK int stage2_add_image(struct stage2 *s2, gpa_t g, const void *from, uint64_t size)
+{
+    s2->image[s2->image_count++] = (struct stage2_image){.base = g, .size = size, .from = from};
     return 0;
 }
 
 WEAK int guest_mem_read(struct stage2 *s2, gpa_t from, void *to, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        uint8_t *p = at(s2, from.v + i, false);
+        uint8_t *p = at(s2, from.v + i, s2->image_count);
         ((uint8_t *)to)[i] = p ? *p : 0;
     }
     return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // guest_mem: bounds, wrapping, crossing pages and regions, hostile ranges, dirty marking, pins.
-// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
+// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/image.c stage2/guest_mem.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 #include "fake_mem.h"
 #include "fake_xcall.h"
 #include "mem/frame.h"
+#include "mem/frame_db.h"
 #include "stage2/guest_mem.h"
 #include "stage2/stage2.h"
 #include "stage2/walk.h"
@@ -291,6 +292,7 @@ static void test_no_memory(void **state)
     char c = 1;
 
     (void)state;
+    frame_db.reserve = 0;
     while (!frame_alloc(0, FRAME_HYP, 0, &hoard[n]))
         n++;
     assert_int_equal(guest_mem_read(&s2, gpa(RAM), &c, 1), -ENOMEM);

@@ -5,7 +5,7 @@
 // units: hyp/vm/poweroff.c hyp/vm/layout.c hyp/vm/guest_fdt.c vdev/bus.c vdev/ramdisk.c
 // units: hyp/vm/event.c hyp/vm/bundle_memory.c hyp/mem/frame_run.c
 // units: hyp/base/state.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c stage2/stage2.c stage2/walk.c stage2/map.c
-// units: stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c
+// units: stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/image.c
 // units: stage2/guest_mem.c tests/fake/fake_vcpu.c tests/fake/fake_base.c tests/fake/fake_mem.c
 // units: tests/fake/fake_xcall.c hyp/sched/fair.c
 #include "test_lifecycle.c" // NOLINT(bugprone-suspicious-include)

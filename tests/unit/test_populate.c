@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // First touch in 2 MiB and 4 KiB pieces, copy-on-write, dirty pages, other harts meanwhile, running
 // out.
-// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
+// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/image.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c hyp/mem/frame_run.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 #include "fake_mem.h"
 #include "fake_xcall.h"
 #include "mem/frame.h"
+#include "mem/frame_db.h"
 #include "stage2/stage2.h"
 #include "stage2/walk.h"
 
@@ -130,31 +131,61 @@ static void test_region_not_aligned(void **state)
     end();
 }
 
+static unsigned memory_was_low;
+static void note_low(void) { memory_was_low++; }
+
 static void test_small_when_short(void **state)
 {
-    unsigned large = 0, small = 0;
-    uint64_t g = RAM;
+    enum { LARGE, MEDIUM, SMALL, SIZES };
+    static const uint64_t step[SIZES] = {MIB(2), KIB(64), PAGE_SIZE};
+    unsigned count[SIZES] = {0}, last = LARGE;
+    uint64_t g = RAM, before;
     int r;
 
     (void)state;
-    start(MIB(64), MIB(128));
-    while ((r = stage2_populate(&s2, gpa(g), true)) == 0) {
-        struct stage2_leaf leaf = look(g);
+    start(MIB(256), MIB(512));
+    memory_was_low = 0;
+    stage2_memory_low = note_low;
+    for (before = 0; (r = stage2_populate(&s2, gpa(g), true)) == 0; before = s2.mapped_bytes) {
+        uint64_t size = s2.mapped_bytes - before;
+        unsigned now = size == step[LARGE] ? LARGE : size == step[MEDIUM] ? MEDIUM : SMALL;
 
-        if (leaf.page_size == PAGE_SIZE)
-            small++;
-        else
-            assert_int_equal(small, 0);
-        large += leaf.page_size == MIB(2);
-        g += leaf.page_size;
+        assert_int_equal(size, step[now]);
+        assert_true(now >= last); /* never larger again */
+        must_be_zero(look(g).pa, PAGE_SIZE);
+        count[now]++;
+        last = now;
+        g += size;
+        assert_int_equal(memory_was_low, 0);
     }
+    stage2_memory_low = NULL;
     assert_int_equal(r, -ENOMEM);
-    assert_true(large >= 28); /* of 31; a sixteenth is kept for small pieces */
-    assert_true(small > 512 && frame_free_count() == 0);
+    assert_int_equal(memory_was_low, 1);
+    assert_int_equal(count[LARGE], 128 - 1 - 128 / 16); /* one block has the database */
+    /* A 64th of 256 MiB is 4 MiB; the reserve is 1 MiB, of which tables may take some. */
+    assert_in_range(count[MEDIUM], 12 * 16, 14 * 16);
+    assert_in_range(count[SMALL], 512, 1024);
+    assert_in_range(frame_free_count(), frame_reserve_size() - 2, frame_reserve_size() + 1);
     assert_int_equal(stage2_populate(&s2, gpa(RAM), true), 0); /* what is there goes on */
-    assert_int_equal(s2.mapped_bytes, g - RAM);
+    /* Who cannot wait may have half of the reserve. */
+    for (; !populate_at_once(&s2, gpa(g), true); g += PAGE_SIZE)
+        must_be_zero(look(g).pa, PAGE_SIZE);
+    assert_in_range(frame_free_count(), frame_reserve_size() / 2 - 1, frame_reserve_size() / 2 + 1);
     stage2_destroy(&s2);
     assert_true(frame_free_count() >= free_before - 1);
+}
+
+/* A VM that is to be stopped for want of memory gets no more, whatever others have given back. */
+static void test_starved(void **state)
+{
+    (void)state;
+    start(MIB(64), MIB(16));
+    assert_int_equal(stage2_populate(&s2, gpa(RAM), true), 0);
+    atomic_store(&s2.starved, true);
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(2)), true), -ENOMEM);
+    assert_int_equal(populate_at_once(&s2, gpa(RAM + MIB(2)), false), -ENOMEM);
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + 8), true), 0);
+    end();
 }
 
 /* 2 MiB are free, but nothing for a table: the piece's own memory serves. */
@@ -193,6 +224,7 @@ static void test_out_of_memory_at_every_point(void **state)
         int r;
 
         start(MIB(16), MIB(16));
+        frame_db.reserve = 0;
         while (!frame_alloc(0, FRAME_HYP, 0, &hoard[n]))
             n++;
         for (unsigned i = 0; i < left; i++)
@@ -483,6 +515,7 @@ static void test_cow_out_of_memory(void **state)
         int r;
 
         start(MIB(16), MIB(16));
+        frame_db.reserve = 0;
         assert_int_equal(frame_alloc(9, FRAME_SHARED, 0, &shared), 0);
         memset(pa_to_hva(shared), 0x11, MIB(2));
         assert_int_equal(stage2_map(&s2, gpa(RAM), shared, MIB(2), 7, PTE_SOFT_COW), 0);
@@ -503,6 +536,254 @@ static void test_cow_out_of_memory(void **state)
     }
 }
 
+/* ---- images ---- */
+
+enum { PAGES_2M = 512 };
+static struct bundle_like {
+    pa_t base;
+    uint64_t blocks;
+} image;
+
+/* An image of 2 MiB blocks, each page with its number in every word's place that is looked at. */
+static void make_image(uint64_t blocks)
+{
+    image.blocks = blocks;
+    assert_int_equal(frame_alloc_run(blocks, FRAME_IMAGE, 0, &image.base), 0);
+    for (uint64_t i = 0; i < blocks * PAGES_2M; i++)
+        memset(pa_to_hva(pa_add(image.base, i * PAGE_SIZE)), (int)(i % 251 + 1), PAGE_SIZE);
+}
+
+static void image_is_unchanged(void)
+{
+    for (uint64_t i = 0; i < image.blocks * PAGES_2M; i++) {
+        const uint8_t *page = pa_to_hva(pa_add(image.base, i * PAGE_SIZE));
+
+        assert_int_equal(page[0], i % 251 + 1);
+        assert_memory_equal(page, page + 1, PAGE_SIZE - 1);
+    }
+}
+
+/* Guest memory [g, g+size) is what the image has from offset on. */
+static void must_hold(uint64_t g, uint64_t offset, uint64_t size)
+{
+    for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
+        const uint8_t *page = pa_to_hva(look(g + at).pa);
+
+        assert_int_equal(page[0], (offset + at) / PAGE_SIZE % 251 + 1);
+        assert_memory_equal(page, page + 1, PAGE_SIZE - 1);
+    }
+}
+
+static void take(void *hva) { memset(hva, 0xee, 8); }
+
+/* A kernel of two blocks and a bit, as a VM finds it: shared while it reads, its own when it writes. */
+static void test_image_while_plentiful(void **state)
+{
+    struct stage2_leaf leaf;
+
+    (void)state;
+    start(MIB(256), MIB(32));
+    make_image(3);
+    assert_int_equal(
+        stage2_add_image(&s2, gpa(RAM + MIB(2)), pa_to_hva(image.base), MIB(4) + 0x1800), 0);
+    fake_zeroed_bytes = 0;
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(2) + 0x5000), false), 0);
+    leaf = look(RAM + MIB(2));
+    assert_int_equal(leaf.page_size, MIB(2));
+    assert_int_equal(leaf.pa.v, image.base.v);
+    assert_int_equal(leaf.pte & (PTE_R | PTE_W | PTE_X | PTE_SOFT_COW),
+                     PTE_R | PTE_X | PTE_SOFT_COW);
+    assert_int_equal(frame_query(image.base).refs, 2);
+    assert_int_equal(s2.mapped_bytes, MIB(2));
+    assert_int_equal(s2.shared_bytes, MIB(2));
+    assert_true(fake_zeroed_bytes <= 2 * PAGE_SIZE); /* tables */
+
+    /* The first write gets all of it a copy. */
+    old_page = image.base;
+    cow_gpa = RAM + MIB(2);
+    cow_flushes = 0;
+    fake_xcall_hook = during_cow_flush;
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(2) + 0x7008), true), 0);
+    fake_xcall_hook = NULL;
+    assert_int_equal(cow_flushes, 1);
+    leaf = look(RAM + MIB(2));
+    assert_int_equal(leaf.page_size, MIB(2));
+    assert_true(leaf.pa.v != image.base.v && leaf.pte & PTE_W);
+    assert_int_equal(frame_query(leaf.pa).owner, OWNER);
+    assert_int_equal(frame_query(image.base).refs, 1);
+    assert_int_equal(s2.mapped_bytes, MIB(2));
+    assert_int_equal(s2.shared_bytes, 0);
+    must_hold(RAM + MIB(2), 0, MIB(2));
+    take(pa_to_hva(leaf.pa));
+
+    /* A first touch that writes needs one exit. */
+    unsigned before = fake_xcalls;
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(4)), true), 0);
+    assert_int_equal(fake_xcalls, before);
+    assert_true(look(RAM + MIB(4)).pte & PTE_W);
+    must_hold(RAM + MIB(4), MIB(2), MIB(2));
+    take(pa_to_hva(look(RAM + MIB(4)).pa));
+
+    /* Its end: the rest of the page and of the piece is zeros, not what lies behind it in the file. */
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(6) + 0x3000), false), 0);
+    leaf = look(RAM + MIB(6));
+    assert_int_equal(leaf.page_size, MIB(2));
+    assert_true(leaf.pte & PTE_W);
+    must_hold(RAM + MIB(6), MIB(4), PAGE_SIZE);
+    const uint8_t *tail = pa_to_hva(pa_add(leaf.pa, PAGE_SIZE));
+    assert_int_equal(tail[0x7ff], PAGES_2M * 2 + 1 - 251 * 4 + 1);
+    assert_int_equal(tail[0x800], 0);
+    assert_memory_equal(tail + 0x800, tail + 0x801, MIB(2) - PAGE_SIZE - 0x801);
+    image_is_unchanged();
+    assert_int_equal(frame_query(image.base).refs, 1);
+    frame_put_range(image.base, MIB(6));
+    end();
+}
+
+/* With little memory a write costs a page, and what lies around it stays shared. */
+static void test_image_while_short(void **state)
+{
+    static pa_t hoard[100];
+    unsigned n = 0;
+
+    (void)state;
+    start(MIB(128), MIB(32));
+    make_image(3);
+    while (frame_plentiful())
+        assert_int_equal(frame_alloc(9, FRAME_HYP, 0, &hoard[n++]), 0);
+    assert_int_equal(
+        stage2_add_image(&s2, gpa(RAM + MIB(2)), pa_to_hva(image.base), MIB(4) + 0x5800), 0);
+    /* By a first touch that writes, and by a write to what is mapped. */
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(2) + 0x5000), true), 0);
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(4) + 0x6000), false), 0);
+    assert_int_equal(look(RAM + MIB(4)).page_size, MIB(2)); /* this costs nothing */
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(4) + 0x7000), true), 0);
+    for (unsigned i = 0; i < 2 * PAGES_2M; i++) {
+        struct stage2_leaf leaf = look(RAM + MIB(2) + i * PAGE_SIZE);
+        bool own = i == 5 || i == PAGES_2M + 7;
+
+        assert_int_equal(leaf.page_size, PAGE_SIZE);
+        assert_int_equal(leaf.pa.v == image.base.v + i * PAGE_SIZE, !own);
+        assert_int_equal((leaf.pte & PTE_W) != 0, own);
+    }
+    must_hold(RAM + MIB(2), 0, MIB(4));
+    assert_int_equal(s2.mapped_bytes, MIB(4));
+    assert_int_equal(s2.shared_bytes, MIB(4) - 2 * PAGE_SIZE);
+    take(pa_to_hva(look(RAM + MIB(2) + 0x5000).pa));
+    take(pa_to_hva(look(RAM + MIB(4) + 0x7000).pa));
+    /* The end, which no piece of 64 KiB fits: five pages are shared, the sixth is not. */
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(6) + i * PAGE_SIZE), false), 0);
+    assert_int_equal(s2.shared_bytes, MIB(4) + 3 * PAGE_SIZE);
+    must_hold(RAM + MIB(6), MIB(4), 5 * PAGE_SIZE);
+    const uint8_t *tail = pa_to_hva(look(RAM + MIB(6) + 5 * PAGE_SIZE).pa);
+    assert_int_equal(tail[0x7ff], (PAGES_2M * 2 + 5) % 251 + 1);
+    assert_memory_equal(tail + 0x800, (const uint8_t[0x800]){0}, 0x800);
+    /* Beyond it, 64 KiB at a time. */
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(6) + KIB(64)), true), 0);
+    assert_int_equal(s2.mapped_bytes, MIB(4) + 6 * PAGE_SIZE + KIB(64));
+    image_is_unchanged();
+    stage2_destroy(&s2);
+    for (unsigned i = 0; i < 3 * PAGES_2M; i++)
+        assert_int_equal(frame_query(pa_add(image.base, i * PAGE_SIZE)).refs, 1);
+    frame_put_range(image.base, MIB(6));
+    while (n)
+        frame_put(hoard[--n]);
+    assert_true(frame_free_count() >= free_before - 1);
+}
+
+/* Alike modulo 4 KiB only: single pages of it, mapped 2 MiB at a time. Not even that: copies. */
+static void test_image_alignment(void **state)
+{
+    uint64_t offset[] = {0x3000, 0x3008};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        start(MIB(256), MIB(32));
+        make_image(3);
+        assert_int_equal(stage2_add_image(&s2, gpa(RAM + MIB(2)),
+                                          pa_to_hva(pa_add(image.base, offset[i])), MIB(4)),
+                         0);
+        assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(2) + 0x123), false), 0);
+        assert_int_equal(s2.mapped_bytes, MIB(2));
+        assert_int_equal(s2.shared_bytes, i ? 0 : MIB(2));
+        assert_int_equal(look(RAM + MIB(2)).page_size, i ? MIB(2) : PAGE_SIZE);
+        assert_int_equal(*(uint8_t *)pa_to_hva(look(RAM + MIB(2) + 0x123).pa), 3 + 1);
+        assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(2) + 0x123), true), 0);
+        assert_int_equal(s2.shared_bytes, i ? 0 : MIB(2) - PAGE_SIZE);
+        take(pa_to_hva(look(RAM + MIB(2)).pa));
+        image_is_unchanged();
+        stage2_destroy(&s2);
+        frame_put_range(image.base, MIB(6));
+    }
+}
+
+/* Two pages of two images in one page of RAM, as a small VM's kernel and initrd may lie. */
+static void test_images_in_one_page(void **state)
+{
+    static char a[3000], b[9000];
+    const uint8_t *ram;
+
+    (void)state;
+    start(MIB(64), MIB(16));
+    memset(a, 'a', sizeof(a));
+    memset(b, 'b', sizeof(b));
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM + 0x1c00), b, sizeof(b)), 0);
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM + 0x1000), a, sizeof(a)), 0);
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + 0x1000), false), 0);
+    ram = pa_to_hva(look(RAM).pa);
+    assert_memory_equal(ram + 0x1000, a, sizeof(a));
+    assert_memory_equal(ram + 0x1c00, b, sizeof(b));
+    for (unsigned i = 0; i < MIB(2); i++)
+        if (i < 0x1000 || (i >= 0x1000 + sizeof(a) && i < 0x1c00) || i >= 0x1c00 + sizeof(b))
+            assert_int_equal(ram[i], 0);
+    assert_true(stage2_has_image(&s2, gpa(RAM), 0x1001));
+    assert_false(stage2_has_image(&s2, gpa(RAM), 0x1000));
+    assert_false(stage2_has_image(&s2, gpa(RAM + 0x1bb8), 0x48));
+    /* What cannot be. */
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM + 0x1b00), a, 0x300), -EINVAL);
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM - 1), a, 1), -EINVAL);
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM + MIB(16) - 8), a, 9), -EINVAL);
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM + MIB(8)), a, UINT64_MAX), -EINVAL);
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM + MIB(8)), a, 0), -EINVAL);
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM + MIB(8)), a, 1), 0);
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM + MIB(9)), a, 1), 0);
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM + MIB(10)), a, 1), -ENOSPC);
+    end();
+}
+
+/* Other harts read, and write, the same piece while this one's copy is made. */
+static unsigned copy_hooks;
+static void other_breaks_first(void)
+{
+    fake_zero_hook = NULL;
+    copy_hooks++;
+    fake_hart = 1;
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + 0x9000), true), 0);
+    fake_hart = 0;
+}
+
+static void test_image_race(void **state)
+{
+    pa_t own;
+
+    (void)state;
+    start(MIB(128), MIB(32));
+    make_image(2);
+    /* One byte short of the block, so that the fill ends in a zeroed page: the hook's place. */
+    assert_int_equal(stage2_add_image(&s2, gpa(RAM), pa_to_hva(image.base), MIB(4) - PAGE_SIZE), 0);
+    fake_zero_hook = other_breaks_first;
+    assert_int_equal(stage2_populate(&s2, gpa(RAM + MIB(2) + 0x4000), true), 0);
+    assert_int_equal(copy_hooks, 1);
+    own = look(RAM).pa;
+    assert_true(own.v != image.base.v);
+    must_hold(RAM, 0, MIB(4) - PAGE_SIZE);
+    assert_int_equal(s2.mapped_bytes, MIB(4));
+    image_is_unchanged();
+    frame_put_range(image.base, MIB(4));
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -510,6 +791,7 @@ int main(void)
         cmocka_unit_test(test_large_is_cheap),
         cmocka_unit_test(test_region_not_aligned),
         cmocka_unit_test(test_small_when_short),
+        cmocka_unit_test(test_starved),
         cmocka_unit_test(test_no_table_for_a_large_piece),
         cmocka_unit_test(test_out_of_memory_at_every_point),
         cmocka_unit_test(test_races),
@@ -522,6 +804,11 @@ int main(void)
         cmocka_unit_test(test_cow_large),
         cmocka_unit_test(test_cow_of_reserved),
         cmocka_unit_test(test_cow_out_of_memory),
+        cmocka_unit_test(test_image_while_plentiful),
+        cmocka_unit_test(test_image_while_short),
+        cmocka_unit_test(test_image_alignment),
+        cmocka_unit_test(test_images_in_one_page),
+        cmocka_unit_test(test_image_race),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

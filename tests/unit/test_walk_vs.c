@@ -2,7 +2,7 @@
 // The VS-stage walk over hand-made tables: every mode and page size, then everything that a hostile
 // guest may put into them.
 // units: vcpu/walk_vs.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c
-// units: stage2/flush.c stage2/vmid.c stage2/populate.c stage2/guest_mem.c hyp/mem/frame.c
+// units: stage2/flush.c stage2/vmid.c stage2/populate.c stage2/image.c stage2/guest_mem.c hyp/mem/frame.c
 // units: hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_base.c tests/fake/fake_mem.c
 // units: tests/fake/fake_xcall.c
 #include <setjmp.h>
