@@ -44,6 +44,11 @@ static void zero(char *to, uint64_t len)
 {
     uint64_t head = min_u64(len, -(uintptr_t)to & PAGE_MASK), pages;
 
+    if (is_aligned((uintptr_t)to | len, PAGE_SIZE)) {
+        if (len)
+            arch_zero_page_run(to, len);
+        return;
+    }
     memset(to, 0, head);
     pages = align_down(len - head, PAGE_SIZE);
     if (pages)

@@ -118,13 +118,15 @@ static void dump_row(struct dump *d, uint64_t at, const uint8_t *byte)
     print_row(d->out, at, byte);
 }
 
-/* What lies in one page of [at, d->end); never touched memory is neither read nor populated. */
+/* What lies in one page of [at, d->end); never touched memory is neither read nor populated,
+ * where it is zeros. */
 static int dump_page(struct dump *d, struct stage2 *s2, uint64_t at, uint8_t *page)
 {
     uint64_t len = min_u64(PAGE_SIZE - at % PAGE_SIZE, d->end - at);
     struct stage2_leaf leaf;
 
-    if (stage2_find_ram(s2, gpa(at)) && stage2_lookup(s2, gpa(at), &leaf)) {
+    if (stage2_find_ram(s2, gpa(at)) && !stage2_has_image(s2, gpa(at), len) &&
+        stage2_lookup(s2, gpa(at), &leaf)) {
         d->untouched += len;
         d->any = false;
         return 0;

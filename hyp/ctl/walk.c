@@ -38,6 +38,8 @@ static void describe_pte(uint64_t pte, unsigned level, const char *what, char to
 {
     static const char *const pbmt[] = {"", ", non-cacheable", ", io", ", reserved pbmt"};
     unsigned long target = PTE_PPN(pte) << PAGE_SHIFT;
+    /* In a guest's own entry the bit is the guest's. */
+    const char *soft = !(pte & PTE_SOFT_COW) ? "" : what[0] == 'h' ? ", copy-on-write" : ", bit 8";
     char bits[10];
 
     flags(pte, bits);
@@ -48,7 +50,7 @@ static void describe_pte(uint64_t pte, unsigned level, const char *what, char to
     else if (pte & (PTE_R | PTE_X))
         fmt_snprintf(to, WALK_TEXT, "%s  %s page at %s %#lx%s%s%s", bits,
                      pte & PTE_N ? "64 KiB" : page_size(level), what, target,
-                     pbmt[pte >> PTE_PBMT_SHIFT & 3], pte & PTE_SOFT_COW ? ", bit 8" : "",
+                     pbmt[pte >> PTE_PBMT_SHIFT & 3], soft,
                      target & ((1ul << (PAGE_SHIFT + 9 * level)) - 1) ? ", misaligned" : "");
     else if (level == 0)
         fmt_snprintf(to, WALK_TEXT, "%s  a table below the last level", bits);
@@ -76,6 +78,9 @@ static void give_nothing(struct vm *vm, gpa_t g, walk_fn each, void *ctx)
         fmt_snprintf(text, sizeof(text), "beyond the %u bits of %s",
                      stage2_mode_gpa_bits((enum stage2_mode)s2->mode),
                      stage2_mode_name((enum stage2_mode)s2->mode));
+    else if (stage2_has_image(s2, g, 1))
+        fmt_snprintf(text, sizeof(text),
+                     "RAM that was not touched yet: an image's (the first access maps it)");
     else if (stage2_find_ram(s2, g))
         fmt_snprintf(text, sizeof(text), "RAM that was not touched yet (the first access maps it)");
     else if (dev)

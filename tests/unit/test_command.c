@@ -546,6 +546,11 @@ static void test_dump(void **state)
     expect("dump dead 0x80000000 0xffffffffffffffff", "usage");
     expect("dump off", "it has no memory");
     expect("dump dead", "(16384 KiB were never touched: zeroes)");
+    /* An image's bytes are there before anybody has touched them. */
+    assert_int_equal(stage2_add_image(s2, gpa(RAM + MIB(4) + 8), text, sizeof(text)), 0);
+    expect("gpa dead 0x80400008", "not touched yet: an image's");
+    expect("dump dead 0x80400000 0x20", "00 00 00 00 00 00 00 00  53 69 78 74 65 65 6e 20");
+    expect("gpa dead 0x80400008", "= hpa");
     assert_int_equal(guest_mem_write(s2, gpa(RAM + 0x2ff8), text, sizeof(text)), 0);
     snprintf(line, sizeof(line), "dump dead %#lx 0x30", RAM + 0x2ffc);
     expect(
