@@ -125,6 +125,34 @@ int guest_mem_zero(struct stage2 *s2, gpa_t to, size_t len)
     return copy(s2, to.v, NULL, len, ZERO);
 }
 
+int guest_mem_copy(struct stage2 *to_s2, gpa_t to, struct stage2 *from_s2, gpa_t from, size_t len)
+{
+    if (len && (!guest_mem_is_ram(to_s2, to, len) || !guest_mem_is_ram(from_s2, from, len)))
+        return -EFAULT;
+    while (len) {
+        size_t n =
+            min_u64(len, min_u64(PAGE_SIZE - (to.v & PAGE_MASK), PAGE_SIZE - (from.v & PAGE_MASK)));
+        void *target, *source;
+        int r;
+
+        walk_reader(to_s2);
+        walk_reader(from_s2);
+        target = page_hva(to_s2, to.v, true);
+        source = page_hva(from_s2, from.v, false);
+        if (!target || !source) {
+            r = target ? stage2_populate(from_s2, from, false) : stage2_populate(to_s2, to, true);
+            if (r)
+                return r;
+            continue;
+        }
+        memcpy(target, source, n);
+        to.v += n;
+        from.v += n;
+        len -= n;
+    }
+    return 0;
+}
+
 /* ---- pins ---- */
 
 /* The pages that hold [p, p+len). */

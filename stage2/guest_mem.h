@@ -16,6 +16,9 @@
 
 int guest_mem_read(struct stage2 *s2, gpa_t from, void *to, size_t len) MUST_CHECK;
 int guest_mem_write(struct stage2 *s2, gpa_t to, const void *from, size_t len) MUST_CHECK;
+/* From one guest's memory to another's, or within one (the ranges do not overlap then). -EFAULT speaks of either. */
+int guest_mem_copy(struct stage2 *to_s2, gpa_t to, struct stage2 *from_s2, gpa_t from,
+                   size_t len) MUST_CHECK;
 int guest_mem_zero(struct stage2 *s2, gpa_t to, size_t len) MUST_CHECK;
 /* Whether [g, g+len) is all guest RAM (populated or not). */
 bool guest_mem_is_ram(struct stage2 *s2, gpa_t g, uint64_t len);

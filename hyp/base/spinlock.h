@@ -13,6 +13,8 @@ enum lock_rank {
     LOCK_VM = 1, /* VM lifecycle, VM list */
     LOCK_CTL, /* shell, console multiplexer sessions */
     LOCK_DEVICE, /* one virtual device */
+    LOCK_PORT, /* what frames for a network card meet: its receive queue, interrupt, filters */
+    LOCK_SWITCH, /* one virtual switch: its ports and addresses */
     LOCK_BACKEND, /* host drivers and backends below devices */
     LOCK_IRQCHIP,
     LOCK_STAGE2,

@@ -13,10 +13,11 @@ enum { LOCK_TEXT = 128, LOOK_AT_CLOCK = 4096 }; /* rounds of a spin */
 const char *spin_rank_name(unsigned rank)
 {
     static const char *const names[] = {
-        [LOCK_VM] = "VM",           [LOCK_CTL] = "shell",       [LOCK_DEVICE] = "device",
-        [LOCK_BACKEND] = "backend", [LOCK_IRQCHIP] = "irqchip", [LOCK_STAGE2] = "stage-2",
-        [LOCK_VMID] = "VMID",       [LOCK_FRAME] = "frame",     [LOCK_RUNQUEUE] = "run-queue",
-        [LOCK_SCHED_GROUP] = "cap", [LOCK_LOG] = "log",         [LOCK_TERMINAL] = "terminal",
+        [LOCK_VM] = "VM",           [LOCK_CTL] = "shell",          [LOCK_DEVICE] = "device",
+        [LOCK_PORT] = "port",       [LOCK_SWITCH] = "switch",      [LOCK_BACKEND] = "backend",
+        [LOCK_IRQCHIP] = "irqchip", [LOCK_STAGE2] = "stage-2",     [LOCK_VMID] = "VMID",
+        [LOCK_FRAME] = "frame",     [LOCK_RUNQUEUE] = "run-queue", [LOCK_SCHED_GROUP] = "cap",
+        [LOCK_LOG] = "log",         [LOCK_TERMINAL] = "terminal",
     };
 
     return rank < ARRAY_LEN(names) && names[rank] ? names[rank] : "unranked";

@@ -103,6 +103,21 @@ int guest_mem_write(struct stage2 *s2, gpa_t to, const void *from, size_t len)
     return 0;
 }
 
+int guest_mem_copy(struct stage2 *to_s2, gpa_t to, struct stage2 *from_s2, gpa_t from, size_t len)
+{
+    static uint8_t bounce[1 << 17];
+
+    assert_ptr_equal(to_s2, &fake_gm_s2);
+    assert_ptr_equal(from_s2, &fake_gm_s2);
+    assert_true(len <= sizeof(bounce));
+    if (!in_ram(to, len) || !in_ram(from, len))
+        return -EFAULT;
+    fake_gm_copied += len;
+    copy(from.v, bounce, len, false);
+    copy(to.v, bounce, len, true);
+    return 0;
+}
+
 int guest_mem_pin(struct stage2 *s2, gpa_t g, uint64_t len, bool write, struct guest_iov *iov,
                   unsigned max)
 {

@@ -52,6 +52,37 @@ static int teardown(void **state)
     return 0;
 }
 
+/* From one guest's memory to another's: whatever the places, what is there and what is not yet. */
+static void test_copy_between_guests(void **state)
+{
+    static unsigned char in[3 * PAGE_SIZE], out[3 * PAGE_SIZE];
+    struct stage2 other;
+
+    (void)state;
+    assert_int_equal(stage2_create(&other, 2, GIB(4)), 0);
+    assert_int_equal(stage2_add_ram(&other, gpa(RAM), MIB(1)), 0);
+    for (size_t i = 0; i < sizeof(in); i++)
+        in[i] = (unsigned char)(i * 13 + i / 256);
+    for (uint64_t n = 1; n <= 2 * PAGE_SIZE; n += n < 64 ? 7 : 1777) {
+        uint64_t from = RAM + MIB(2) - n / 2, to = RAM + PAGE_SIZE * 7 - n / 3;
+
+        assert_int_equal(guest_mem_write(&s2, gpa(from), in, n), 0);
+        assert_int_equal(guest_mem_copy(&other, gpa(to), &s2, gpa(from), n), 0);
+        memset(out, 0xee, sizeof(out));
+        assert_int_equal(guest_mem_read(&other, gpa(to), out, n), 0);
+        assert_memory_equal(out, in, n);
+        assert_int_equal(guest_mem_zero(&other, gpa(to), n), 0);
+    }
+    /* A page that the source never touched is zeros; ends and what is beyond. */
+    assert_int_equal(guest_mem_copy(&other, gpa(RAM), &s2, gpa(RAM + MIB(3)), 100), 0);
+    assert_int_equal(guest_mem_copy(&other, gpa(RAM + MIB(1) - 8), &s2, gpa(RAM), 9), -EFAULT);
+    assert_int_equal(guest_mem_copy(&other, gpa(RAM), &s2, gpa(RAM + SIZE + PAGE_SIZE - 8), 9),
+                     -EFAULT);
+    assert_int_equal(guest_mem_copy(&other, gpa(RAM), &s2, gpa(~0ull - 3), 9), -EFAULT);
+    assert_int_equal(guest_mem_copy(&other, gpa(0), &s2, gpa(0), 0), 0);
+    stage2_destroy(&other);
+}
+
 static void test_copies(void **state)
 {
     static unsigned char in[20000], out[20000];
@@ -370,6 +401,7 @@ static void test_short_accesses_are_single(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_copy_between_guests),
         TEST(test_copies),
         TEST(test_hostile_ranges),
         TEST(test_protected),

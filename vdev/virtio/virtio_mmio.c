@@ -261,10 +261,6 @@ static uint32_t read_register(struct virtio_dev *v, uint64_t offset)
 static enum mmio_result write_register(struct virtio_dev *v, uint64_t offset, uint32_t value)
 {
     switch (offset) {
-    case REG_QUEUE_NOTIFY:
-        if (value < v->ops->queues && virtio_live(v, value))
-            return v->ops->notify(v, value);
-        break;
     case REG_INTERRUPT_ACK:
         virtio_irq(v, (uint8_t)(v->isr & ~value));
         break;
@@ -318,10 +314,9 @@ static void access_config(struct virtio_dev *v, struct mmio_access *a)
         v->ops->config_write(v, at, a->value, a->width);
 }
 
-static enum mmio_result virtio_access(struct vdev *dev, struct mmio_access *a)
+/* All but QueueNotify. */
+static enum mmio_result access_rest(struct virtio_dev *v, struct mmio_access *a)
 {
-    struct virtio_dev *v = virtio_of(dev);
-
     /* 4.2.2.2: registers are 32 bits wide and aligned; the configuration space takes any width. */
     if (a->offset < REG_CONFIG && a->width == 4 && !(a->offset & 3)) {
         if (a->write)
@@ -334,6 +329,34 @@ static enum mmio_result virtio_access(struct vdev *dev, struct mmio_access *a)
     if (a->offset >= REG_CONFIG && a->width <= sizeof(a->value))
         access_config(v, a);
     return MMIO_OK;
+}
+
+static inline void inner_lock(struct virtio_dev *v)
+{
+    if (v->inner)
+        spin_lock(v->inner);
+}
+
+static inline void inner_unlock(struct virtio_dev *v)
+{
+    if (v->inner)
+        spin_unlock(v->inner);
+}
+
+static enum mmio_result virtio_access(struct vdev *dev, struct mmio_access *a)
+{
+    struct virtio_dev *v = virtio_of(dev);
+    enum mmio_result result;
+
+    if (a->offset == REG_QUEUE_NOTIFY && a->width == 4 && a->write) {
+        uint32_t queue = (uint32_t)a->value;
+
+        return queue < v->ops->queues && virtio_live(v, queue) ? v->ops->notify(v, queue) : MMIO_OK;
+    }
+    inner_lock(v);
+    result = access_rest(v, a);
+    inner_unlock(v);
+    return result;
 }
 
 /* What drivers read often, or while they probe: values that are one load. */
@@ -371,11 +394,25 @@ static enum mmio_result virtio_read_unlocked(struct vdev *dev, struct mmio_acces
 
 /* ---- life ---- */
 
+static void virtio_lock(struct virtio_dev *v)
+{
+    spin_lock(&v->vdev.lock);
+    inner_lock(v);
+}
+
+static void virtio_unlock(struct virtio_dev *v)
+{
+    inner_unlock(v);
+    spin_unlock(&v->vdev.lock);
+}
+
 static void virtio_reset(struct vdev *dev)
 {
-    spin_lock(&dev->lock);
-    device_reset(virtio_of(dev));
-    spin_unlock(&dev->lock);
+    struct virtio_dev *v = virtio_of(dev);
+
+    virtio_lock(v);
+    device_reset(v);
+    virtio_unlock(v);
 }
 
 static bool virtio_busy(struct vdev *dev)
@@ -383,9 +420,9 @@ static bool virtio_busy(struct vdev *dev)
     struct virtio_dev *v = virtio_of(dev);
     bool busy;
 
-    spin_lock(&dev->lock);
+    virtio_lock(v);
     busy = v->ops->busy && v->ops->busy(v);
-    spin_unlock(&dev->lock);
+    virtio_unlock(v);
     return busy;
 }
 
@@ -393,17 +430,17 @@ static void virtio_resume(struct vdev *dev)
 {
     struct virtio_dev *v = virtio_of(dev);
 
-    spin_lock(&dev->lock);
+    virtio_lock(v);
     if (v->ops->resume)
         v->ops->resume(v);
-    spin_unlock(&dev->lock);
+    virtio_unlock(v);
 }
 
 static void virtio_save(struct vdev *dev, struct state_writer *w)
 {
     struct virtio_dev *v = virtio_of(dev);
 
-    spin_lock(&dev->lock);
+    virtio_lock(v);
     state_put_u32(w, v->ops->device_id);
     state_put_u64(w, v->offered);
     state_put_u64(w, v->accepted);
@@ -417,7 +454,7 @@ static void virtio_save(struct vdev *dev, struct state_writer *w)
         virtq_save(&v->q[i], w);
     if (v->ops->save)
         v->ops->save(v, w);
-    spin_unlock(&dev->lock);
+    virtio_unlock(v);
 }
 
 static bool status_is_legal(uint8_t status)
@@ -455,7 +492,7 @@ static int virtio_load(struct vdev *dev, struct state_reader *r)
 {
     struct virtio_dev *v = virtio_of(dev);
 
-    spin_lock(&dev->lock);
+    virtio_lock(v);
     device_reset(v);
     if (!load_registers(v, r)) {
         for (unsigned i = 0; i < v->ops->queues; i++) {
@@ -472,7 +509,7 @@ static int virtio_load(struct vdev *dev, struct state_reader *r)
     }
     if (r->error)
         device_reset(v);
-    spin_unlock(&dev->lock);
+    virtio_unlock(v);
     return r->error;
 }
 

@@ -7,12 +7,14 @@
 // Invariants: start, notify and the device's ring work happen only while virtio_live; the interrupt
 // line is high exactly while isr is not 0. A chain that makes no sense ends in virtio_fail, and the
 // device then does nothing until the driver resets it; no other VM notices.
-// Lock rank: all functions here are called with vdev.lock (LOCK_DEVICE) held, but virtio_init.
+// Lock rank: all functions here are called with vdev.lock (LOCK_DEVICE) held, but virtio_init. A device that is reached
+// from elsewhere too, by others who hold their own device's lock, has a second one (inner, LOCK_PORT): for all but
+// notify both are held, and virtio_used, virtio_fail, virtio_config_changed need inner.
 #pragma once
 #include "vdev/dev.h"
 #include "vdev/virtio/virtq.h"
 
-enum { VIRTIO_MAX_QUEUES = 2, VIRTIO_CONFIG_MAX = 64 };
+enum { VIRTIO_MAX_QUEUES = 3, VIRTIO_CONFIG_MAX = 64 };
 
 #define VIRTIO_F_INDIRECT_DESC (1ull << 28)
 #define VIRTIO_F_EVENT_IDX (1ull << 29)
@@ -57,6 +59,7 @@ struct virtio_dev {
     uint32_t generation; /* of the configuration space */
     uint8_t status;
     uint8_t isr;
+    struct spinlock *inner; /* or NULL */
     bool stopping; /* a reset waits for requests in flight: begin no more */
     uint8_t config_len;
     _Alignas(8) uint8_t config[VIRTIO_CONFIG_MAX]; /* little endian, as the driver sees it */

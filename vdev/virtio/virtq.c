@@ -234,23 +234,44 @@ int virtq_next(struct virtq_chain *c, struct virtq_buf *b)
     return 1;
 }
 
-void virtq_push(struct virtq *q, uint16_t head, uint32_t written)
+static inline void put_used(struct virtq *q, uint16_t n, uint16_t head, uint32_t written)
 {
-    uint64_t off = RING_ENTRIES + 8ull * (q->used_idx & (q->size - 1));
+    uint64_t off = RING_ENTRIES + 8ull * ((q->used_idx + n) & (q->size - 1));
     uint32_t elem[2] = {head, written};
-    char *hva;
+    char *hva = q->map[VIRTQ_USED].hva;
 
-    if (!virtq_usable(q))
-        return;
-    hva = q->map[VIRTQ_USED].hva;
     if (hva)
         memcpy(hva + off, elem, sizeof(elem));
     else if (guest_mem_write(q->mem, gpa_add(q->addr[VIRTQ_USED], off), elem, sizeof(elem)))
         q->broken = true;
-    /* The data and the entry, before the idx that shows them. */
+}
+
+static inline void show_used(struct virtq *q, uint16_t count)
+{
+    /* The data and the entries, before the idx that shows them. */
     atomic_thread_fence(memory_order_release);
-    q->used_idx++;
+    q->used_idx = (uint16_t)(q->used_idx + count);
     ring_store(q, RING_IDX, q->used_idx);
+}
+
+void virtq_push(struct virtq *q, uint16_t head, uint32_t written)
+{
+    if (!virtq_usable(q))
+        return;
+    put_used(q, 0, head, written);
+    show_used(q, 1);
+}
+
+void virtq_put(struct virtq *q, uint16_t n, uint16_t head, uint32_t written)
+{
+    if (virtq_usable(q))
+        put_used(q, n, head, written);
+}
+
+void virtq_show(struct virtq *q, uint16_t count)
+{
+    if (virtq_usable(q))
+        show_used(q, count);
 }
 
 bool virtq_notify(struct virtq *q)

@@ -100,6 +100,10 @@ int virtq_chain_at(struct virtq *q, uint16_t head, struct virtq_chain *c) MUST_C
 int virtq_next(struct virtq_chain *c, struct virtq_buf *b) MUST_CHECK;
 /* Gives the chain back; written: bytes that the device wrote into it. */
 void virtq_push(struct virtq *q, uint16_t head, uint32_t written);
+/* The same for several chains that the driver must see at once: entry n (from 0) of those that are not shown yet, then
+ * all of them. Chains that were taken back are put no more. */
+void virtq_put(struct virtq *q, uint16_t n, uint16_t head, uint32_t written);
+void virtq_show(struct virtq *q, uint16_t count);
 /* After pushes: whether the driver wants an interrupt for them. (2.7.7) */
 bool virtq_notify(struct virtq *q);
 /* Asks for a kick at the next chain. True: there is one already, pop again (2.7.10). */
