@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What stands behind devices: character streams, block storage, entropy, clocks for people. The
+// What stands behind devices: character streams, block storage, networks, entropy, clocks for people. The
 // device side is in vdev/, the providing side in hyp/ (drivers, console multiplexer, RAM disks).
 // Lock rank: the provider's own is LOCK_BACKEND; callbacks to the device (ready, done) are made
 // with no lock held, on any hart, and take the device's lock.
 #pragma once
+#include "base/addr.h"
 #include "base/state.h"
 #include "base/util.h"
 
@@ -57,6 +58,84 @@ struct blk_backend {
     int (*load)(void *ctx, struct state_reader *r);
     char serial[21];
     void (*ready)(void *device); /* set by the device: the provider takes requests again */
+    void *device;
+};
+
+/* ---- networks ---- */
+
+enum {
+    NET_MAC = 6, /* bytes of an address */
+    NET_ETHERNET = 14, /* bytes of a header */
+    NET_HEAD =
+        144, /* as much of a frame as headers take: Ethernet, VLAN, IP and TCP with options */
+    NET_MTU = 1500, /* unless said otherwise */
+    NET_MTU_MIN = 576,
+    NET_MTU_MAX = 65521,
+    NET_FRAME_MAX = NET_ETHERNET + 4 + 65535 /* of any frame, one to be segmented too */
+};
+
+/* Work on a frame that its sender left to others (virtio 1.2, 5.1.6.2). */
+enum net_gso { NET_GSO_NONE, NET_GSO_TCP4, NET_GSO_TCP6 };
+struct net_offload {
+    bool
+        csum; /* the sum of all from csum_start on belongs at csum_offset from there, where the pseudo-header's is */
+    bool ecn; /* gso: of the segments only the first has CWR */
+    uint8_t
+        gso; /* enum net_gso: to be cut into segments of gso_size bytes of payload; csum is set then */
+    uint16_t csum_start, csum_offset, gso_size;
+    uint16_t header; /* gso: bytes before the payload, all in the head */
+};
+
+/* Bytes of a frame where the sender has them: in its guest's memory, or in the host's. */
+struct stage2;
+struct net_piece {
+    union {
+        gpa_t gpa; /* mem is set; RAM of that guest */
+        const void *hva;
+    };
+    uint32_t len;
+};
+struct net_data {
+    struct stage2 *mem; /* NULL: the host's */
+    const struct net_piece *piece;
+    unsigned pieces;
+    /* Copies len bytes from offset. 0, -ENOMEM, -EFAULT. */
+    int (*read)(const struct net_data *d, uint32_t offset, void *to, uint32_t len);
+};
+
+/* A frame in flight, from its Ethernet header on, without its check sequence. Its first bytes were copied, once, and
+ * those are what is looked at and passed on; the rest stays with the sender until it is copied to where it goes. */
+struct net_frame {
+    const uint8_t *head;
+    uint32_t head_len; /* at most NET_HEAD; all of a frame that is no longer */
+    uint32_t len; /* of the whole frame */
+    const struct net_data *data; /* what follows the head, from data_at; NULL when nothing does */
+    uint32_t data_at;
+    struct net_offload offload;
+};
+
+/* What a receiver takes that is not finished; the rest is done for it. */
+enum { NET_CAN_CSUM = 1, NET_CAN_TSO4 = 2, NET_CAN_TSO6 = 4, NET_CAN_ECN = 8 };
+enum net_fate { NET_TAKEN, NET_FILTERED, NET_FULL, NET_DOWN };
+
+/* Where a network card is plugged in. */
+struct net_backend {
+    /* A frame from the card: delivered, or dropped and counted, when this returns; its sender may then change it. The bytes
+     * that were copied or summed for it. Under the card's lock, and never from within receive. */
+    uint64_t (*send)(void *ctx, const struct net_frame *f);
+    /* The card's own address becomes another; false: refused. */
+    bool (*set_mac)(void *ctx, const uint8_t mac[NET_MAC]);
+    void (*close)(void *ctx); /* waits until no receive runs; no locks held */
+    void *ctx;
+    uint8_t mac[NET_MAC]; /* of the card, as configured */
+    uint16_t mtu;
+    bool link; /* as last told */
+    uint64_t
+        refused; /* counted by the card: what its driver gave as a frame, and made no sense or was too scattered */
+    /* Set by the card: a frame for it, whose offload is within can. Any hart, LOCK_DEVICE and less held. */
+    enum net_fate (*receive)(void *device, const struct net_frame *f);
+    void (*link_changed)(void *device); /* no locks held */
+    _Atomic unsigned can; /* NET_CAN_: changes as drivers come and go */
     void *device;
 };
 

@@ -14,6 +14,7 @@
 
 struct fake_chr fake_device_uart[FAKE_TWINS], fake_device_console[FAKE_TWINS];
 struct fake_blk fake_device_disk[FAKE_TWINS];
+struct fake_net fake_device_net[FAKE_TWINS];
 unsigned fake_device_contexts = 2;
 bool fake_device_changes_only;
 bool fake_device_external[FAKE_TWINS][4];
@@ -81,6 +82,12 @@ static struct vdev *watchdog_make(unsigned n)
     return watchdog_create(&clock[n]);
 }
 
+static struct vdev *net_make(unsigned n)
+{
+    fake_net_init(&fake_device_net[n]);
+    return virtio_net_create(&fake_gm_s2, &fake_device_net[n].net);
+}
+
 /* New ones at the end: corpora name devices by their places. */
 const struct fake_device fake_devices[] = {
     {"plic", plic_make, 0, 0, NULL},
@@ -90,6 +97,7 @@ const struct fake_device fake_devices[] = {
     {"blk", blk_make, 1, 3, NULL},
     {"ramdisk", ramdisk_make, 1, 3, NULL},
     {"watchdog", watchdog_make, 0, 0, NULL},
+    {"net", net_make, 3, 1, NULL},
 };
 const unsigned fake_device_count = ARRAY_LEN(fake_devices);
 

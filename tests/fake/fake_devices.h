@@ -22,6 +22,7 @@ unsigned fake_device_find(const char *name);
 /* Their backends. */
 extern struct fake_chr fake_device_uart[FAKE_TWINS], fake_device_console[FAKE_TWINS];
 extern struct fake_blk fake_device_disk[FAKE_TWINS];
+extern struct fake_net fake_device_net[FAKE_TWINS];
 extern unsigned fake_device_contexts; /* of the PLIC; 2 unless a test says otherwise */
 extern bool fake_device_changes_only; /* it may not tell what it has told already (a load may) */
 extern bool fake_device_external[FAKE_TWINS][4]; /* what it told the vCPUs */

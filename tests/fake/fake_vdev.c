@@ -197,6 +197,63 @@ void fake_blk_complete(struct fake_blk *b, unsigned which)
     r->done(r);
 }
 
+static uint64_t net_send(void *ctx, const struct net_frame *f)
+{
+    struct fake_net *n = ctx;
+
+    assert_true(f->head_len <= NET_HEAD && f->head_len <= f->len && f->len <= NET_FRAME_MAX);
+    assert_true(f->len >= NET_ETHERNET);
+    n->sent++;
+    n->len = f->len;
+    n->offload = f->offload;
+    memcpy(n->frame, f->head, f->head_len);
+    if (f->len > f->head_len)
+        assert_int_equal(
+            f->data->read(f->data, f->data_at, n->frame + f->head_len, f->len - f->head_len), 0);
+    if (n->loop) {
+        enum net_fate fate = n->net.receive(n->net.device, f);
+
+        n->taken += fate == NET_TAKEN;
+        n->full += fate == NET_FULL;
+    }
+    return f->len;
+}
+
+static bool net_set_mac(void *ctx, const uint8_t mac[NET_MAC])
+{
+    struct fake_net *n = ctx;
+
+    return !n->fixed_mac || !memcmp(mac, n->net.mac, NET_MAC);
+}
+
+static void net_close(void *ctx) { ((struct fake_net *)ctx)->closed = true; }
+
+void fake_net_init(struct fake_net *n)
+{
+    memset(n, 0, sizeof(*n));
+    n->net.send = net_send;
+    n->net.set_mac = net_set_mac;
+    n->net.close = net_close;
+    n->net.ctx = n;
+    memcpy(n->net.mac, "\2\0\0\0\0\1", NET_MAC);
+    n->net.mtu = NET_MTU;
+    n->net.link = true;
+}
+
+enum net_fate fake_net_give(struct fake_net *n, const void *bytes, uint32_t len,
+                            struct net_offload offload)
+{
+    uint32_t head = (uint32_t)min_u64(len, NET_HEAD), half = (len - head) / 2;
+    const struct net_piece piece[2] = {
+        {.hva = (const char *)bytes + head, .len = half},
+        {.hva = (const char *)bytes + head + half, .len = len - head - half}};
+    const struct net_data data = {.piece = piece, .pieces = 2};
+    const struct net_frame f = {
+        .head = bytes, .head_len = head, .len = len, .data = &data, .offload = offload};
+
+    return n->net.receive(n->net.device, &f);
+}
+
 unsigned fake_entropy_fills;
 
 static void entropy_fill(void *ctx, void *to, size_t len)
@@ -293,7 +350,7 @@ enum mmio_result reg_write(uint64_t off, uint32_t v)
 
 /* ---- a driver ---- */
 
-struct drv_queue drv_q[2];
+struct drv_queue drv_q[3];
 uint64_t drv_features;
 
 static void put16(uint64_t at, uint16_t v) { fake_gm_put(at, &v, 2); }

@@ -50,6 +50,20 @@ void fake_blk_complete(struct fake_blk *b, unsigned which); /* one of the queue 
 struct entropy_backend *fake_entropy(void); /* bytes 1, 2, 3, ... */
 extern unsigned fake_entropy_fills;
 
+/* A network: keeps the last frame that was sent, and may give each back to its sender */
+struct fake_net {
+    struct net_backend net;
+    uint8_t frame[NET_FRAME_MAX];
+    struct net_offload offload;
+    uint32_t len;
+    unsigned sent, taken, full;
+    bool loop, fixed_mac, closed;
+};
+void fake_net_init(struct fake_net *n);
+/* Bytes of the host as a frame to the card. */
+enum net_fate fake_net_give(struct fake_net *n, const void *bytes, uint32_t len,
+                            struct net_offload offload);
+
 /* State streams */
 struct fake_stream {
     uint8_t *data;
@@ -66,16 +80,16 @@ enum mmio_result reg_access(uint64_t off, unsigned width, bool write, uint64_t *
 uint32_t reg_read(uint64_t off);
 enum mmio_result reg_write(uint64_t off, uint32_t v);
 
-/* A virtio driver with one or two queues */
+/* A virtio driver with up to three queues */
 enum { NEXT = 1, WRITE = 2, INDIRECT = 4 };
 struct drv_queue {
     uint64_t desc, avail, used, table;
     uint16_t size, idx, seen, next_desc;
 };
-extern struct drv_queue drv_q[2];
+extern struct drv_queue drv_q[3];
 extern uint64_t drv_features;
 uint64_t drv_offered(void);
-/* The initialisation sequence up to DRIVER_OK, rings in the first 128 KiB of RAM; false: refused. */
+/* The initialisation sequence up to DRIVER_OK, rings in the first 192 KiB of RAM; false: refused. */
 bool drv_init(uint64_t features, unsigned queues, uint16_t size);
 void drv_setup_queue(unsigned queue, uint16_t size);
 void drv_desc(unsigned queue, unsigned index, uint64_t addr, uint32_t len, uint16_t flags,

@@ -3,12 +3,13 @@
 // a driver, another vCPU and the backend do. Whatever they are, the device does a bounded amount of work
 // for an exit, its interrupt line says what its registers say, a save and a load change nothing, and in
 // the end nothing is pinned or left.
-// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ramdisk.c vdev/bus.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c
+// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c vdev/ramdisk.c vdev/bus.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c
 #include <errno.h>
 
 #include "fake_vdev.h"
 #include "fuzz.h"
 #include "vdev/ramdisk.h"
+#include "vdev/virtio/net.h"
 #include "vdev/virtio/virtio_dev.h"
 #include "vdev/virtio/virtio_mmio.h"
 
@@ -16,11 +17,14 @@ const unsigned fuzz_runs = 2500;
 const size_t fuzz_max = 1024;
 
 enum { SECTORS = 256 };
-enum { RNG, CONSOLE, DISK, DISK_ASYNC, RAMDISK, DEVICES };
+/* NET and NET_CTRL are one device: the second of the two queues that inputs speak of is the one for sending, or the one
+ * for commands. What NET sends comes back to it. */
+enum { RNG, CONSOLE, DISK, DISK_ASYNC, RAMDISK, NET, NET_CTRL, DEVICES };
 
 static struct vdev *dev;
 static struct fake_chr chr;
 static struct fake_blk disk;
+static struct fake_net net;
 static unsigned kind;
 static char image[SECTORS * 512 / 2];
 
@@ -54,10 +58,14 @@ static void make(void)
     struct blk_backend *blk = &disk.blk;
 
     fake_chr_init(&chr);
+    fake_net_init(&net);
+    net.loop = true;
     fake_blk_init(&disk, SECTORS);
     disk.async = kind == DISK_ASYNC;
     if (kind == RNG) {
         dev = virtio_rng_create(&fake_gm_s2, fake_entropy());
+    } else if (kind >= NET) {
+        dev = virtio_net_create(&fake_gm_s2, &net.net);
     } else if (kind == CONSOLE) {
         dev = virtio_console_create(&fake_gm_s2, &chr.chr);
     } else {
@@ -67,6 +75,13 @@ static void make(void)
     }
     fake_bus_put(dev, "fuzzed");
 }
+
+static bool is_disk(void) { return kind >= DISK && kind <= RAMDISK; }
+
+static unsigned queues(void) { return kind >= NET ? 3 : kind == CONSOLE ? 2 : 1; }
+
+/* The queue that a bit of the input means. */
+static unsigned queue_of(bool second) { return kind == NET_CTRL ? 2u * second : second; }
 
 /* An address that is likely to be of interest: small values are places in the rings and the data. */
 static uint64_t address(struct fuzz_in *in)
@@ -81,9 +96,9 @@ static uint64_t address(struct fuzz_in *in)
     case 2:
         return GM_BASE + fuzz_u32(in) % GM_SIZE;
     case 3:
-        return drv_q[how >> 7].table + fuzz_u16(in);
+        return drv_q[queue_of(how >> 7)].table + fuzz_u16(in);
     case 4:
-        return drv_q[how >> 7].desc + fuzz_u16(in);
+        return drv_q[queue_of(how >> 7)].desc + fuzz_u16(in);
     default:
         return DRV_DATA + fuzz_u16(in);
     }
@@ -100,7 +115,7 @@ static uint32_t length(struct fuzz_in *in)
 static void one_desc(struct fuzz_in *in)
 {
     uint8_t how = fuzz_u8(in);
-    struct drv_queue *q = &drv_q[how & 1];
+    struct drv_queue *q = &drv_q[queue_of(how & 1)];
     bool indirect = how & 2;
     uint16_t index = fuzz_u8(in), next = fuzz_u8(in), flags = how >> 2 & 7;
     uint64_t addr = address(in);
@@ -109,26 +124,51 @@ static void one_desc(struct fuzz_in *in)
     poke((indirect ? q->table : q->desc) + 16ull * index, &d, sizeof(d));
 }
 
+/* At DRV_DATA, to be sent: a header, and TCP; or a command. */
+static void net_data(struct fuzz_in *in, unsigned queue)
+{
+    struct vnet_header h = {.flags = fuzz_u8(in) & 1, .csum_start = 34, .csum_offset = 16};
+    uint8_t frame[64] = {[12] = 8, [14] = 0x45, [23] = 6, [46] = 0x50};
+    uint8_t command[16];
+
+    h.gso_type = fuzz_u8(in) & 0x85;
+    h.gso_size = fuzz_u16(in);
+    frame[16] = fuzz_u8(in);
+    frame[17] = fuzz_u8(in);
+    for (unsigned i = 0; i < sizeof(command); i++)
+        command[i] = fuzz_u8(in) & 7;
+    if (queue == 2) {
+        fake_gm_put(DRV_DATA, command, sizeof(command));
+    } else {
+        fake_gm_put(DRV_DATA, &h, sizeof(h));
+        fake_gm_put(DRV_DATA + sizeof(h), frame, sizeof(frame));
+    }
+}
+
 /* A chain that a good driver could have made: so that the rest is reached. */
 static void good_chain(struct fuzz_in *in)
 {
     uint8_t how = fuzz_u8(in), n = 0;
-    unsigned queue = how & 1;
+    unsigned queue = queue_of(how & 1);
     struct drv_buf b[6];
     uint32_t h[4] = {fuzz_u8(in) & 15, 0, fuzz_u16(in) & 511, 0};
 
     fake_gm_put(DRV_DATA, h, sizeof(h));
-    if (kind >= DISK) {
+    if (is_disk()) {
         b[n++] = (struct drv_buf){DRV_DATA, 16, false};
         queue = 0;
+    } else if (kind >= NET && queue) {
+        net_data(in, queue);
+        b[n++] = (struct drv_buf){DRV_DATA, 12 + (how >> 5) * 40u, false};
     }
     for (unsigned k = how >> 1 & 3; k; k--) {
         b[n].addr = address(in);
         b[n].len = length(in);
-        b[n++].write = kind >= DISK ? how & 8 : kind == RNG || queue == 0;
+        b[n++].write = is_disk() ? how & 8 : kind == RNG || queue == 0;
     }
-    if (kind >= DISK || !n)
-        b[n++] = (struct drv_buf){DRV_DATA + 0x800, 1, kind != CONSOLE || queue == 0};
+    if (is_disk() || !n)
+        b[n++] = (struct drv_buf){DRV_DATA + 0x800, 1,
+                                  kind == RNG || is_disk() || queue == 0 || queue == 2};
     if (drv_q[queue].size)
         drv_add(queue, b, n, how & 16);
 }
@@ -186,11 +226,31 @@ static void access_any(struct fuzz_in *in)
     access(off, width, how & 16, fuzz_u(in, width));
 }
 
+/* A frame from elsewhere, of any length; a cable. */
+static void net_does(uint8_t how)
+{
+    static uint8_t frame[70000] = {2, 0, 0, 0, 0, 1};
+
+    if (how & 1) {
+        net.net.link = how & 2;
+        net.net.link_changed(net.net.device);
+    } else {
+        uint64_t before = fake_gm_copied;
+
+        frame[5] = how >> 1 & 1;
+        (void)fake_net_give(&net, frame, 14 + (how >> 2) * (how & 128 ? 1000u : 50u),
+                            (struct net_offload){.gso = 0});
+        assert_true(fake_gm_copied - before < KIB(256));
+    }
+}
+
 static void backend_does(struct fuzz_in *in)
 {
     uint8_t how = fuzz_u8(in);
 
-    if (kind == CONSOLE && how & 1 && chr.in_len + 40 < sizeof(chr.in))
+    if (kind >= NET)
+        net_does(how);
+    else if (kind == CONSOLE && how & 1 && chr.in_len + 40 < sizeof(chr.in))
         fake_chr_type(&chr, "0123456789012345678901234567890123456789", how >> 1 & 31);
     else if (kind == CONSOLE)
         chr.out_room = how & 2 ? 1u << (how >> 2 & 15) : 0;
@@ -217,21 +277,22 @@ static void step(struct fuzz_in *in)
         one_desc(in);
         break;
     case 2:
-        if (drv_q[op >> 7].size)
-            drv_offer(op >> 7, fuzz_u8(in));
+        if (drv_q[queue_of(op >> 7)].size)
+            drv_offer(queue_of(op >> 7), fuzz_u8(in));
         break;
     case 3:
-        if (drv_q[op >> 7].size)
-            drv_set_avail_idx(op >> 7, fuzz_u16(in));
+        if (drv_q[queue_of(op >> 7)].size)
+            drv_set_avail_idx(queue_of(op >> 7), fuzz_u16(in));
         break;
     case 4:
-        if (drv_q[op >> 7].size)
-            drv_set_used_event(op >> 7, fuzz_u16(in));
+        if (drv_q[queue_of(op >> 7)].size)
+            drv_set_used_event(queue_of(op >> 7), fuzz_u16(in));
         break;
     case 5:
     case 6:
     case 7:
-        for (unsigned n = 1 + (op >> 4 & 3); n && access(0x50, 4, true, op >> 7) == MMIO_RETRY; n--)
+        for (unsigned n = 1 + (op >> 4 & 3);
+             n && access(0x50, 4, true, queue_of(op >> 7)) == MMIO_RETRY; n--)
             ;
         break;
     case 8:
@@ -297,8 +358,8 @@ static void start_driver(struct fuzz_in *in)
     if (how & 1) /* else the input has to do it */
         drv_init(~0ull & ~(how & 2 ? VIRTIO_F_EVENT_IDX : 0) &
                      ~(how & 4 ? VIRTIO_F_INDIRECT_DESC : 0),
-                 kind == CONSOLE ? 2 : 1, size);
-    for (unsigned i = 0; (how & 9) == 9 && i <= (kind == CONSOLE); i++)
+                 queues(), size);
+    for (unsigned i = 0; (how & 9) == 9 && i < queues(); i++)
         move_queue(i, size);
 }
 

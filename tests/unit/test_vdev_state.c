@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Saving and loading of every device, in the middle of its work too: the loaded one goes on where the
 // saved one was, and a stream that is cut short or altered is refused or at least harmless.
-// units: vdev/watchdog.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/console.c vdev/virtio/rng.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
+// units: vdev/watchdog.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/console.c vdev/virtio/rng.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -223,6 +224,42 @@ static void watchdog_goes_on(void)
     reg_write(0x10, 0x14af);
 }
 
+static void net_work(void)
+{
+    struct drv_buf rx[2] = {{DRV_DATA, 100, true}, {DRV_DATA + 0x1000, 2000, true}};
+    struct drv_buf command[2] = {{DRV_DATA + 0x3000, 3, false}, {DRV_DATA + 0x3800, 1, true}};
+
+    assert_true(drv_init(ALL, 3, 8));
+    fake_gm_put(DRV_DATA + 0x3000, "\0\0\0", 3); /* not promiscuous */
+    drv_add(2, command, 2, false);
+    drv_kick(2);
+    for (unsigned i = 0; i < 4; i++)
+        drv_add(0, rx, 2, i & 1);
+    assert_int_equal(fake_net_give(&fake_device_net[0], "\2\0\0\0\0\1......\x88\xb5", 14,
+                                   (struct net_offload){.gso = 0}),
+                     NET_TAKEN);
+    fake_device_net[0].net.link = false;
+    fake_device_net[0].net.link_changed(fake_device_net[0].net.device);
+}
+
+static void net_goes_on(void)
+{
+    struct net_offload none = {.gso = 0};
+    uint32_t id, len;
+
+    assert_int_equal(reg_read(0x60), 3); /* the link is up here */
+    assert_int_equal(fake_net_give(&fake_device_net[1], "\2\0\0\0\0\1......\x88\xb5", 14, none),
+                     NET_TAKEN);
+    assert_int_equal(fake_net_give(&fake_device_net[1], "\2\0\0\0\0\2......\x88\xb5", 14, none),
+                     NET_FILTERED);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(drv_used(0, &id, &len));
+        assert_int_equal(len, 26);
+    }
+    assert_int_equal(atomic_load(&fake_device_net[1].net.can), 15);
+    assert_false(drv_needs_reset());
+}
+
 static const struct {
     const char *name;
     void (*work)(void);
@@ -234,6 +271,7 @@ static const struct {
     {"rng", rng_work, rng_goes_on},
     {"console", console_work, console_goes_on},
     {"blk", blk_work, blk_goes_on},
+    {"net", net_work, net_goes_on},
     {"ramdisk", ramblk_work, ramblk_goes_on},
 };
 
@@ -362,6 +400,7 @@ static void altered(void **state)
                             reg_read(off);
                         }
                     reg_write(0x50, 1);
+                    reg_write(0x50, 2);
                     while (disk[1].queued)
                         fake_blk_complete(&disk[1], 0);
                 }

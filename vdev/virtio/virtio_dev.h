@@ -8,6 +8,8 @@
 
 struct vdev *virtio_console_create(struct stage2 *mem, struct chr_backend *chr);
 struct vdev *virtio_blk_create(struct stage2 *mem, struct blk_backend *blk);
+/* Plugged into net, which close takes back when the device goes. */
+struct vdev *virtio_net_create(struct stage2 *mem, struct net_backend *net);
 struct vdev *virtio_rng_create(struct stage2 *mem, struct entropy_backend *rng);
 struct vdev *
 ns16550_create(struct chr_backend *chr); /* vdev/ns16550.c; reg-shift 0, one-byte registers */
