@@ -72,6 +72,8 @@ const struct command commands[] = {
      QMP("query-walk", query_walk, VM, MUST("gva", ANY), VCPU)},
     {SHELL(gpa, "VM GPA", "translate a guest physical address, step by step", WORD_VM),
      QMP("query-gpa", query_gpa, VM, MUST("gpa", ANY))},
+    {SHELL(net, "[link VM.N up|down]",
+           "switches, their ports, what these carried and dropped; pull a cable", WORD_NONE)},
     {SHELL(fdt, "VM", "the device tree that a VM was given, as source", WORD_VM),
      QMP("query-fdt", query_fdt, VM)},
     {SHELL(report, "VM", "the report of a VM's crash: vCPUs, their last exits", WORD_VM),

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "mem/heap.h"
 #include "vm/bundle.h"
+#include "vm/bundle_net.h"
 #include "vm/fit.h"
 
 struct vm_node {
@@ -243,6 +244,8 @@ static int parse_disks(struct vm_node *v)
     return 0;
 }
 
+static int parse_nets(struct vm_node *v) { return bundle_take_nets(v->f, v->node, v->c); }
+
 static const struct {
     const char *name;
     int (*parse)(struct vm_node *v);
@@ -253,6 +256,7 @@ static const struct {
     {"console", parse_console},   {"autostart", parse_autostart},
     {"watchdog", parse_watchdog}, {"weight", parse_weight},
     {"cap", parse_cap},           {"affinity", parse_affinity},
+    {"nets", parse_nets},
 };
 
 static bool is_known_property(const char *name)

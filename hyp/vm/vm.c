@@ -173,6 +173,8 @@ static int check_config(const struct vm_config *c, const char **why)
         *why = "a VM needs a kernel";
     else if (c->disk_count > VM_MAX_DISKS)
         *why = "a VM has at most 4 disks";
+    else if (c->net_count > VM_MAX_NETS)
+        *why = "a VM has at most 3 network cards";
     if (*why)
         return -EINVAL;
     return vm_sched_check(&c->sched, c->vcpus, why);

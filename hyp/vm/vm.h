@@ -11,6 +11,7 @@
 // call them from threads only, no locks held.
 // Lock rank: LOCK_VM for the list. Callers: ctl, boot, the manager itself.
 #pragma once
+#include "net/switch.h"
 #include "vcpu/vcpu.h"
 #include "vdev/watchdog.h"
 #include "vm/bundle.h"
@@ -18,6 +19,7 @@
 #define VM_NAME_MAX 32
 #define VM_MAX 64
 #define VM_MAX_DISKS 4
+#define VM_MAX_NETS 3
 
 enum vm_state { VM_OFF, VM_RUNNING, VM_PAUSED, VM_CRASHED };
 
@@ -38,6 +40,12 @@ struct vm_disk {
     bool read_only;
 };
 
+/* A network card; port.mac all zero: by the VM's name. */
+struct vm_net {
+    struct switch_config network;
+    struct port_config port;
+};
+
 /* A VM's share of the harts; all zero: the default. */
 struct vm_sched {
     unsigned weight; /* 1..FAIR_WEIGHT_MAX; 0: FAIR_WEIGHT_DEFAULT */
@@ -55,6 +63,8 @@ struct vm_config {
     char bootargs[512];
     struct vm_disk disk[VM_MAX_DISKS];
     unsigned disk_count;
+    struct vm_net net[VM_MAX_NETS];
+    unsigned net_count;
     struct vm_sched sched;
     bool autostart;
     bool watchdog; /* it has one */

@@ -137,6 +137,53 @@ static int add_disks(struct vm *vm, const char **why)
     return 0;
 }
 
+/* 02:54, locally administered, then 32 bits of FNV-1a over "VM.N": the same at every start and on every machine. */
+static void derive_mac(uint8_t mac[NET_MAC], const char *name)
+{
+    uint32_t hash = 2166136261u;
+
+    for (; *name; name++)
+        hash = (hash ^ (uint8_t)*name) * 16777619u;
+    mac[0] = 0x02;
+    mac[1] = 0x54;
+    for (unsigned i = 0; i < 4; i++)
+        mac[2 + i] = (uint8_t)(hash >> (24 - 8 * i));
+}
+
+static int add_net(struct vm *vm, unsigned n, const char **why)
+{
+    static const uint8_t none[NET_MAC];
+    struct vm_net *net = &vm->config.net[n];
+    struct net_backend *backend;
+    struct vdev *dev;
+    char role[16];
+    int error;
+
+    fmt_snprintf(net->port.name, sizeof(net->port.name), "%s.%u", vm->config.name, n);
+    if (!memcmp(net->port.mac, none, NET_MAC))
+        derive_mac(net->port.mac, net->port.name);
+    error = switch_open(&net->network, &net->port, &backend, why);
+    if (error)
+        return error;
+    dev = virtio_net_create(&vm->guest.s2, backend);
+    if (!dev)
+        backend->close(backend->ctx); /* the device does it from now on */
+    fmt_snprintf(role, sizeof(role), "net-%u", n);
+    error = add_virtio(vm, dev, role);
+    if (error)
+        *why = "nets: out of memory";
+    return error;
+}
+
+static int add_nets(struct vm *vm, const char **why)
+{
+    int error = 0;
+
+    for (unsigned i = 0; i < vm->config.net_count && !error; i++)
+        error = add_net(vm, i, why);
+    return error;
+}
+
 int vm_devices_make(struct vm *vm, const char **why)
 {
     struct stage2 *s2 = &vm->guest.s2;
@@ -159,7 +206,9 @@ int vm_devices_make(struct vm *vm, const char **why)
         error = add_virtio(vm, virtio_console_create(s2, console_backend(vm->console, 0)), "hvc");
     if (!error)
         error = add_virtio(vm, virtio_rng_create(s2, &entropy), "entropy");
-    return error ? error : add_disks(vm, why);
+    if (!error)
+        error = add_disks(vm, why);
+    return error ? error : add_nets(vm, why);
 }
 
 void vm_devices_free(struct vm *vm)

@@ -468,6 +468,7 @@ void fake_guest_read(struct vm *vm, uint64_t g, void *to, size_t len)
 struct fake_dev {
     struct vdev vdev;
     struct blk_backend *blk;
+    struct net_backend *net;
 };
 
 static struct fake_dev *dev_of(struct vdev *d) { return CONTAINER_OF(d, struct fake_dev, vdev); }
@@ -478,6 +479,8 @@ static void dev_destroy(struct vdev *d)
     fake_reset_while_busy |= dev_busy(d);
     if (dev_of(d)->blk)
         dev_of(d)->blk->close(dev_of(d)->blk->ctx);
+    if (dev_of(d)->net)
+        dev_of(d)->net->close(dev_of(d)->net->ctx);
     fake_parts--;
     free(dev_of(d));
 }
@@ -516,6 +519,33 @@ WEAK struct vdev *ns16550_create(struct chr_backend *chr)
 WEAK struct vdev *virtio_console_create(struct stage2 *mem, struct chr_backend *chr)
 {
     return mem && chr ? dev_create(VIRTIO_MMIO_SIZE, NULL) : NULL;
+}
+WEAK struct vdev *virtio_net_create(struct stage2 *mem, struct net_backend *net)
+{
+    struct vdev *d = mem && net ? dev_create(VIRTIO_MMIO_SIZE, NULL) : NULL;
+
+    if (d)
+        dev_of(d)->net = net;
+    return d;
+}
+
+struct port_config fake_last_port;
+static void port_close(void *ctx)
+{
+    (void)ctx;
+    fake_parts--;
+}
+WEAK int switch_open(const struct switch_config *config, const struct port_config *port,
+                     struct net_backend **out, const char **why)
+{
+    static struct net_backend net = {.close = port_close};
+
+    *why = "no port";
+    if (!config->name[0] || !may_create())
+        return -ENOSPC;
+    fake_last_port = *port;
+    *out = &net;
+    return 0;
 }
 WEAK struct vdev *virtio_rng_create(struct stage2 *mem, struct entropy_backend *rng)
 {

@@ -30,6 +30,7 @@ extern unsigned fake_host_disks;
 extern bool fake_flush_lost; /* a flush is taken and never ends */
 void fake_flush_ends(void); /* ... until this call */
 extern unsigned fake_flushes;
+extern struct port_config fake_last_port; /* of the card that was made last */
 extern struct console *fake_focus; /* NULL: the shell */
 extern const char *fake_options[4];
 extern unsigned fake_timers_set; /* vcpu_set_timer calls */

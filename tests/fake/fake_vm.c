@@ -220,3 +220,30 @@ const char *exit_cause_name(unsigned index)
 __attribute__((weak)) struct vcpu_features vcpu_features;
 __attribute__((weak)) void *heap_alloc(size_t size) { return calloc(1, size); }
 __attribute__((weak)) void heap_free(void *p) { free(p); }
+
+/* ---- switches: one, with two ports ---- */
+
+bool fake_link = true;
+
+bool switch_get(unsigned n, struct switch_info *info)
+{
+    *info = (struct switch_info){.config = {.name = "lan0", .mtu = 1500}, .ports = 2, .learnt = 3};
+    return n == 0;
+}
+
+bool switch_get_port(unsigned n, unsigned port, struct port_info *info)
+{
+    *info = (struct port_info){.config = {.mac = {2, 0x54, 0xab, 0, 0, (uint8_t)port}},
+                               .counts = {.sent = 7, .spoofed = port},
+                               .link = fake_link};
+    snprintf(info->config.name, sizeof(info->config.name), "vm%u.0", port);
+    return n == 0 && port < 2;
+}
+
+int switch_set_link(const char *port, bool up)
+{
+    if (strcmp(port, "vm0.0"))
+        return -ENOENT;
+    fake_link = up;
+    return 0;
+}

@@ -13,6 +13,8 @@ struct vm *fake_vm_add(const char *name, unsigned vcpus, enum vm_state state);
 extern unsigned fake_group_changes; /* calls of thread_group_changed */
 extern bool fake_vm_busy; /* every claim fails */
 extern bool fake_vcpu_stuck; /* vCPUs do not park */
-extern const char *fake_vm_why; /* operations fail with this */
+extern const char *fake_vm_why;
+extern bool fake_link;
+    /* of the one port that has one to be pulled */ /* operations fail with this */
 extern unsigned fake_vm_claims, fake_parks, fake_machine_off, fake_destroyed;
 extern bool fake_costs;

@@ -223,7 +223,7 @@ class Machine:
 
 
 def vm(name="vm0", kernel=LINUX, initrd=INITRD, bootargs=BOOTARGS, vcpus=1, ram="256M", disks=(),
-       console="virtio", autostart=True, watchdog=False):
+       console="virtio", autostart=True, watchdog=False, nets=()):
     """The words for tools/mkbundle that describe one VM."""
     words = ["--vm", name, "--kernel", kernel, "--vcpus", str(vcpus), "--ram", ram, "--console", console]
     if initrd:
@@ -232,6 +232,8 @@ def vm(name="vm0", kernel=LINUX, initrd=INITRD, bootargs=BOOTARGS, vcpus=1, ram=
         words += [f"--bootargs={bootargs}"]
     for disk in disks:
         words += ["--disk", disk]
+    for net in nets:
+        words += ["--net", net]
     if watchdog:
         words.append("--watchdog")
     return words if autostart else words + ["--no-autostart"]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The bundle reader: good files of all three data layouts, every mistake a person can make (each
 // must be named), and files cut or altered at every byte, in a buffer of their exact size.
-// units: hyp/vm/bundle.c hyp/vm/fit.c hyp/vm/hash.c tests/fake/fake_base.c
+// units: hyp/vm/bundle.c hyp/vm/bundle_net.c hyp/vm/fit.c hyp/vm/hash.c tests/fake/fake_base.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -603,6 +603,82 @@ static void test_share(void **state)
     assert_int_equal(seen[0].sched.weight + seen[0].sched.cap, 0);
 }
 
+static void set_switches(void)
+{
+    add_node("/", "switches");
+    add_node("/switches", "lan0");
+    set_s("/switches/lan0", "mode", "internal");
+    add_node("/switches", "jumbo");
+    set_s("/switches/jumbo", "mode", "internal");
+    set_u32("/switches/jumbo", "mtu", 9000);
+}
+
+static void test_networks(void **state)
+{
+    static const char *const wrong[] = {
+        "lan0,",
+        "lan0,mac",
+        "lan0,mac=",
+        "lan0,mac=02:00:00:00:00",
+        "lan0,rate",
+        "lan0,rate=",
+        "lan0,rate=4095",
+        "lan0,rate=4G",
+        "lan0,rate=10X",
+        "lan0,rate=10MM",
+        "lan0,rate=-1",
+        "lan0,isolated=1",
+        "lan0,any-mac=",
+        "lan0,mac=03:00:00:00:00:00",
+        "lan0,mac=00:00:00:00:00:00",
+        "lan0,mac=02:00:00:00:00:0g",
+        "lan0,mac=02-00:00:00:00:00",
+        "lan0,other=1",
+    };
+    const struct vm_net *n = seen[0].net;
+
+    (void)state;
+    set_switches();
+    set(VM, "nets", "lan0\0jumbo,mac=02:ab:CD:00:11:ff,isolated,any-mac,rate=10M\0lan0,rate=4096",
+        74);
+    assert_int_equal(read_it(), 0);
+    assert_string_equal(logged, "");
+    assert_int_equal(seen[0].net_count, 3);
+    assert_string_equal(n[0].network.name, "lan0");
+    assert_int_equal(n[0].network.mtu, 1500);
+    assert_false(n[0].port.isolated || n[0].port.any_mac || n[0].port.rate || n[0].port.mac[0]);
+    assert_string_equal(n[1].network.name, "jumbo");
+    assert_int_equal(n[1].network.mtu, 9000);
+    assert_memory_equal(n[1].port.mac, "\x02\xab\xcd\x00\x11\xff", 6);
+    assert_true(n[1].port.isolated && n[1].port.any_mac);
+    assert_int_equal(n[1].port.rate, 10 << 20);
+    assert_int_equal(n[2].port.rate, 4096);
+    for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
+        open_tree();
+        set_switches();
+        set_s(VM, "nets", wrong[i]);
+        refused("'vm0'", "is none of mac=");
+    }
+#define WRONG(change, text) \
+    open_tree(); \
+    set_switches(); \
+    set_s(VM, "nets", "lan0"); \
+    change; \
+    refused("'vm0'", text)
+    WRONG(set_s(VM, "nets", "lan1"), "no switch 'lan1' in /switches");
+    WRONG(set_s(VM, "nets", ""), "a switch's name has 1 to 15 characters");
+    WRONG(set_s(VM, "nets", "sixteencharacter"), "a switch's name has 1 to 15 characters");
+    WRONG(set(VM, "nets", "lan0", 4), "nets must be a list of strings");
+    WRONG(set(VM, "nets", "lan0\0lan0\0lan0\0lan0", 20), "nets: more than 3");
+    WRONG(set_s("/switches/lan0", "mode", "hub"), "switch 'lan0': mode must be");
+    WRONG(del("/switches/lan0", "mode"), "switch 'lan0': mode must be");
+    WRONG(set_u32("/switches/lan0", "mtu", 575),
+          "switch 'lan0': mtu must be one number, 576 to 65521");
+    WRONG(set_u32("/switches/lan0", "mtu", 65522), "mtu");
+    WRONG(set_s("/switches/lan0", "mtu", "1500"), "mtu");
+    WRONG(fdt_del_node(buf, node("/switches")), "no switch 'lan0'");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -610,6 +686,7 @@ int main(void)
         cmocka_unit_test_setup(test_partitions, setup),
         cmocka_unit_test_setup(test_least, setup),
         cmocka_unit_test_setup(test_share, setup),
+        cmocka_unit_test_setup(test_networks, setup),
         cmocka_unit_test_setup(test_external, setup),
         cmocka_unit_test_setup(test_external_hostile, setup),
         cmocka_unit_test_setup(test_hashes, setup),

@@ -501,6 +501,23 @@ static void test_fdt(void **state)
     expect("fdt on", "damaged");
 }
 
+static void test_net(void **state)
+{
+    (void)state;
+    expect("net", "lan0: internal, MTU 1500, 2 ports, 3 addresses learnt");
+    expect("net", "  vm1.0            02:54:ab:00:00:01 up           7");
+    expect("net", "dropped: 0 malformed, 1 of other addresses");
+    expect("net link vm0.0 down", "");
+    assert_false(fake_link);
+    expect("net", "  vm0.0            02:54:ab:00:00:00 down");
+    expect("net link vm0.0 up", "");
+    assert_true(fake_link);
+    expect("net link vm9.0 up", "no port is called vm9.0");
+    expect("net link vm0.0", "usage: net");
+    expect("net link vm0.0 sideways", "usage: net");
+    expect("net pull vm0.0 up", "usage: net");
+}
+
 static void test_devices_report_frames(void **state)
 {
     (void)state;
@@ -777,6 +794,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_walk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gpa, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fdt, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_net, setup, teardown),
         cmocka_unit_test_setup_teardown(test_devices_report_frames, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dump, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stacks, setup, teardown),

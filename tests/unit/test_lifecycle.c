@@ -207,6 +207,7 @@ static void test_create_refused(void **state)
     REFUSED(config.memory = 1ull << 41);
     REFUSED(config.kernel.size = 0);
     REFUSED(config.disk_count = VM_MAX_DISKS + 1);
+    REFUSED(config.net_count = VM_MAX_NETS + 1);
     assert_null(vm_at(0));
 }
 
@@ -222,6 +223,8 @@ static void test_create_out_of_parts(void **state)
     config.disk[0].kind = VM_DISK_HOST;
     config.disk[1].kind = VM_DISK_RAM;
     config.disk[1].image = config.initrd;
+    config.net_count = 1;
+    strcpy(config.net[0].network.name, "lan0");
     for (int left = 0;; left++, failures++) {
         fake_creates_left = left;
         why = NULL;
@@ -231,8 +234,10 @@ static void test_create_out_of_parts(void **state)
         assert_null(vm_at(0));
         assert_int_equal(fake_parts, 0);
     }
-    assert_int_equal(failures,
-                     1 + 2 + 4 + 3); /* console, vCPUs, devices, disks (the RAM disk is real) */
+    /* console, vCPUs, devices, disks (the RAM disk is real), port and card */
+    assert_int_equal(failures, 1 + 2 + 4 + 3 + 2);
+    assert_string_equal(fake_last_port.name, "vm0.0");
+    assert_memory_equal(fake_last_port.mac, "\x02\x54\x69\xdb\xe9\x5a", 6);
     ok(vm_destroy(vm, &why));
     fake_creates_left = -1;
     for (fake_heap_left = 0;; failures++) {
@@ -245,7 +250,8 @@ static void test_create_out_of_parts(void **state)
     }
     fake_heap_left = -1;
     assert_true(failures >= 10 + 2);
-    assert_int_equal(vm->guest.bus.count, 6);
+    assert_int_equal(vm->guest.bus.count, 7);
+    config.net_count = 0;
     assert_string_equal(vm->guest.bus.dev[5]->name, "virtio3");
     assert_int_equal(vm->guest.bus.dev[5]->base.v, 0x10004000);
     assert_int_equal(vm->guest.bus.dev[5]->irq.source, 4);
