@@ -15,6 +15,6 @@ extern bool fake_vm_busy; /* every claim fails */
 extern bool fake_vcpu_stuck; /* vCPUs do not park */
 extern const char *fake_vm_why;
 extern bool fake_link;
-    /* of the one port that has one to be pulled */ /* operations fail with this */
+/* of the one port that has one to be pulled */ /* operations fail with this */
 extern unsigned fake_vm_claims, fake_parks, fake_machine_off, fake_destroyed;
 extern bool fake_costs;
