@@ -11,6 +11,8 @@
 #include "vm/vm_ops.h"
 
 #define SYSRQ_TIMEOUT_US 1000000
+#define QUIET_US 20000
+#define QUIET_PATIENCE_US 1000000
 
 static int say(char *text, size_t size, const struct vcpu *v, enum kick_result result)
 {
@@ -27,9 +29,14 @@ static int say(char *text, size_t size, const struct vcpu *v, enum kick_result r
                      vm, v->index, vm, v->index);
         return 0;
     case KICK_EXCEPTION:
+        /* Linux looks for a fixup of user access whatever the exception is. */
         fmt_snprintf(text, size,
-                     "%s vCPU %u: its kernel gets a hardware-error exception at pc %#lx", vm,
-                     v->index, (unsigned long)v->pc);
+                     "%s vCPU %u: its kernel gets a hardware-error exception at pc %#lx%s", vm,
+                     v->index, (unsigned long)v->pc,
+                     v->csr.vsstatus & SSTATUS_SUM
+                         ? "; it is copying from or to a program, and may take it for a fault of "
+                           "that: if nothing comes, again"
+                         : "");
         return 0;
     case KICK_USER:
         fmt_snprintf(text, size,
@@ -49,6 +56,31 @@ static int say(char *text, size_t size, const struct vcpu *v, enum kick_result r
     }
 }
 
+static uint64_t device_accesses(const struct vm *vm)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < vm->guest.bus.count; i++)
+        n += vm->guest.bus.dev[i]->reads + vm->guest.bus.dev[i]->writes;
+    return n;
+}
+
+void kick_wait(struct vm *vm)
+{
+    uint64_t begun = arch_time(), last = begun, now, accesses = device_accesses(vm), n;
+
+    while (vm_state(vm) == VM_RUNNING) {
+        thread_yield();
+        now = arch_time();
+        n = device_accesses(vm);
+        if (n != accesses)
+            last = now;
+        accesses = n;
+        if (now - last >= timer_us(QUIET_US) || now - begun >= timer_us(QUIET_PATIENCE_US))
+            break;
+    }
+}
+
 int kick_inspected(struct inspect *in, bool now, char text[KICK_TEXT])
 {
     if (vm_state(in->vm) == VM_RUNNING)
@@ -64,9 +96,14 @@ int cmd_kick(const struct command_out *out, int argc, char *const argv[])
     char text[KICK_TEXT];
     uint64_t index = 0;
     struct inspect in;
+    struct vm *vm;
 
     if (words < 2 || words > 3 || (words == 3 && !command_number(argv[2], &index)))
         return COMMAND_USAGE;
+    vm = command_vm(out, argv[1]);
+    if (!vm)
+        return -ENOENT;
+    kick_wait(vm);
     error = command_inspect_vcpu(out, argv[1], index, false, &in);
     if (error)
         return error;

@@ -265,8 +265,13 @@ int qmp_inject_nmi(struct qmp_call *c)
     char text[KICK_TEXT];
     struct inspect in;
     bool force = false;
-    int error = qmp_inspect_vcpu(c, false, &in);
+    struct vm *vm = qmp_vm(c);
+    int error;
 
+    if (!vm)
+        return -ENOENT;
+    kick_wait(vm);
+    error = qmp_inspect_vcpu(c, false, &in);
     if (error)
         return error;
     qmp_arg_bool(c, "force", &force);

@@ -200,9 +200,12 @@ void vcpu_unpark(struct vcpu *v)
 
 /* Time goes on; vCPUs that were asked to park do. */
 void sched_point(void) {}
+void (*fake_on_yield)(void);
 void thread_yield(void)
 {
     fake_time += 1;
+    if (fake_on_yield)
+        fake_on_yield();
     for (unsigned i = 0; i < LIST && !fake_vcpu_stuck; i++)
         for (unsigned n = 0; list[i] && n < list[i]->guest.vcpu_count; n++)
             if (atomic_load(&list[i]->guest.vcpu[n]->requests) & VCPU_REQ_PARK)

@@ -11,6 +11,7 @@ void fake_vms_end(void);
 /* A VM with RAM at 0x80000000 and this many vCPUs, in this state (its memory exists unless OFF). */
 struct vm *fake_vm_add(const char *name, unsigned vcpus, enum vm_state state);
 extern unsigned fake_group_changes; /* calls of thread_group_changed */
+extern void (*fake_on_yield)(void); /* called while somebody waits */
 extern bool fake_vm_busy; /* every claim fails */
 extern bool fake_vcpu_stuck; /* vCPUs do not park */
 extern const char *fake_vm_why;

@@ -35,20 +35,27 @@ def run_loop(m, command):
     m.to_shell()
 
 
-def test_kernel_of_debian(machine, bundle):
+@pytest.mark.parametrize("console", ["virtio", "uart"])
+def test_kernel_of_debian(machine, bundle, console):
     """One that is busy in its kernel: registers and call trace. (That an idle one and user mode are left in peace has unit
-    tests: here any kick may come upon the kernel's timer.)
-    On the UART: the driver of hvc0 may come to wait for its own lock when it is interrupted by an exception."""
-    m = machine(bundle=bundle(vm(bootargs="console=ttyS0", console="uart")), append="keep", harts=2)
+    tests: here any kick may come upon the kernel's timer.)"""
+    bootargs = "console=ttyS0" if console == "uart" else harness.BOOTARGS
+    m = machine(bundle=bundle(vm(bootargs=bootargs, console=console)), append="keep", harts=2)
     m.boot()
     run_loop(m, "dd if=/dev/zero of=/dev/null bs=64M")
     for _ in range(KICKS):
-        if "hardware-error exception" in m.command("kick vm0"):
+        said = m.command("kick vm0")
+        if "hardware-error exception" not in said:
+            continue
+        m.send(harness.ESCAPE)
+        try:
+            m.expect(r"Oops - unknown exception \[#1\]", 5 if "if nothing comes" in said else 60, fail="PANIC")
             break
+        except AssertionError:
+            assert "if nothing comes" in said  # taken for a fault of the copy that was under way
+            m.to_shell()
     else:
         raise AssertionError("dd is never in the kernel")
-    m.send(harness.ESCAPE)
-    m.expect(r"Oops - unknown exception \[#1\]", 60, fail="PANIC")
     m.expect(r"epc : \w+\+0x", fail="PANIC")
     m.expect(r"cause: 0000000000000013", fail="PANIC")
     m.expect(r"\[<[0-9a-f]+>\] \w+\+0x", fail="PANIC")

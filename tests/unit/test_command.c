@@ -317,6 +317,35 @@ static void test_regs(void **state)
     expect("regs dead", "crashed, hart started: a reason");
 }
 
+static unsigned printing;
+static void print_more(void)
+{
+    if (printing && printing--)
+        on->guest.bus.dev[0]->writes++;
+}
+
+/* Not in the middle of what a guest prints, where it would wait for itself; but if it prints for ever, all the same. */
+static void test_kick_waits_for_devices(void **state)
+{
+    uint64_t begun = fake_time, writes = on->guest.bus.dev[0]->writes;
+
+    (void)state;
+    on->guest.vcpu[1]->sstatus = SSTATUS_SPP;
+    on->guest.vcpu[1]->pc = RAM;
+    fake_on_yield = print_more;
+    printing = 100;
+    expect("kick on 1", "hardware-error");
+    assert_int_equal(printing, 0);
+    assert_in_range(fake_time - begun, 120, 130); /* ms; 20 of them nothing was printed */
+    printing = 100000;
+    begun = fake_time;
+    expect("kick on 1", "hardware-error");
+    assert_in_range(fake_time - begun, 1000, 1010);
+    fake_on_yield = NULL;
+    on->guest.bus.dev[0]->writes = writes;
+    on->guest.vcpu[1]->requests = 0;
+}
+
 static void test_kick(void **state)
 {
     struct vcpu *v = on->guest.vcpu[1];
@@ -339,6 +368,10 @@ static void test_kick(void **state)
     v->requests = 0;
     v->pc = RAM + 8;
     expect("kick on 1", "hardware-error exception at pc 0x80000008");
+    v->requests = 0;
+    v->csr.vsstatus = SSTATUS_SUM;
+    expect("kick on 1", "if nothing comes, again");
+    v->csr.vsstatus = 0;
     v->requests = 0;
     v->sse.event[SSE_KICK].attr[SSE_STATUS] = SSE_ENABLED;
     expect("kick on 1", "the software event waits");
@@ -790,6 +823,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lifecycle, setup, teardown),
         cmocka_unit_test_setup_teardown(test_regs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kick, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kick_waits_for_devices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exits_and_costs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_walk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gpa, setup, teardown),
