@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "blk/image.h"
 #include "drv/drv.h"
 
 /* Why a disk's partitions are not known; the disk is passed over then. */
@@ -97,4 +98,17 @@ int disks_open(const char *name, bool read_only, struct blk_backend **out, char 
     memcpy(b->serial, name, strnlen(name, sizeof(b->serial) - 1));
     *out = b;
     return 0;
+}
+
+static int open_file(void *ctx, const char *name, bool read_only, struct blk_backend **out,
+                     char *why, size_t why_size)
+{
+    (void)ctx;
+    return disks_open(name, read_only, out, why, why_size);
+}
+
+int disks_open_image(const char *name, bool read_only, struct blk_backend **out, char *why,
+                     size_t why_size)
+{
+    return image_open(name, read_only, open_file, NULL, out, why, why_size);
 }

@@ -18,3 +18,7 @@ int disks_find(const char *name, struct disks_place *place, char *why, size_t wh
 /* The partition as a backend of its own, its name as the serial number. As find, or -EBUSY: taken. */
 int disks_open(const char *name, bool read_only, struct blk_backend **out, char *why,
                size_t why_size) MUST_CHECK;
+/* The qcow2 image in the partition, whose backing files are other partitions (image.h). As open, or -EINVAL: no such image,
+ * or one that is not understood. */
+int disks_open_image(const char *name, bool read_only, struct blk_backend **out, char *why,
+                     size_t why_size) MUST_CHECK;

@@ -185,24 +185,25 @@ static bool is_host_disk(const char *s, size_t len, unsigned *index)
     return true;
 }
 
-/* "part:NAME". 1; 0: it is something else; -EINVAL. */
+/* "part:NAME" or "qcow2:NAME". 1; 0: it is something else; -EINVAL. */
 static int take_part(struct vm_node *v, const char *s, size_t len, struct vm_disk *d)
 {
-    static const char prefix[] = "part:";
-    enum { PREFIX = sizeof(prefix) - 1 };
+    const char *colon = memchr(s, ':', len);
+    size_t prefix = colon ? (size_t)(colon - s) + 1 : 0;
 
-    if (len < PREFIX || memcmp(s, prefix, PREFIX))
+    d->qcow2 = prefix == 6 && !memcmp(s, "qcow2", 5);
+    if (!d->qcow2 && !(prefix == 5 && !memcmp(s, "part", 4)))
         return 0;
-    len -= PREFIX;
+    len -= prefix;
     if (!len || len >= VM_PART_NAME)
         return fit_fail(v->f, "disks: %.48s: a partition's name has 1 to %d characters", s,
                         VM_PART_NAME - 1);
     d->kind = VM_DISK_PART;
-    memcpy(d->part, s + PREFIX, len);
+    memcpy(d->part, s + prefix, len);
     return 1;
 }
 
-/* One entry of disks: an image's name, "host", "host@N" or "part:NAME"; ":ro" behind it makes it read only. */
+/* One entry of disks: an image's name, "host", "host@N", "part:NAME" or "qcow2:NAME"; ":ro" behind it makes it read only. */
 static int parse_disk(struct vm_node *v, const char *s)
 {
     struct vm_disk *d;

@@ -37,6 +37,7 @@ struct vm_disk {
     struct vm_image image; /* RAM */
     unsigned host_index;   /* HOST: which of the host's disks */
     char part[VM_PART_NAME]; /* PART: the name of a partition on any of the host's disks */
+    bool qcow2; /* PART: it holds an image, else it is the disk itself */
     bool read_only;
 };
 

@@ -90,8 +90,9 @@ static int open_host(struct vm *vm, unsigned n, const char **why)
 static int open_part(struct vm *vm, unsigned n, const char **why)
 {
     const struct vm_disk *d = &vm->config.disk[n];
-    char text[128];
-    int error = disks_open(d->part, d->read_only, &vm->disk[n], text, sizeof(text));
+    char text[176];
+    int error = d->qcow2 ? disks_open_image(d->part, d->read_only, &vm->disk[n], text, sizeof(text))
+                         : disks_open(d->part, d->read_only, &vm->disk[n], text, sizeof(text));
 
     if (!error)
         return 0;

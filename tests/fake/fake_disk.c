@@ -38,6 +38,7 @@ WEAK void heap_free(void *p)
 /* Nothing waits: requests end within submit. */
 WEAK void thread_block(void) { fail(); }
 WEAK void thread_yield(void) { fail(); }
+WEAK void sched_point(void) {}
 WEAK void thread_wake(struct thread *t) { (void)t; }
 static struct hart hart;
 

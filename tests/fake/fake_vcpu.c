@@ -602,6 +602,12 @@ WEAK int disks_open(const char *name, bool read_only, struct blk_backend **out, 
     return *out ? 0 : -ENOENT;
 }
 
+WEAK int disks_open_image(const char *name, bool read_only, struct blk_backend **out, char *why,
+                          size_t why_size)
+{
+    return disks_open(name, read_only, out, why, why_size);
+}
+
 struct console {
     struct chr_backend chr[2];
 };

@@ -320,6 +320,15 @@ def partitions_of(path):
     return {name: (int(start) * 512, int(size) * 512) for start, size, name in found}
 
 
+def copy_in(disk, place, path):
+    """A file into the beginning of a partition, (first byte, bytes)."""
+    with open(disk, "r+b") as file, open(path, "rb") as source:
+        data = source.read()
+        assert len(data) <= place[1]
+        file.seek(place[0])
+        file.write(data)
+
+
 def copy_out(disk, place, path):
     """A partition, (first byte, bytes), as a file of its own."""
     with open(disk, "rb") as file, open(path, "wb") as out:

@@ -13,6 +13,21 @@ def fsck(path):
     subprocess.run(["/sbin/e2fsck", "-f", "-n", path], check=True, capture_output=True)
 
 
+def qemu_img(*words, cwd):
+    done = subprocess.run(["qemu-img", *words], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def read_file(image, path):
+    done = subprocess.run(["/sbin/debugfs", "-R", f"cat {path}", image], check=True, capture_output=True)
+    return done.stdout
+
+
+def md5sum(data):
+    return subprocess.run(["md5sum"], input=data, capture_output=True).stdout.decode()
+
+
 def test_partitions(machine, bundle, disk, tmp_path):
     """Two VMs on partitions of one disk; a third only reads; one that there is not."""
     image = disk(1 << 20)
@@ -40,5 +55,46 @@ def test_partitions(machine, bundle, disk, tmp_path):
     for name, digest in (("web", digest), ("db", other)):
         file = harness.copy_out(image, parts[name], str(tmp_path / name))
         fsck(file)
-        done = subprocess.run(["/sbin/debugfs", "-R", "cat /file", file], check=True, capture_output=True)
-        assert subprocess.run(["md5sum"], input=done.stdout, capture_output=True).stdout == digest.encode()
+        assert md5sum(read_file(file, "/file")) == digest
+
+
+WORK = ("mount -o discard /dev/vda /mnt && cat /mnt/hello && dd if=/dev/urandom of=/mnt/file bs=64k count=100 2>/dev/null && "
+        "dd if=/dev/zero of=/mnt/gone bs=64k count=160 2>/dev/null && sync && rm /mnt/gone && sync && "
+        "dd if=/dev/urandom of=/mnt/small bs=4k count=200 2>/dev/null && md5sum </mnt/file && umount /mnt")
+
+
+def test_template_serves_two(machine, bundle, disk, file_system, tmp_path):
+    """Two VMs write to qcow2 overlays of one template; QEMU's tools find both clean, and the template untouched."""
+    image = disk(1 << 20)
+    parts = harness.make_partitions(image, 256 << 20, template="40MiB", one="80MiB", two="80MiB")
+    source = file_system({"hello": "from the template\n"}, "64M")
+    qemu_img("convert", "-f", "raw", "-O", "qcow2", source, "template", cwd=tmp_path)
+    for name in ("one", "two"):
+        qemu_img("create", "-q", "-f", "qcow2", "-b", "template", "-F", "qcow2", name, cwd=tmp_path)
+    for name, place in parts.items():
+        harness.copy_in(image, place, str(tmp_path / name))
+    before = open(harness.copy_out(image, parts["template"], str(tmp_path / "template")), "rb").read()
+
+    guests = [vm(name, disks=[f"qcow2:{name}"], autostart=name == "one") for name in ("one", "two")]
+    m = machine(bundle=bundle(*guests), disk=image, append="keep", harts=2)
+    m.boot()
+    assert m.run("echo $(cat /sys/block/vda/serial)").strip() == "one"
+    digests = {"one": m.run(WORK, 60)}
+    m.to_shell()
+    m.command("start two")
+    m.line("console two")
+    m.boot()
+    digests["two"] = m.run(WORK, 60)
+    m.to_shell()
+    m.line("poweroff now")
+    m.expect_off()
+
+    assert open(harness.copy_out(image, parts["template"], str(tmp_path / "template")), "rb").read() == before
+    for name, digest in digests.items():
+        harness.copy_out(image, parts[name], str(tmp_path / name))
+        qemu_img("check", "-f", "qcow2", name, cwd=tmp_path)
+        qemu_img("convert", "-f", "qcow2", "-O", "raw", name, "raw", cwd=tmp_path)
+        raw = str(tmp_path / "raw")
+        fsck(raw)
+        text = read_file(raw, "/hello").decode()
+        assert digest == text + md5sum(read_file(raw, "/file"))

@@ -196,13 +196,14 @@ static void test_good(void **state)
 static void test_partitions(void **state)
 {
     (void)state;
-    set(VM, "disks", "part:web\0part:a:b:ro\0part:123456789012345678901234567890123456:ro", 66);
+    set(VM, "disks", "part:web\0qcow2:a:b:ro\0part:123456789012345678901234567890123456:ro", 67);
     pack_tree();
     assert_int_equal(read_it(), 0);
     assert_int_equal(seen[0].disk_count, 3);
     assert_int_equal(seen[0].disk[0].kind, VM_DISK_PART);
     assert_string_equal(seen[0].disk[0].part, "web");
-    assert_false(seen[0].disk[0].read_only);
+    assert_false(seen[0].disk[0].read_only || seen[0].disk[0].qcow2);
+    assert_true(seen[0].disk[1].qcow2);
     assert_string_equal(seen[0].disk[1].part, "a:b");
     assert_true(seen[0].disk[1].read_only);
     assert_string_equal(seen[0].disk[2].part, "123456789012345678901234567890123456");

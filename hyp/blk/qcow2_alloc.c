@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Reference counts. A cluster whose count is 0 is free. Counts are kept in blocks, each of a cluster; the refcount
+// table says where they are. A block that is missing stands for a stretch that is all free: it is made in the
+// first cluster of its stretch that is wanted, and counts itself.
+#include <errno.h>
+
+#include "blk/blk_io.h"
+#include "blk/qcow2.h"
+#include "sched/thread.h"
+
+static uint64_t per_block(const struct qcow2 *q)
+{
+    return (qcow2_cluster(q) * 8) >> q->refcount_order;
+}
+
+/* Where the block is that counts a cluster; 0: there is none. -ENOSPC: the table does not reach so far. */
+static int find_block(struct qcow2 *q, uint64_t cluster, uint64_t *block)
+{
+    uint64_t entry = cluster / per_block(q) * 8;
+    int error;
+
+    if (entry >= q->refcount_table_len)
+        return -ENOSPC;
+    error = meta_get64(&q->cache, q->refcount_table_at + entry, META_REFCOUNT_TABLE, block);
+    if (error)
+        return error;
+    *block &= ~511ul;
+    return *block && !qcow2_place_ok(q, *block, qcow2_cluster(q)) ? -EIO : 0;
+}
+
+/* The byte in which a cluster's count begins, in the block. */
+static uint64_t count_at(const struct qcow2 *q, uint64_t block, uint64_t cluster)
+{
+    return block + ((cluster % per_block(q)) << q->refcount_order) / 8;
+}
+
+/* Counts of less than a byte: the first is in the lowest bits. */
+static unsigned count_shift(const struct qcow2 *q, uint64_t cluster)
+{
+    return q->refcount_order < 3 ? (unsigned)((cluster << q->refcount_order) % 8) : 0;
+}
+
+static uint64_t get_count(const struct qcow2 *q, const uint8_t *p, uint64_t cluster)
+{
+    if (q->refcount_order >= 3)
+        return meta_be(p, 1u << (q->refcount_order - 3));
+    return *p >> count_shift(q, cluster) & ((1u << (1u << q->refcount_order)) - 1);
+}
+
+/* The count's page is here. */
+static void put_count(struct qcow2 *q, uint64_t at, const uint8_t *p, uint64_t cluster,
+                      uint64_t count)
+{
+    uint8_t be[8];
+    unsigned bytes = q->refcount_order < 3 ? 1 : 1u << (q->refcount_order - 3);
+    unsigned bits = 1u << q->refcount_order, shift = count_shift(q, cluster);
+
+    if (q->refcount_order < 3)
+        count = (*p & ~(((1u << bits) - 1) << shift)) | count << shift;
+    meta_put_be(be, count, bytes);
+    meta_store(&q->cache, at, be, bytes);
+}
+
+static int make_block(struct qcow2 *q, uint64_t cluster)
+{
+    uint64_t block = cluster << q->cluster_bits, at = count_at(q, block, cluster), unused;
+    uint64_t entry = q->refcount_table_at + cluster / per_block(q) * 8;
+    const uint8_t *p;
+    int error;
+
+    meta_forget(&q->cache, block, qcow2_cluster(q));
+    error = blk_zero(q->file, block, qcow2_cluster(q));
+    if (!error)
+        error = meta_load(&q->cache, at, META_REFCOUNTS, &p);
+    if (error)
+        return error;
+    put_count(q, at, p, cluster, 1);
+    error = meta_get64(&q->cache, entry, META_REFCOUNT_TABLE, &unused);
+    if (!error)
+        meta_put64(&q->cache, entry, block);
+    return error;
+}
+
+/* How many clusters from this one on have their counts in one page of the cache. */
+static uint64_t in_page(const struct qcow2 *q, uint64_t cluster)
+{
+    uint64_t most = ((uint64_t)q->cache.page_size * 8) >> q->refcount_order;
+
+    return min_u64(most - cluster % per_block(q) % most, q->clusters - cluster);
+}
+
+/* The first free cluster from *cluster on among those of its page, and how many follow it, at most want; false: none, and
+ * *cluster is the first of the next page. */
+static bool search_page(const struct qcow2 *q, uint64_t block, const uint8_t *p, uint64_t *cluster,
+                        uint64_t want, uint64_t *got)
+{
+    uint64_t end = *cluster + in_page(q, *cluster), base = count_at(q, block, *cluster);
+
+    *got = 0;
+    for (; *cluster < end && *got < want; ++*cluster) {
+        if (!get_count(q, p + (count_at(q, block, *cluster) - base), *cluster))
+            ++*got;
+        else if (*got)
+            break;
+    }
+    *cluster -= *got;
+    return *got;
+}
+
+static int take(struct qcow2 *q, uint64_t block, uint64_t first, uint64_t n)
+{
+    for (uint64_t c = first; c < first + n; c++) {
+        const uint8_t *p;
+        int error = meta_load(&q->cache, count_at(q, block, c), META_REFCOUNTS, &p);
+
+        if (error)
+            return error; /* those of one page: only the first can fail */
+        put_count(q, count_at(q, block, c), p, c, 1);
+    }
+    return 0;
+}
+
+/* Free clusters where the header or a table is: the counts are wrong, and writing there would end the image. */
+static bool on_tables(const struct qcow2 *q, uint64_t first, uint64_t n)
+{
+    uint64_t at = first << q->cluster_bits, end = at + (n << q->cluster_bits);
+
+    return !first || (at < q->l1_at + 8ul * q->l1_size && q->l1_at < end) ||
+           (at < q->refcount_table_at + q->refcount_table_len && q->refcount_table_at < end);
+}
+
+int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got)
+{
+    uint64_t cluster = q->free_from, block;
+    int error = 0;
+
+    while (cluster < q->clusters && !error) {
+        const uint8_t *p;
+
+        sched_point();
+        error = find_block(q, cluster, &block);
+        if (!error && !block) {
+            if (on_tables(q, cluster, 1))
+                return -EIO;
+            error = make_block(q, cluster++);
+            continue;
+        }
+        if (!error)
+            error = meta_load(&q->cache, count_at(q, block, cluster), META_REFCOUNTS, &p);
+        if (!error && search_page(q, block, p, &cluster, want, got)) {
+            error = on_tables(q, cluster, *got) ? -EIO : take(q, block, cluster, *got);
+            *first = cluster;
+            if (!error)
+                q->free_from = cluster + *got;
+            return error;
+        }
+    }
+    return error ? error : -ENOSPC;
+}
+
+int qcow2_release(struct qcow2 *q, uint64_t first, uint64_t count)
+{
+    q->free_from = min_u64(q->free_from, first);
+    for (uint64_t c = first; c < first + count; c++) {
+        const uint8_t *p;
+        uint64_t block;
+        int error = find_block(q, c, &block);
+
+        if (!error && !block)
+            error = -EIO;
+        if (!error)
+            error = meta_load(&q->cache, count_at(q, block, c), META_REFCOUNTS, &p);
+        if (error)
+            return error;
+        if (!get_count(q, p, c))
+            return -EIO;
+        put_count(q, count_at(q, block, c), p, c, get_count(q, p, c) - 1);
+    }
+    return 0;
+}
+
+static bool merge(struct qcow2_pending *last, uint64_t first, uint64_t count)
+{
+    if (last->first + last->count != first)
+        return false;
+    last->count += count;
+    return true;
+}
+
+int qcow2_give_up(struct qcow2 *q, uint64_t host, uint64_t count)
+{
+    uint64_t first = host >> q->cluster_bits;
+    int error = 0;
+
+    if (q->pending_count && merge(&q->pending[q->pending_count - 1], first, count))
+        return 0;
+    if (q->pending_count == QCOW2_PENDING)
+        error = qcow2_flush(q);
+    if (!error)
+        q->pending[q->pending_count++] = (struct qcow2_pending){first, count};
+    return error;
+}
