@@ -14,6 +14,7 @@ MAKEFLAGS += --no-builtin-rules
 
 -include hyp/build.mk
 -include guests/build.mk
+-include tools/trapctl/build.mk
 
 BUNDLE ?= build/default.itb
 BOOTARGS ?= earlycon=sbi console=hvc0
@@ -26,8 +27,8 @@ NAME ?= vm0
 again = +@$(MAKE) -s --no-print-directory
 
 .PHONY: all
-all: setup-run ## build/trapline.bin and the default bundle
-	$(again) trapline build/default.itb
+all: setup-run ## build/trapline.bin, build/trapctl and the default bundle
+	$(again) trapline trapctl build/default.itb
 
 .PHONY: setup-run setup-unit setup-test
 setup-run setup-unit setup-test: setup-%:
@@ -47,7 +48,7 @@ export BUNDLE BOOTARGS VCPUS RAM NAME KERNEL INITRD OUT TRAPLINE
 
 .PHONY: run
 run: setup-run ## starts Trapline with a bundle under QEMU
-	$(again) trapline $(filter build/default.itb,$(BUNDLE))
+	$(again) trapline trapctl $(filter build/default.itb,$(BUNDLE))
 	@tools/run "$$BUNDLE"
 
 .PHONY: bundle
@@ -87,7 +88,7 @@ format: ## formats the C files (clang-format)
 
 .PHONY: clean
 clean: ## removes what was built here; keeps what was downloaded
-	@rm -rf build/hyp build/debug build/unit build/fuzz build/coverage build/guests build/test-logs build/trapline.* build/*.itb build/*.its
+	@rm -rf build/hyp build/debug build/tools build/trapctl build/unit build/fuzz build/coverage build/guests build/test-logs build/trapline.* build/*.itb build/*.its
 
 .PHONY: distclean
 distclean: ## removes build/ altogether
@@ -118,7 +119,7 @@ endef
 $(foreach t,$(UNIT_TESTS:tests/unit/%.c=%),$(eval $(call unit_rule,$t)))
 
 $(UNIT_BINS):
-	@$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka -lfdt
+	@$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka -lfdt $(UNIT_LIBS)
 
 build/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -127,7 +128,7 @@ build/unit/obj/%.o: %.c
 
 .PHONY: unit-run
 unit-run:
-	+@$(MAKE) --no-print-directory -k -j$$(nproc) $(UNIT_BINS) $(FUZZ_BINS) || :
+	+@$(MAKE) --no-print-directory -k -j$$(nproc) $(UNIT_BINS) $(FUZZ_BINS) build/unit/trapctl || :
 	@ci/unit $(UNIT_BINS) $(FUZZ_BINS)
 
 # --- fuzzers --------------------------------------------------------------------------------------

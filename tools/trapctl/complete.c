@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "complete.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "exit.h"
+#include "text.h"
+
+enum { COMPLETE_MS = 1500 };
+
+struct sink {
+    const char *begin;
+    void (*each)(void *ctx, const char *text);
+    void *ctx;
+};
+
+static void offer(const struct sink *s, const char *text)
+{
+    if (!strncmp(text, s->begin, strlen(s->begin)))
+        s->each(s->ctx, text);
+}
+
+/* The "name" of each of what the command lists. Failures are silent: nobody asked for anything. */
+static void offer_list(struct ctl *c, const struct sink *s, const char *command)
+{
+    json_t *list, *each;
+    size_t i;
+
+    if (!c->connected || qmp_ask(&c->qmp, command, NULL, COMPLETE_MS, &list))
+        return;
+    json_array_foreach(list, i, each)
+    {
+        const char *name = json_string_value(json_object_get(each, "name"));
+
+        if (name)
+            offer(s, name);
+    }
+    json_decref(list);
+}
+
+/* The first word of each line of the hypervisor shell's help. */
+static void offer_monitor(struct ctl *c, const struct sink *s)
+{
+    json_t *text;
+    char *line, *save, *copy;
+
+    if (!c->connected || qmp_ask(&c->qmp, "human-monitor-command",
+                                 json_pack("{s:s}", "command-line", "help"), COMPLETE_MS, &text))
+        return;
+    copy = strdup(json_is_string(text) ? json_string_value(text) : "");
+    for (line = copy ? strtok_r(copy, "\r\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\r\n", &save)) {
+        line += strspn(line, " ");
+        line[strspn(line, "abcdefghijklmnopqrstuvwxyz-")] = '\0';
+        if (*line)
+            offer(s, line);
+    }
+    free(copy);
+    json_decref(text);
+}
+
+static void offer_options(const struct args_option *o, const struct sink *s)
+{
+    for (; o && o->name; o++) {
+        char text[64];
+
+        snprintf(text, sizeof(text), "--%s%s", o->name, o->value ? "=" : "");
+        offer(s, text);
+    }
+}
+
+static void offer_commands(const struct sink *s)
+{
+    for (unsigned i = 0; i < command_count; i++)
+        if (commands[i].summary)
+            offer(s, commands[i].name);
+}
+
+static void offer_settings(const struct sink *s)
+{
+    static const char *const settings[] = {"weight=", "cap=", "cap=off",
+                                           "affinity=", "affinity=all"};
+
+    for (unsigned i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+        offer(s, settings[i]);
+}
+
+/* Whether the option takes the word behind it. */
+static bool takes_next(const struct args_option *o, const char *word)
+{
+    for (; o && o->name; o++)
+        if (o->value && ((word[1] == o->letter && o->letter && !word[2]) ||
+                         (word[1] == '-' && !strcmp(word + 2, o->name))))
+            return true;
+    return false;
+}
+
+/* The command among whole words, and how many words stand behind it. */
+static const struct command *find_command(char *const word[], int at, int *behind)
+{
+    const struct command *command = NULL;
+
+    *behind = 0;
+    for (int i = 0; i < at; i++) {
+        if (word[i][0] == '-' && word[i][1]) {
+            i += takes_next(command_globals, word[i]) ||
+                 (command && takes_next(command->options, word[i]));
+        } else if (!command) {
+            command = command_find(word[i]);
+            if (!command)
+                return NULL;
+        } else {
+            ++*behind;
+        }
+    }
+    return command;
+}
+
+bool complete(struct ctl *c, char *const word[], int at, void (*each)(void *ctx, const char *text),
+              void *ctx)
+{
+    struct sink s = {word[at], each, ctx};
+    const struct command *command;
+    enum word kind;
+    int behind;
+
+    command = find_command(word, at, &behind);
+    if (word[at][0] == '-') {
+        offer_options(command ? command->options : NULL, &s);
+        offer_options(command_globals, &s);
+        return false;
+    }
+    if (!command) {
+        offer_commands(&s);
+        return false;
+    }
+    kind = behind ? command->rest : command->first;
+    if (behind >= command->most || kind == WORD_FILE)
+        return kind == WORD_FILE;
+    if (kind == WORD_COMMAND)
+        offer_commands(&s);
+    else if (kind == WORD_SETTING)
+        offer_settings(&s);
+    else if (kind == WORD_VM)
+        offer_list(c, &s, "query-vms");
+    else if (kind == WORD_EXECUTE)
+        offer_list(c, &s, "query-commands");
+    else if (kind == WORD_MONITOR)
+        offer_monitor(c, &s);
+    return false;
+}
+
+static void print(void *ctx, const char *text)
+{
+    (void)ctx;
+    text_put_safe(stdout, text);
+    putchar('\n');
+}
+
+/* __complete WORD...: the last one is being typed; those before it come behind "trapctl". For the completion of bash:
+   a line for each possibility, "FILES" for files. */
+int cmd_complete(struct ctl *c, const struct args *a)
+{
+    static char *nothing[] = {""};
+    char *const *word = a->words ? a->word : nothing;
+    int at = a->words ? a->words - 1 : 0, behind;
+    const struct command *command = find_command(word, at, &behind);
+
+    for (int i = 0; i + 1 < a->words; i++) {
+        if (!strncmp(word[i], "--connect=", 10))
+            c->connect = word[i] + 10;
+        else if (!strcmp(word[i], "--connect") || !strcmp(word[i], "-c"))
+            c->connect = word[i + 1];
+    }
+    c->timeout_ms = COMPLETE_MS;
+    if (command && command->first != WORD_NONE && command->first != WORD_FILE &&
+        command->first != WORD_COMMAND && word[at][0] != '-')
+        (void)ctl_connect(c); /* its complaint is dropped by the caller */
+    if (complete(c, word, at, print, NULL))
+        puts("FILES");
+    return EXIT_OK;
+}
