@@ -70,6 +70,7 @@ static: setup-test ## static checks: layers, headers, format, cppcheck, scripts
 .PHONY: system
 system: setup-test ## system tests under QEMU; T=name picks some
 	$(again) trapline build/default.itb $(if $(GUEST_BINS),guests)
+	$(again) trapctl build/unit/trapctl
 	$(again) DEBUG=1 trapline
 	@ci/system $(T)
 

@@ -188,6 +188,9 @@ static int talk(struct console *k)
         if (!code && !k->gone && !json_array_size(k->c->qmp.events))
             wait_for_something(k);
     }
+    /* What was typed before the way out is for the VM still, as far as it has room. */
+    for (k->retry_at = 0; !code && !k->gone && k->count && !k->retry_at;)
+        code = send_input(k);
     return code;
 }
 

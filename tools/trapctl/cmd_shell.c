@@ -51,6 +51,9 @@ static void find_all(const char *text, int start)
         free(word[count]);
     }
     free(line);
+    rl_completion_append_character = ' ';
+    if (found.count == 1 && found.text[0][0] && found.text[0][strlen(found.text[0]) - 1] == '=')
+        rl_completion_append_character = '\0'; /* its value follows */
 }
 
 static int word_start;

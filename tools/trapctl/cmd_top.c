@@ -95,6 +95,15 @@ static void put_rows(struct top *t, FILE *to)
         fputs("\033[K\n(no VMs: trapctl run BUNDLE)", to);
 }
 
+/* As much of the text as has room: more would scroll. */
+static size_t clip(const char *text, size_t len, unsigned rows)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '\n' && !--rows)
+            return i;
+    return len;
+}
+
 /* All of it in one write: nothing flickers. */
 static void draw(struct top *t)
 {
@@ -119,7 +128,7 @@ static void draw(struct top *t)
         put_rows(t, to);
     fputs("\033[K\033[J", to);
     fclose(to);
-    fwrite(text, 1, len, stdout);
+    fwrite(text, 1, clip(text, len, t->terminal_rows), stdout);
     fflush(stdout);
     free(text);
 }

@@ -13,7 +13,7 @@
 #include "memory.h"
 #include "open.h"
 
-enum { PATIENCE_MS = 300 };
+enum { PATIENCE_MS = 300, RETRY_MS = 100 };
 
 enum state { UNTRIED, FAILED, SILENT, RUBBISH };
 
@@ -40,11 +40,10 @@ static void give_up(struct attempt *a, enum state state, int error)
     a->error = error;
 }
 
-/* Begins the next candidate. */
-static void try_next(struct search *s)
+static void try_one(struct search *s, unsigned i)
 {
-    struct attempt *a = &s->attempt[s->tried];
-    const char *path = s->find.path[s->tried++];
+    struct attempt *a = &s->attempt[i];
+    const char *path = s->find.path[i];
     struct stat st;
     int fd, error;
 
@@ -83,6 +82,12 @@ static bool listen_to(struct search *s, struct attempt *a)
     return false;
 }
 
+/* Whether its queue of clients was full: one that gave up waiting is in it until the port is free again. */
+static bool is_queue_full(const struct attempt *a)
+{
+    return a->state == FAILED && a->error == EAGAIN;
+}
+
 /* Waits for any of those under way. */
 static void wait_for_some(struct search *s, int64_t until)
 {
@@ -111,20 +116,28 @@ static struct attempt *search_run(struct search *s)
     int64_t deadline = stream_now() + s->dial->timeout_ms, next = 0;
 
     for (;;) {
+        bool full = false;
+
         if (stream_interrupted)
             return NULL;
         if (s->tried < s->find.count && (stream_now() >= next || !count_in(s, SILENT))) {
-            try_next(s);
+            try_one(s, s->tried++);
             next = stream_now() + PATIENCE_MS;
         }
-        for (unsigned i = 0; i < s->tried; i++)
+        for (unsigned i = 0; i < s->tried; i++) {
+            if (is_queue_full(&s->attempt[i]))
+                try_one(s, i);
+            full |= is_queue_full(&s->attempt[i]);
             if (listen_to(s, &s->attempt[i]))
                 return &s->attempt[i];
-        if (s->tried == s->find.count && !count_in(s, SILENT))
+        }
+        if (s->tried == s->find.count && !full && !count_in(s, SILENT))
             return NULL;
         if (stream_now() >= deadline)
             return NULL;
-        wait_for_some(s, s->tried < s->find.count && next < deadline ? next : deadline);
+        if (s->tried == s->find.count)
+            next = full ? stream_now() + RETRY_MS : deadline;
+        wait_for_some(s, next < deadline ? next : deadline);
     }
 }
 
@@ -165,11 +178,10 @@ static int say_failed(const struct search *s, unsigned i)
                          "run`",
                          path);
     case EBUSY:
-    case EAGAIN:
         return say_error(EXIT_CONNECT,
-                         "%s: busy: other clients have it or wait for it. --connect=%s takes "
-                         "another port",
-                         path, s->attempt[i].serial ? "DEVICE" : "build/control.2");
+                         "%s: busy: another program has it; end that, or take another line with "
+                         "--connect=DEVICE",
+                         path);
     case EACCES:
     case EPERM:
         return say_error(EXIT_CONNECT, "%s: %s: be who started the machine%s", path,
@@ -197,8 +209,9 @@ static int say_nothing(const struct search *s)
                          "--connect=SOCKET (or TRAPCTL_CONNECT)",
                          s->find.named ? "there is no control.1 to control.4 in that folder"
                                        : "no machine found (no build/control.1 here)");
-    if (count_in(s, SILENT))
-        return say_silent(s);
+    for (unsigned i = 0; i < s->find.count; i++)
+        if (s->attempt[i].state == SILENT || is_queue_full(&s->attempt[i]))
+            return say_silent(s);
     for (unsigned i = 0; i < s->find.count; i++)
         if (s->attempt[i].state == RUBBISH)
             return say_error(EXIT_CONNECT,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "exit.h"
+#include "term.h"
 #include "text.h"
 
 int say_quiet;
@@ -13,6 +14,7 @@ static void say(const char *fmt, va_list ap)
     char line[1024];
 
     vsnprintf(line, sizeof(line), fmt, ap);
+    term_restore(); /* an error ends what has the whole screen: it is to be seen afterwards */
     fflush(stdout);
     fputs("trapctl: ", stderr);
     text_put_safe(stderr, line);

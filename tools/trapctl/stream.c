@@ -123,7 +123,7 @@ int stream_read_line(struct stream *s, int64_t deadline, char **line, size_t *le
         if (s->ended)
             return s->ended;
         stream_fill(s);
-        if (s->ended || line_end(s))
+        if (s->ended || s->len > STREAM_LINE || line_end(s))
             continue;
         result = wait_for(s, POLLIN, deadline);
         if (result)

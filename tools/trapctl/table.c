@@ -2,6 +2,7 @@
 #include "table.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,35 +38,49 @@ static const char *heading(const struct table *t, unsigned column)
     return t->head[column] + (t->head[column][0] == '>');
 }
 
-static void put_cell(const struct table *t, FILE *to, unsigned column, const char *cell,
-                     const int width[])
+/* *blanks are due before the next cell that has something in it. */
+static void put_cell(const struct table *t, FILE *to, unsigned column, const char *cell, int width,
+                     int *blanks)
 {
-    int gap = width[column] - (int)strlen(cell);
+    int gap = width - (int)strlen(cell);
+    bool right = t->head[column][0] == '>';
 
-    if (t->head[column][0] == '>')
-        fprintf(to, "%*s", gap > 0 ? gap : 0, "");
-    text_put_safe(to, cell);
-    if (column + 1 == t->columns)
-        fputc('\n', to);
-    else
-        fprintf(to, "%*s", (t->head[column][0] == '>' || gap < 0 ? 0 : gap) + 2, "");
+    if (*cell) {
+        fprintf(to, "%*s", *blanks + (right ? gap : 0), "");
+        text_put_safe(to, cell);
+        *blanks = right ? 0 : gap;
+    } else {
+        *blanks += width;
+    }
+    *blanks += 2;
+}
+
+static void put_row(const struct table *t, FILE *to, const char *const cell[], const int width[])
+{
+    int blanks = 0;
+
+    for (unsigned c = 0; c < t->columns; c++)
+        put_cell(t, to, c, cell[c], width[c], &blanks);
+    fputc('\n', to);
 }
 
 void table_end(struct table *t, FILE *to)
 {
+    const char *head[TABLE_COLUMNS];
     int width[TABLE_COLUMNS];
 
-    for (unsigned c = 0; c < t->columns; c++)
-        width[c] = (int)strlen(heading(t, c));
+    for (unsigned c = 0; c < t->columns; c++) {
+        head[c] = heading(t, c);
+        width[c] = (int)strlen(head[c]);
+    }
     for (size_t i = 0; i < t->cells; i++)
         if (width[i % t->columns] < (int)strlen(t->cell[i]))
             width[i % t->columns] = (int)strlen(t->cell[i]);
-    for (unsigned c = 0; c < t->columns; c++)
-        put_cell(t, to, c, heading(t, c), width);
-    for (size_t i = 0; i < t->cells; i++) {
-        put_cell(t, to, (unsigned)(i % t->columns), t->cell[i], width);
+    put_row(t, to, head, width);
+    for (size_t i = 0; i + t->columns <= t->cells; i += t->columns)
+        put_row(t, to, (const char *const *)t->cell + i, width);
+    for (size_t i = 0; i < t->cells; i++)
         free(t->cell[i]);
-    }
     free(t->cell);
     *t = (struct table){0};
 }

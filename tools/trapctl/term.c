@@ -11,8 +11,9 @@
 #include "exit.h"
 #include "stream.h"
 
-#define SCREEN_ON "\033[?1049h\033[?25l"
-#define SCREEN_OFF "\033[?25h\033[?1049l"
+/* The alternate screen, no cursor, and lines that are too long are cut rather than wrapped. */
+#define SCREEN_ON "\033[?1049h\033[?25l\033[?7l"
+#define SCREEN_OFF "\033[?7h\033[?25h\033[?1049l"
 
 static struct termios before, during;
 static volatile sig_atomic_t active, flags_now, changed;

@@ -177,10 +177,14 @@ static void cell(const struct column *c, const struct sample_row *r, char *to, s
         snprintf(to, size, v > 0 ? "%.0f%%" : "-", v);
         break;
     case CPU_TIME:
-        snprintf(to, size, "%s", text_cpu_time(v > 0 ? (uint64_t)v : 0, n));
+        text_cpu_time(v > 0 ? (uint64_t)v : 0, n);
+        if (strlen(n) > c->width)
+            snprintf(to, size, "%.0fh", v / 3600e9);
+        else
+            snprintf(to, size, "%s", n);
         break;
-    case UPTIME:
-        snprintf(to, size, "%s", v > 0 ? text_duration((uint64_t)v, n) : "-");
+    case UPTIME: /* of days, no seconds */
+        snprintf(to, size, "%.*s", c->width, v > 0 ? text_duration((uint64_t)v, n) : "-");
         break;
     }
 }

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A machine that is none: a server of the machine protocol (docs/control.md) with VMs that only exist as numbers.
+
+It serves trapctl's tests quickly, and does what no real machine should: it can send rubbish, half lines, lines
+without an end, answer nothing, slowly or wrongly, and go away at any point. As a real one, each port serves one
+client at a time; others that connect wait.
+"""
+import base64
+import json
+import os
+import socket
+import threading
+import time
+import zlib
+
+GREETING = {"QMP": {"version": {"qemu": {"major": 0, "minor": 1, "micro": 0}, "package": "Trapline"},
+                    "capabilities": []}}
+
+
+class Refused(Exception):
+    pass
+
+
+def vm(name, status="running", **more):
+    return {"name": name, "status": status, "running": status == "running", "vcpus": 1, "memory": 128 << 20,
+            "mapped": 10 << 20, "boots": 1, "weight": 100, "cap": 0, "affinity": [0, 1], "cpu": 0.0,
+            "history": f"console of {name}\r\n", "typed": "", "room": 1024, **more}
+
+
+class FakeMachine:
+    """Serves folder/control.1 to .N until closed. `vms` is its state; `behave` maps a command's name to a function
+    (session, message) that answers in its own way; `greet` is what a client is sent first."""
+
+    def __init__(self, folder, *vms, ports=4, greet=None):
+        self.vms = {v["name"]: v for v in vms}
+        self.behave = {}
+        self.greet = (json.dumps(GREETING) + "\r\n").encode() if greet is None else greet
+        self.started = time.monotonic()
+        self.paths = [os.path.join(folder, f"control.{i + 1}") for i in range(ports)]
+        self.sessions = []
+        self.seen = []  # the names of commands, in order
+        self.uploaded = None
+        self.lock = threading.RLock()
+        self._listeners = []
+        for path in self.paths:
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(path)
+            listener.listen(1)
+            self._listeners.append(listener)
+            threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
+
+    def _serve(self, listener):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            session = Session(self, connection)
+            with self.lock:
+                self.sessions.append(session)
+            session.run()
+            with self.lock:
+                self.sessions.remove(session)
+
+    def clock(self):
+        return time.monotonic() - self.started
+
+    def event(self, name, **data):
+        now = self.clock()
+        message = {"timestamp": {"seconds": int(now), "microseconds": int(now % 1 * 1e6)}, "event": name, "data": data}
+        with self.lock:
+            for session in self.sessions:
+                if session.negotiated:
+                    session.send(message)
+
+    def output(self, name, text):
+        """A VM writes to its console."""
+        with self.lock:
+            v = self.vms[name]
+            position = len(v["history"])
+            v["history"] += text
+            for session in self.sessions:
+                if name in session.attached:
+                    session.output(name, position)
+
+    def close(self):
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        with self.lock:
+            for session in self.sessions:
+                session.drop()
+        for path in self.paths:
+            if os.path.exists(path):
+                os.remove(path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Session:
+    def __init__(self, machine, connection):
+        self.machine = machine
+        self.negotiated = False
+        self.attached = set()
+        self.upload = None
+        self._connection = connection
+        self._write = threading.Lock()
+
+    def raw(self, data):
+        try:
+            with self._write:
+                self._connection.sendall(data)
+        except OSError:
+            pass  # the client has gone: its session ends when reading says so, too
+
+    def send(self, message):
+        self.raw((json.dumps(message) + "\r\n").encode())
+
+    def drop(self):
+        try:
+            self._connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def output(self, name, position):
+        text = self.machine.vms[name]["history"]
+        self.send({"timestamp": {"seconds": 0, "microseconds": 0}, "event": "CONSOLE_OUTPUT",
+                   "data": {"vm": name, "position": position, "data": text[position:], "next": len(text)}})
+
+    def run(self):
+        self.raw(self.machine.greet)
+        try:
+            with self._connection.makefile("rb") as file:
+                for line in file:
+                    self.answer(json.loads(line))
+        except (OSError, ValueError):
+            pass
+        self._connection.close()
+
+    def answer(self, message):
+        name = message["execute"]
+        with self.machine.lock:
+            self.machine.seen.append(name)
+            behaviour = self.machine.behave.get(name)
+            if behaviour:
+                behaviour(self, message)
+                return
+            tail = {"id": message["id"]} if "id" in message else {}
+            command = getattr(self, "do_" + name.replace("-", "_"), None)
+            if not command:
+                self.send({"error": {"class": "CommandNotFound", "desc": f"The command {name} has not been found"}, **tail})
+                return
+            try:
+                value = command(message.get("arguments", {}))
+            except Refused as why:
+                self.send({"error": {"class": "GenericError", "desc": str(why)}, **tail})
+                return
+            self.send({"return": {} if value is None else value, **tail})
+
+    # --- commands ---
+
+    def _vm(self, arguments):
+        if arguments.get("vm") not in self.machine.vms:
+            raise Refused("no VM has this name: query-vms lists them")
+        return self.machine.vms[arguments["vm"]]
+
+    def do_qmp_capabilities(self, _):
+        self.negotiated = True
+
+    def do_query_commands(self, _):
+        return [{"name": n[3:].replace("_", "-")} for n in dir(self) if n.startswith("do_")]
+
+    def do_query_vms(self, _):
+        keys = ("name", "status", "running", "vcpus", "memory", "mapped", "boots")
+        return [{**{k: v[k] for k in keys},
+                 **({"uptime": int(self.machine.clock())} if v["running"] else {"reason": v.get("reason", "")})}
+                for v in self.machine.vms.values()]
+
+    def do_query_status(self, arguments):
+        v = self._vm(arguments)
+        return {"status": v["status"], "running": v["running"]}
+
+    def _change(self, arguments, to, event, **data):
+        v = self._vm(arguments)
+        if v["status"] == to:
+            raise Refused(f"{v['name']}: it is {to}")
+        v["status"] = to
+        v["running"] = to == "running"
+        self.machine.event(event, vm=v["name"], **data)
+
+    def do_vm_start(self, arguments):
+        self._change(arguments, "running", "VM_STARTED")
+
+    def do_vm_stop(self, arguments):
+        self._change(arguments, "shutdown", "SHUTDOWN", guest=False, reason="host-qmp-quit", text="stopped by command")
+
+    def do_stop(self, arguments):
+        self._change(arguments, "paused", "STOP")
+
+    def do_cont(self, arguments):
+        self._change(arguments, "running", "RESUME")
+
+    def do_system_reset(self, arguments):
+        self.machine.event("RESET", vm=self._vm(arguments)["name"], guest=False, reason="host-qmp-system-reset", text="")
+
+    def do_vm_destroy(self, arguments):
+        v = self._vm(arguments)
+        if v["running"]:
+            raise Refused(f"{v['name']}: it is running: stop it first")
+        del self.machine.vms[v["name"]]
+        self.machine.event("VM_DESTROYED", vm=v["name"])
+
+    def do_query_sched(self, arguments):
+        v = self._vm(arguments)
+        return [{"vm": v["name"], "weight": v["weight"], "cap": v["cap"], "affinity": v["affinity"],
+                 "all-harts": v["affinity"] == [0, 1]}]
+
+    def do_set_sched(self, arguments):
+        v = self._vm(arguments)
+        if not 1 <= arguments.get("weight", 1) <= 10000:
+            raise Refused("a weight is 1 to 10000")
+        for key in ("weight", "cap"):
+            v[key] = arguments.get(key, v[key])
+        if "affinity" in arguments:
+            v["affinity"] = [0, 1] if arguments["affinity"] == "all" else arguments["affinity"]
+
+    def do_query_stats(self, arguments):
+        ns = int(self.machine.clock() * 1e9)
+        answer = []
+        for v in self.machine.vms.values():
+            if arguments.get("vm", v["name"]) != v["name"]:
+                continue
+            times = {"ran-ns": int(ns * v["cpu"]), "waited-ns": int(ns * v.get("wait", 0)), "capped-ns": 0,
+                     "stolen-ns": 0, "idle-ns": 0, "exits.total": int(ns * v.get("exits", 0) / 1e9)}
+            if arguments["target"] == "vm":
+                more = {"weight": v["weight"], "cap": v["cap"], "affinity": v["affinity"],
+                        "memory.promised": v["memory"], "memory.mapped": v["mapped"],
+                        "disk-0.read-bytes": ns // 1000, "disk-0.write-bytes": 0}
+                answer.append({"provider": "trapline", "vm": v["name"], "stats": self._stats({**times, **more})})
+                continue
+            for i in range(v["vcpus"]):
+                answer.append({"provider": "trapline", "vm": v["name"], "qom-path": f"/{v['name']}/vcpu{i}",
+                               "stats": self._stats({**times, "hart": i})})
+        return answer
+
+    @staticmethod
+    def _stats(values):
+        return [{"name": k, "value": v} for k, v in values.items()]
+
+    def do_query_host(self, _):
+        ns = int(self.machine.clock() * 1e9)
+        harts = [{"id": i, "hart-id": i, "online": True, "ran-ns": ns // 4 * (3 - 2 * i), "idle-ns": ns // 4 * (1 + 2 * i),
+                  "queued": 0, "runs": "shell"} for i in range(2)]
+        return {"uptime-ns": ns, "harts": harts,
+                "memory": {"total": 2 << 30, "free": 1 << 30, "free-2m": 512, "promised": 384 << 20, "overcommitted": 0}}
+
+    def do_query_exits(self, arguments):
+        self._vm(arguments)
+        return {"costs": False, "total": 3, "exits": [{"cause": "sbi", "count": 3, "vcpus": [3]}]}
+
+    def do_query_log(self, arguments):
+        return {"lines": [f"[   0.{i:06}] line {i}" for i in range(20)][-arguments.get("lines", 20):]}
+
+    def do_query_fdt(self, arguments):
+        self._vm(arguments)
+        return {"source": "/dts-v1/;\r\n/ {\r\n};\r\n"}
+
+    def do_query_registers(self, arguments):
+        return {"vm": self._vm(arguments)["name"], "vcpu": arguments.get("vcpu", 0), "registers": {"pc": "0x80200000"}}
+
+    def do_query_walk(self, arguments):
+        return {"vm": self._vm(arguments)["name"], "gva": arguments["gva"], "steps": []}
+
+    def do_human_monitor_command(self, arguments):
+        line = arguments["command-line"]
+        if line == "help":
+            return "  list        VMs\r\n  walk        a translation\r\n"
+        return f"monitor: {line}\r\n"
+
+    def do_sysrq(self, arguments):
+        self._vm(arguments)
+
+    def do_console_attach(self, arguments):
+        v = self._vm(arguments)
+        self.attached.add(v["name"])
+        self.output(v["name"], 0)
+        return {"position": 0}
+
+    def do_console_detach(self, arguments):
+        self.attached.discard(arguments["vm"])
+
+    def do_console_write(self, arguments):
+        v = self._vm(arguments)
+        taken = arguments["data"][: v["room"]]
+        v["typed"] += taken
+        threading.Thread(target=self.machine.output, args=(v["name"], taken.replace("\r", "\r\n"))).start()
+        return {"written": len(taken.encode())}
+
+    def do_bundle_open(self, arguments):
+        self.upload = {"size": arguments["size"], "crc32": arguments.get("crc32"), "data": b""}
+        return {"bundle": 7, "chunk": 3000}
+
+    def do_bundle_write(self, arguments):
+        if arguments["offset"] != len(self.upload["data"]):
+            raise Refused(f"there is a gap: go on at {len(self.upload['data'])}")
+        self.upload["data"] += base64.b64decode(arguments["data"], validate=True)
+        return {"received": len(self.upload["data"])}
+
+    def do_bundle_commit(self, arguments):
+        data = self.upload["data"]
+        if len(data) != self.upload["size"] or zlib.crc32(data) != self.upload["crc32"]:
+            raise Refused("the checksum is wrong")
+        self.machine.uploaded = data
+        start = arguments.get("start", True)
+        self.machine.vms["sent"] = vm("sent", "running" if start else "prelaunch")
+        refused = [{"name": "twin", "reason": "its name exists"}] if "twin" in self.machine.vms else []
+        return {"vms": [{"name": "sent"}], "refused": refused}
