@@ -635,7 +635,9 @@ def test_shell(fake, tmp_path):
         t.expect("one: weight=30")
         t.send("top\r")
         t.until(lambda: names(t) == ["one", "two"])
-        t.send("q\x0c")  # pyte has no second screen: clear this one
+        t.send("q")
+        t.until(lambda: b"\x1b[?1049l" in t.text)
+        t.send("\x0c")  # pyte has no second screen: clear this one
         t.until(lambda: t.lines()[0] == "trapctl>" and not t.shows("harts"))
         t.send("console one\r")
         t.expect("its console; Ctrl-] leaves")
