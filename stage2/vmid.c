@@ -17,6 +17,7 @@ static struct {
     const struct stage2 *loaded;
     uint64_t generation; /* everything of older ones is flushed */
     uint16_t vmid; /* of loaded */
+    uint64_t unused; /* a power of two in size: found by a shift */
 } on_hart[HARTS]; /* each hart writes its own */
 
 void vmid_init(unsigned bits)
@@ -53,10 +54,26 @@ static uint64_t assign(struct stage2 *s2)
     return vmid;
 }
 
-uint64_t vmid_load(struct stage2 *s2)
+static uint64_t hgatp_of(const struct stage2 *s2, uint64_t vmid)
 {
-    unsigned h = hart_index();
-    uint64_t vmid = __atomic_load_n(&s2->vmid, __ATOMIC_ACQUIRE), hgatp;
+    return (uint64_t)s2->mode << HGATP_MODE_SHIFT | (vmid & HGATP_VMID_MASK) << HGATP_VMID_SHIFT |
+           s2->root.v >> PAGE_SHIFT;
+}
+
+/* Its VMID is of this generation, and the hart knows nothing that is not its own by it. */
+static bool is_ready(const struct stage2 *s2, unsigned h, uint64_t vmid)
+{
+    uint64_t announced = atomic_load_explicit(&s2->harts, memory_order_relaxed) &
+                         ~atomic_load_explicit(&s2->stale, memory_order_relaxed);
+    uint64_t now = __atomic_load_n(&generation, __ATOMIC_RELAXED);
+
+    return vmid >> VMID_BITS == now && on_hart[h].generation == now && announced >> h & 1 &&
+           (vmid_count > 1 || on_hart[h].loaded == s2);
+}
+
+static __attribute__((noinline)) uint64_t make_ready(struct stage2 *s2, unsigned h, uint64_t vmid)
+{
+    uint64_t hgatp;
     bool flush, flush_vs;
 
     if (vmid >> VMID_BITS != __atomic_load_n(&generation, __ATOMIC_RELAXED))
@@ -71,8 +88,7 @@ uint64_t vmid_load(struct stage2 *s2)
     on_hart[h].generation = vmid >> VMID_BITS;
     /* Before anything is translated here, so that no flush misses it. */
     walk_reader(s2);
-    hgatp = (uint64_t)s2->mode << HGATP_MODE_SHIFT | (vmid & HGATP_VMID_MASK) << HGATP_VMID_SHIFT |
-            s2->root.v >> PAGE_SHIFT;
+    hgatp = hgatp_of(s2, vmid);
     if (flush || flush_vs) {
         /* In this order: until hgatp is written, the hart may still fetch translations by the old
          * one, and hfence.vvma is for the VMID in it. hfence.gvma alone leaves what a hart with
@@ -83,6 +99,18 @@ uint64_t vmid_load(struct stage2 *s2)
         arch_hfence_vvma_all();
     }
     return hgatp;
+}
+
+uint64_t vmid_load(struct stage2 *s2)
+{
+    unsigned h = hart_index();
+    uint64_t vmid = __atomic_load_n(&s2->vmid, __ATOMIC_ACQUIRE);
+
+    if (!is_ready(s2, h, vmid))
+        return make_ready(s2, h, vmid);
+    on_hart[h].loaded = s2;
+    on_hart[h].vmid = (uint16_t)vmid;
+    return hgatp_of(s2, vmid);
 }
 
 bool vmid_loaded(const struct stage2 *s2, uint16_t *vmid)

@@ -124,44 +124,59 @@ static void yield(struct vcpu *v)
     for (unsigned i = 1; i < g->vcpu_count; i++)
         if (thread_yield_to(&g->vcpu[(v->index + i) % g->vcpu_count]->thread))
             return;
-    thread_yield();
+    thread_give_way();
+}
+
+/* All that is not done at most boundaries; false: look again, for it took time. */
+static __attribute__((noinline)) bool settle(struct vcpu *v, uint64_t requests, uint32_t hsm)
+{
+    if (requests & VCPU_REQ_PARK) {
+        park(v);
+        return false;
+    }
+    if (hsm == HSM_START_PENDING && atomic_load(&v->start_ready)) {
+        begin(v);
+        return false;
+    }
+    if (hsm != HSM_STARTED && hsm != HSM_SUSPENDED) {
+        load_unload(v);
+        forget_counters(v);
+        v->thread.blocked_as = THREAD_OFF;
+        thread_block();
+        v->thread.blocked_as = THREAD_IDLED;
+        return false;
+    }
+    if (atomic_load(&v->loaded_hart) < 0)
+        load_vcpu(v);
+    if (requests)
+        answer(v);
+    if (hsm == HSM_SUSPENDED || v->in_wfi) {
+        if (!boundary_irq_pending()) {
+            wait_for_interrupt(v);
+            return false;
+        }
+        v->in_wfi = false;
+        if (hsm == HSM_SUSPENDED && !hsm_resume(v))
+            return false;
+    }
+    return true;
+}
+
+static bool is_settled(const struct vcpu *v, uint64_t requests, uint32_t hsm)
+{
+    bool loaded = atomic_load_explicit(&v->loaded_hart, memory_order_relaxed) >= 0;
+
+    return !requests && hsm == HSM_STARTED && !v->in_wfi && loaded;
 }
 
 void boundary_pass(struct vcpu *v)
 {
     for (;;) {
-        uint64_t requests = atomic_load(&v->requests);
-        uint32_t hsm = atomic_load(&v->hsm);
+        uint64_t requests = atomic_load_explicit(&v->requests, memory_order_acquire);
+        uint32_t hsm = atomic_load_explicit(&v->hsm, memory_order_acquire);
 
-        if (requests & VCPU_REQ_PARK) {
-            park(v);
+        if (!is_settled(v, requests, hsm) && !settle(v, requests, hsm))
             continue;
-        }
-        if (hsm == HSM_START_PENDING && atomic_load(&v->start_ready)) {
-            begin(v);
-            continue;
-        }
-        if (hsm != HSM_STARTED && hsm != HSM_SUSPENDED) {
-            load_unload(v);
-            forget_counters(v);
-            v->thread.blocked_as = THREAD_OFF;
-            thread_block();
-            v->thread.blocked_as = THREAD_IDLED;
-            continue;
-        }
-        if (atomic_load(&v->loaded_hart) < 0)
-            load_vcpu(v);
-        if (requests)
-            answer(v);
-        if (hsm == HSM_SUSPENDED || v->in_wfi) {
-            if (!boundary_irq_pending()) {
-                wait_for_interrupt(v);
-                continue;
-            }
-            v->in_wfi = false;
-            if (hsm == HSM_SUSPENDED && !hsm_resume(v))
-                continue;
-        }
         if (v->yielding) {
             sta_leave(v);
             yield(v);

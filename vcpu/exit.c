@@ -78,6 +78,7 @@ void exit_choose_vector(void)
     const struct vcpu *v = this_hart()->vcpu;
     bool counts = v && atomic_load(&v->guest->pmu_counting);
 
+    this_hart()->counts_exits = counts;
     csr_write(CSR_STVEC, (uint64_t)(counts  ? exit_entry_counted
                                     : costs ? exit_entry_costs
                                             : exit_entry));

@@ -45,7 +45,7 @@ void load_hart_init(void)
     reset_aia();
     if (vcpu_features.sscofpmf)
         csr_write(CSR_HVIEN, HVIP_LCOFIP);
-    csr_write(CSR_HCOUNTEREN, COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR);
+    csr_write(CSR_HCOUNTEREN, COUNTEREN_OPEN);
     csr_write(CSR_HVIP, 0);
     csr_write(CSR_HGATP, 0);
     csr_write(CSR_HGEIE, 0);
@@ -89,10 +89,27 @@ static void load_fp(struct vcpu *v)
 
     if (h->fp_owner == v && v->fp_hart == (int)h->index)
         return;
-    csr_set(CSR_SSTATUS, SSTATUS_FS_INITIAL);
-    fpu_load(v->fpr, v->fcsr);
+    if (v->fp_used || !h->fp_zero) {
+        csr_set(CSR_SSTATUS, SSTATUS_FS_INITIAL);
+        fpu_load(v->fpr, v->fcsr);
+        h->fp_zero = !v->fp_used;
+    }
     h->fp_owner = v;
     v->fp_hart = (int)h->index;
+}
+
+static void unload_fp(struct vcpu *v)
+{
+    /* Always: QEMU does not mark sstatus.FS dirty when a guest writes fcsr. */
+    v->fcsr = fpu_fcsr();
+    if ((v->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY) {
+        fpu_save(v->fpr);
+        v->sstatus = (v->sstatus & ~(uint64_t)SSTATUS_FS) | SSTATUS_FS_CLEAN;
+    } else if (!v->fcsr) {
+        return;
+    }
+    v->fp_used = true;
+    this_hart()->fp_zero = false;
 }
 
 static void load_vector(struct vcpu *v)
@@ -146,6 +163,18 @@ static __attribute__((noinline)) void clear_unswitched(void)
         csr_write(CSR_SCONTEXT, 0);
 }
 
+/* What hvip should be where it is this now, or was when the vCPU left a hart. Who changes it later asks for another
+ * look (VCPU_REQ_IRQ). */
+static uint64_t wanted_hvip(struct vcpu *v, uint64_t hvip)
+{
+    uint64_t edge = atomic_load_explicit(&v->irq_edge, memory_order_relaxed);
+
+    if (edge)
+        edge = atomic_exchange(&v->irq_edge, 0);
+    return (hvip & (HVIP_VSSIP | HVIP_LCOFIP)) | edge |
+           atomic_load_explicit(&v->irq_level, memory_order_relaxed);
+}
+
 void load_vcpu(struct vcpu *v)
 {
     struct hart *h = this_hart();
@@ -159,7 +188,7 @@ void load_vcpu(struct vcpu *v)
     csr_write(CSR_VSEPC, c->vsepc);
     csr_write(CSR_VSCAUSE, c->vscause);
     csr_write(CSR_VSTVAL, c->vstval);
-    csr_write(CSR_HVIP, c->hvip);
+    csr_write(CSR_HVIP, wanted_hvip(v, c->hvip));
     csr_write(CSR_SCOUNTEREN, c->scounteren);
     csr_write(CSR_SENVCFG, c->senvcfg);
     fwft_load(v);
@@ -180,9 +209,10 @@ void load_vcpu(struct vcpu *v)
     csr_write(CSR_HSTATUS, v->hstatus);
     h->vcpu = v;
     v->hart = h;
-    atomic_store(&v->loaded_hart, (int)h->index);
-    exit_choose_vector(); /* after it: see exit_choose_vectors */
-    load_sync_irq(v);
+    atomic_store_explicit(&v->loaded_hart, (int)h->index, memory_order_release);
+    arch_fence_rw(); /* see exit_choose_vectors; and who sets a request sees the vCPU here, or the vCPU sees it */
+    if (atomic_load_explicit(&v->guest->pmu_counting, memory_order_relaxed) || h->counts_exits)
+        exit_choose_vector();
 }
 
 void load_unload(struct vcpu *v)
@@ -212,23 +242,16 @@ void load_unload(struct vcpu *v)
     }
     if (vcpu_features.stateen)
         c->sstateen0 = csr_read(CSR_SSTATEEN0);
-    /* Always: QEMU does not mark sstatus.FS dirty when a guest writes fcsr. */
-    v->fcsr = fpu_fcsr();
-    if ((v->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY) {
-        fpu_save(v->fpr);
-        v->sstatus = (v->sstatus & ~(uint64_t)SSTATUS_FS) | SSTATUS_FS_CLEAN;
-    }
+    unload_fp(v);
     if (vcpu_features.vlenb)
         unload_vector(v);
     h->vcpu = 0;
-    atomic_store(&v->loaded_hart, -1);
+    atomic_store_explicit(&v->loaded_hart, -1, memory_order_release);
 }
 
 void load_sync_irq(struct vcpu *v)
 {
-    uint64_t edge = atomic_exchange(&v->irq_edge, 0);
-    uint64_t hvip = csr_read(CSR_HVIP);
-    uint64_t wanted = (hvip & (HVIP_VSSIP | HVIP_LCOFIP)) | edge | atomic_load(&v->irq_level);
+    uint64_t hvip = csr_read(CSR_HVIP), wanted = wanted_hvip(v, hvip);
 
     if (hvip != wanted)
         csr_write(CSR_HVIP, wanted);
@@ -249,7 +272,8 @@ void load_switch_in(struct thread *t)
     struct vcpu *v = CONTAINER_OF(t, struct vcpu, thread);
 
     /* Parked: whoever parked it may be working on its registers, or have taken its memory away. */
-    if (!atomic_load(&v->parked) && !(atomic_load(&v->requests) & VCPU_REQ_PARK))
+    if (!atomic_load_explicit(&v->parked, memory_order_relaxed) &&
+        !(atomic_load_explicit(&v->requests, memory_order_acquire) & VCPU_REQ_PARK))
         load_vcpu(v);
 }
 

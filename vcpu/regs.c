@@ -199,6 +199,8 @@ void vcpu_reg_set(struct vcpu *v, const struct vcpu_reg *r, uint64_t value)
         value = value != 0;
     else if (is_vector(r))
         vector_use(v);
+    if (value && r->offset >= AT(fpr) && r->offset <= AT(fcsr))
+        v->fp_used = true;
     memcpy((char *)v + r->offset, &value, r->size);
 }
 

@@ -37,11 +37,12 @@ void vcpu_reset(struct vcpu *v)
     memset(&v->csr, 0, sizeof(v->csr));
     memset(v->fpr, 0, sizeof(v->fpr));
     v->fcsr = 0;
+    v->fp_used = false;
     v->pc = 0;
     v->csr.vsstatus = VSSTATUS_UXL_64;
     v->csr.vstimecmp = UINT64_MAX;
     /* As firmware leaves it: user mode may read cycle, time and instret until a kernel says otherwise. */
-    v->csr.scounteren = COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR;
+    v->csr.scounteren = COUNTEREN_OPEN;
     v->sstatus = SSTATUS_SPP | SSTATUS_FS_CLEAN | (vcpu_features.vlenb ? SSTATUS_VS_CLEAN : 0);
     v->hstatus = HSTATUS_VSXL_64 | HSTATUS_SPV | HSTATUS_SPVP;
     fwft_reset(v);

@@ -114,6 +114,7 @@ struct vcpu {
     struct thread thread;
     uint64_t fpr[32];
     uint32_t fcsr;
+    bool fp_used; /* fpr and fcsr may not be all zero */
     int fp_hart; /* whose FP registers may still be its own; see hart->fp_owner */
     bool vector_used; /* vector_regs and vector hold something; else: as after a reset */
     int vector_hart; /* as fp_hart */

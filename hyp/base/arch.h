@@ -102,6 +102,21 @@ static inline void arch_hfence_vvma_gva_asid(uint64_t gva, uint16_t asid)
                      : "memory");
 }
 
+/* Goes on on another stack, where this was called last; *save_sp finds the way back. sched/swtch.S. The compiler
+ * saves what is live. */
+static inline void arch_switch_stack(uint64_t *save_sp, uint64_t load_sp)
+{
+    register uint64_t *save __asm__("a0") = save_sp;
+    register uint64_t load __asm__("a1") = load_sp;
+
+    __asm__ volatile("call swtch"
+                     : "+r"(save), "+r"(load)
+                     :
+                     : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a2", "a3", "a4", "a5", "a6",
+                       "a7", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10",
+                       "s11", "memory");
+}
+
 static inline uint64_t arch_hgatp_read(void) { return csr_read(CSR_HGATP); }
 static inline uint64_t arch_hgatp_write_read(uint64_t v)
 {

@@ -121,6 +121,7 @@
 #define COUNTEREN_CY (1 << 0)
 #define COUNTEREN_TM (1 << 1)
 #define COUNTEREN_IR (1 << 2)
+#define COUNTEREN_OPEN (COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR)
 
 #define HSTATEEN0_CONTEXT (1ul << 57)
 #define HSTATEEN0_IMSIC (1ul << 58)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Ranked spinlocks. A hart may only take a lock of a higher rank than all it holds, gives back only what it
-// holds, and switches threads with none held: all builds check it, since it costs a few instructions; a broken
+// holds, and switches threads with none held: all builds check it, since it costs a few instructions (but spin_leaf.h); a broken
 // rule is a panic that names the locks and where they were taken. The ranks are the design's order, outermost first.
 // A hart that spins goes on answering cross-hart requests, so a flush can be waited for by a lock's holder.
 // The hypervisor never takes interrupts in HS-mode, so no lock needs them disabled.
@@ -40,6 +40,7 @@ static inline void spin_init(struct spinlock *l, enum lock_rank r)
     l->rank = (uint8_t)r;
 }
 void spin_lock(struct spinlock *l);
+void spin_wait(struct spinlock *l, unsigned ticket); /* until it is that ticket's turn */
 void spin_unlock(struct spinlock *l);
 bool spin_held(const struct spinlock *l); /* held by anyone: for checks only */
 const char *spin_rank_name(unsigned rank); /* for people */

@@ -33,19 +33,6 @@ void account_wake(struct hart *h, struct thread *t, uint64_t now)
     h->woke = true;
 }
 
-uint64_t account_charge(struct hart *h)
-{
-    struct thread *t = h->current;
-    uint64_t now = h->interrupted_at ? h->interrupted_at : arch_time(), ran;
-
-    t->since += min_u64(h->interrupt_time, now > t->since ? now - t->since : 0);
-    h->interrupted_at = h->interrupt_time = 0;
-    ran = account_thread(t, THREAD_RAN, now);
-    if (t != h->idle)
-        fair_charge(&h->runq, &t->fair, ran, now);
-    return now;
-}
-
 void account_stays(struct hart *h, uint64_t charged)
 {
     uint64_t now;
@@ -57,19 +44,6 @@ void account_stays(struct hart *h, uint64_t charged)
     h->current->since = now;
     fair_run_from(&h->runq, now);
     h->woke = false;
-}
-
-void account_switched(struct hart *h, struct thread *previous)
-{
-    uint64_t now = h->switch_began;
-
-    h->woke = false;
-    if (h->previous_pays && previous != h->idle) {
-        now = arch_time();
-        previous->fair.owed += account_thread(previous, THREAD_RAN, now);
-        fair_run_from(&h->runq, now);
-    }
-    account_thread(h->current, THREAD_WAITED, now);
 }
 
 void thread_times(const struct thread *t, uint64_t times[THREAD_TIMES])

@@ -12,6 +12,7 @@
 // What a thread has to pay while it does not run is owed (fair_entity.owed), and charged with its next turn.
 // Lock rank: none. Callers: sched/ (thread.c, irq.c), vcpu/exit.c; all for the hart that runs them.
 #pragma once
+#include "sched/fair_turn.h"
 #include "sched/thread.h"
 
 /* From one account of a thread's time to the next; the ticks between. */
@@ -44,8 +45,32 @@ void account_device(struct hart *h, uint64_t since);
 /* t, that slept, is made ready: what of an interrupt that took, if it is one. Before others may run t. */
 void account_wake(struct hart *h, struct thread *t, uint64_t now);
 /* The current thread leaves the hart or comes before the choice: charges it. The time up to which it was. */
-uint64_t account_charge(struct hart *h);
+static inline uint64_t account_charge(struct hart *h)
+{
+    struct thread *t = h->current;
+    uint64_t now = h->interrupted_at ? h->interrupted_at : arch_time(), ran;
+
+    t->since += min_u64(h->interrupt_time, now > t->since ? now - t->since : 0);
+    h->interrupted_at = h->interrupt_time = 0;
+    ran = account_thread(t, THREAD_RAN, now);
+    if (t != h->idle)
+        fair_charge(&h->runq, &t->fair, ran, now);
+    return now;
+}
+
 /* It was chosen again, charged being what that returned. */
 void account_stays(struct hart *h, uint64_t charged);
+
 /* On the new thread's stack, before others may run the previous one: the switch, begun at h->switch_began, is over. */
-void account_switched(struct hart *h, struct thread *previous);
+static inline void account_switched(struct hart *h, struct thread *previous)
+{
+    uint64_t now = h->switch_began;
+
+    h->woke = false;
+    if (h->previous_pays && previous != h->idle) {
+        now = arch_time();
+        previous->fair.owed += account_thread(previous, THREAD_RAN, now);
+        fair_run_from(&h->runq, now);
+    }
+    account_thread(h->current, THREAD_WAITED, now);
+}

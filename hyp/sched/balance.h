@@ -9,6 +9,7 @@
 // do drift apart; a queue that lags far is moved up, so that it finds the others when things change.
 // Lock rank: takes run queue locks, one at a time: none held on entry. Callers: thread.c.
 #pragma once
+#include "sched/fair_turn.h"
 #include "sched/thread.h"
 
 /* Before a hart chooses, tag being the least of what it could run (has: there is any): takes over a thread

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sched/fair.h"
 
+#include "sched/fair_turn.h"
 #include "sched/timer.h"
 
 /* Virtual time of a tick at the default weight: fine enough for the inverse of FAIR_WEIGHT_MAX. */
@@ -11,24 +12,20 @@
 #define LACK_US 20000
 #define CAP_TURN_MIN_US 50
 
-static uint64_t get(const _Atomic uint64_t *p)
-{
-    return atomic_load_explicit(p, memory_order_relaxed);
-}
-static void put(_Atomic uint64_t *p, uint64_t value)
-{
-    atomic_store_explicit(p, value, memory_order_relaxed);
-}
-static unsigned length_of(const struct fair_queue *q)
-{
-    return atomic_load_explicit(&q->length, memory_order_relaxed);
-}
-static struct fair_entity *entity(struct list *n)
-{
-    return CONTAINER_OF(n, struct fair_entity, node);
-}
+struct fair_clock fair_clock;
+
+static uint64_t get(const _Atomic uint64_t *p) { return relaxed_load64(p); }
+static void put(_Atomic uint64_t *p, uint64_t value) { relaxed_store64(p, value); }
+static unsigned length_of(const struct fair_queue *q) { return relaxed_load32(&q->length); }
 
 uint64_t fair_us(uint64_t us) { return timer_us(us) * TICK; }
+
+void fair_set_clock(void)
+{
+    fair_clock.slice = timer_us(FAIR_SLICE_US);
+    fair_clock.forget = timer_us(FORGET_US);
+    fair_clock.preempt = fair_us(FAIR_PREEMPT_US);
+}
 
 /* ---- groups ---- */
 
@@ -57,13 +54,6 @@ void fair_set_cap(struct fair_group *g, unsigned percent)
     g->used = 0;
     put(&g->held_until, 0);
     spin_unlock(&g->lock);
-}
-
-uint64_t fair_tick(const struct fair_group *g)
-{
-    unsigned runnable = atomic_load_explicit(&g->runnable, memory_order_relaxed);
-
-    return get(&g->tick) * (runnable ? runnable : 1);
 }
 
 void fair_group_enter(struct fair_group *g)
@@ -104,7 +94,7 @@ static void cap_advance(struct fair_group *g, uint64_t now)
     g->used -= paid;
 }
 
-static void cap_charge(struct fair_group *g, uint64_t ticks, uint64_t now)
+void fair_cap_charge(struct fair_group *g, uint64_t ticks, uint64_t now)
 {
     spin_lock(&g->lock);
     cap_advance(g, now);
@@ -141,27 +131,12 @@ void fair_queue_init(struct fair_queue *q)
     fair_run(q, 0, 0);
 }
 
-/* What counts of a turn: alone on its hart, without a tick, a thread may run for days, and tags would wrap. Nobody
- * waited there meanwhile. */
-static uint64_t counted(uint64_t ticks) { return min_u64(ticks, timer_us(FORGET_US)); }
-
-void fair_charge(struct fair_queue *q, struct fair_entity *e, uint64_t ticks, uint64_t now)
-{
-    ticks += e->owed;
-    e->owed = 0;
-    e->tag += counted(ticks) * get(&q->run_tick);
-    atomic_fetch_add_explicit(&e->group->tag, counted(ticks) * get(&e->group->tick),
-                              memory_order_relaxed);
-    if (cap_of(e->group))
-        cap_charge(e->group, ticks, now);
-}
-
 /* The tag of what runs, as it would be if it were charged now. */
 static uint64_t running_tag(const struct fair_queue *q, uint64_t now)
 {
     uint64_t since = get(&q->run_since), ran = now > since ? now - since : 0;
 
-    return get(&q->run_tag) + counted(ran) * get(&q->run_tick);
+    return get(&q->run_tag) + fair_counted(ran) * get(&q->run_tick);
 }
 
 uint64_t fair_vtime(const struct fair_queue *q, uint64_t now)
@@ -175,14 +150,6 @@ uint64_t fair_vtime(const struct fair_queue *q, uint64_t now)
     if (waits && fair_before(get(&q->first), least))
         least = get(&q->first);
     return fair_before(vtime, least) ? least : vtime;
-}
-
-void fair_run(struct fair_queue *q, const struct fair_entity *e, uint64_t now)
-{
-    put(&q->run_tag, e ? e->tag : 0);
-    put(&q->run_since, now);
-    put(&q->run_tick, e ? fair_tick(e->group) : 0);
-    put(&q->vtime, fair_vtime(q, now));
 }
 
 /* The group's tag keeps near the virtual time of where its threads wake up. */
@@ -202,7 +169,7 @@ void fair_place_woken(struct fair_queue *q, struct fair_entity *e, uint64_t now,
 {
     uint64_t floor = group_tag(e->group, fair_vtime(q, now)) - fair_us(FAIR_CREDIT_US);
 
-    if (slept > timer_us(FORGET_US) || fair_before(e->tag, floor))
+    if (slept > fair_clock.forget || fair_before(e->tag, floor))
         e->tag = floor;
     else
         fair_place_moved(q, e, now);
@@ -212,7 +179,7 @@ void fair_place_moved(struct fair_queue *q, struct fair_entity *e, uint64_t now)
 {
     uint64_t vtime = fair_vtime(q, now);
     uint64_t floor = vtime - fair_us(LACK_US);
-    uint64_t ceiling = vtime + 2 * timer_us(FAIR_SLICE_US) * fair_tick(e->group);
+    uint64_t ceiling = vtime + 2 * fair_clock.slice * fair_tick(e->group);
 
     if (fair_before(e->tag, floor))
         e->tag = floor;
@@ -220,45 +187,10 @@ void fair_place_moved(struct fair_queue *q, struct fair_entity *e, uint64_t now)
         e->tag = ceiling;
 }
 
-void fair_insert(struct fair_queue *q, struct fair_entity *e, uint64_t now)
-{
-    struct list *at = q->ready.next;
-
-    e->queue = q;
-    e->held = fair_is_held(e->group, now);
-    if (e->held) {
-        list_push_back(&q->held, &e->node);
-        return;
-    }
-    while (at != &q->ready && !fair_before(e->tag, entity(at)->tag))
-        at = at->next;
-    list_insert_before(at, &e->node);
-    put(&q->first, entity(q->ready.next)->tag);
-    atomic_store_explicit(&q->length, length_of(q) + 1, memory_order_relaxed);
-}
-
-void fair_remove(struct fair_entity *e)
-{
-    struct fair_queue *q = e->queue;
-
-    list_remove(&e->node);
-    e->queue = 0;
-    if (e->held)
-        return;
-    atomic_store_explicit(&q->length, length_of(q) - 1, memory_order_relaxed);
-    if (!list_empty(&q->ready))
-        put(&q->first, entity(q->ready.next)->tag);
-}
-
-struct fair_entity *fair_first(const struct fair_queue *q)
-{
-    return list_empty(&q->ready) ? 0 : entity(q->ready.next);
-}
-
 bool fair_preempts(const struct fair_queue *q, const struct fair_entity *e, uint64_t now)
 {
-    return !e->held && (!get(&q->run_tick) ||
-                        fair_before(e->tag + fair_us(FAIR_PREEMPT_US), running_tag(q, now)));
+    return !e->held &&
+           (!get(&q->run_tick) || fair_before(e->tag + fair_clock.preempt, running_tag(q, now)));
 }
 
 uint64_t fair_release_time(const struct fair_queue *q)
@@ -266,16 +198,16 @@ uint64_t fair_release_time(const struct fair_queue *q)
     uint64_t first = UINT64_MAX;
 
     for (struct list *n = q->held.next; n != &q->held; n = n->next)
-        first = min_u64(first, get(&entity(n)->group->held_until));
+        first = min_u64(first, get(&fair_entity_of(n)->group->held_until));
     return first;
 }
 
 void fair_shift(struct fair_queue *q, uint64_t by)
 {
     for (struct list *n = q->ready.next; n != &q->ready; n = n->next)
-        entity(n)->tag += by;
+        fair_entity_of(n)->tag += by;
     for (struct list *n = q->held.next; n != &q->held; n = n->next)
-        entity(n)->tag += by;
+        fair_entity_of(n)->tag += by;
     put(&q->first, get(&q->first) + by);
     put(&q->vtime, get(&q->vtime) + by);
 }

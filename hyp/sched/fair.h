@@ -74,29 +74,24 @@ struct fair_queue {
 static inline bool fair_before(uint64_t a, uint64_t b) { return (int64_t)(a - b) < 0; }
 /* Virtual time of so many microseconds at the default weight. */
 uint64_t fair_us(uint64_t us);
+/* What depends on the timebase, once that is known. */
+extern struct fair_clock {
+    uint64_t slice, forget; /* ticks */
+    uint64_t preempt; /* virtual time */
+} fair_clock;
+void fair_set_clock(void);
+
+/* What every switch goes through is inline, in fair_turn.h: charging, choosing, inserting, removing. */
 
 void fair_group_init(struct fair_group *g);
 void fair_set_weight(struct fair_group *g, unsigned weight);
 void fair_set_cap(struct fair_group *g, unsigned percent);
-/* Virtual time for a tick of one of its threads, as many as are runnable now. */
-uint64_t fair_tick(const struct fair_group *g);
 /* The ticks that a thread of it may run before the cap holds it; UINT64_MAX: no cap. */
 uint64_t fair_cap_left(struct fair_group *g, uint64_t now);
-static inline bool fair_is_held(const struct fair_group *g, uint64_t now)
-{
-    return atomic_load_explicit(&g->held_until, memory_order_relaxed) > now;
-}
+/* The cap's part of fair_charge. */
+void fair_cap_charge(struct fair_group *g, uint64_t ticks, uint64_t now);
 
 void fair_queue_init(struct fair_queue *q);
-/* The running thread has run for so many ticks, until now, beside what it owed; weights are as when it began. */
-void fair_charge(struct fair_queue *q, struct fair_entity *e, uint64_t ticks, uint64_t now);
-/* This one runs from now on; NULL: nothing does. */
-void fair_run(struct fair_queue *q, const struct fair_entity *e, uint64_t now);
-/* What runs does so only from now on: the time of the switch to it is another's. */
-static inline void fair_run_from(struct fair_queue *q, uint64_t now)
-{
-    atomic_store_explicit(&q->run_since, now, memory_order_relaxed);
-}
 /* The queue's virtual time now. Without the lock it may be a little wrong. */
 uint64_t fair_vtime(const struct fair_queue *q, uint64_t now);
 /* One more of the group's threads wants to run, one fewer. */
@@ -106,19 +101,9 @@ void fair_group_leave(struct fair_group *g);
  * from another hart's queue, with what it has had too much or too little of. */
 void fair_place_woken(struct fair_queue *q, struct fair_entity *e, uint64_t now, uint64_t slept);
 void fair_place_moved(struct fair_queue *q, struct fair_entity *e, uint64_t now);
-/* A thread becomes ready, or held where its group's cap says so. */
-void fair_insert(struct fair_queue *q, struct fair_entity *e, uint64_t now);
-void fair_remove(struct fair_entity *e);
-struct fair_entity *fair_first(const struct fair_queue *q); /* NULL: none is ready */
 /* Whether e, just woken, should run at once rather than what runs now: not when it is only a little earlier, or many
  * that sleep and wake by turns would cost more in switches than they run. */
 bool fair_preempts(const struct fair_queue *q, const struct fair_entity *e, uint64_t now);
-/* The same of the first that waits, and of one that runs and has just been charged: ends says that its slice has ended. */
-static inline bool fair_replaces(const struct fair_entity *first, const struct fair_entity *running,
-                                 bool ends)
-{
-    return fair_before(first->tag + (ends ? 0 : fair_us(FAIR_PREEMPT_US)), running->tag);
-}
 /* When the first of the held ones may go on; UINT64_MAX: none is held. */
 uint64_t fair_release_time(const struct fair_queue *q);
 /* Moves all tags of a queue: what it lags behind the other harts is forgotten. Not that of what runs. */

@@ -66,6 +66,9 @@ struct hart {
     _Atomic(struct xcall *) xcall[HART_MAX]; /* one slot for each calling hart */
 
     struct vcpu *fp_owner; /* whose FP registers are in the hart */
+    bool fp_zero; /* these are as after a reset, whosever they are */
+    bool counters_closed; /* hcounteren gives the guest not just what it gives to all */
+    bool counts_exits; /* the trap vector is the one that counts firmware events */
     struct vcpu *vector_owner; /* the same for the vector registers */
     bool vector_zero; /* these are as after a reset, whosever they are */
 

@@ -57,8 +57,9 @@ static uint64_t check_clock(uint64_t since)
     return now;
 }
 
-static __attribute__((noinline)) void wait(struct hart *h, struct spinlock *l, unsigned ticket)
+void spin_wait(struct spinlock *l, unsigned ticket)
 {
+    struct hart *h = this_hart();
     const struct spinlock *outer = atomic_load_explicit(&h->wanted, memory_order_relaxed);
     uint64_t since = 0;
 
@@ -87,7 +88,7 @@ void spin_lock(struct spinlock *l)
     h->lock_depth = depth + 1;
     ticket = atomic_fetch_add_explicit(&l->next, 1, memory_order_relaxed);
     if (atomic_load_explicit(&l->serving, memory_order_acquire) != ticket)
-        wait(h, l, ticket);
+        spin_wait(l, ticket);
 }
 
 void spin_unlock(struct spinlock *l)

@@ -1,37 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// void swtch(uint64_t *save_sp, uint64_t load_sp): the callee-saved registers go to the old stack,
-// and come from the new one.
+// void swtch(uint64_t *save_sp, uint64_t load_sp), for arch_switch_stack alone: no register but sp is kept, and ra on the
+// stack that is left.
         .globl swtch
         .balign 4
 swtch:
-        addi sp, sp, -112
+        addi sp, sp, -16
         sd ra, 0(sp)
-        sd s0, 8(sp)
-        sd s1, 16(sp)
-        sd s2, 24(sp)
-        sd s3, 32(sp)
-        sd s4, 40(sp)
-        sd s5, 48(sp)
-        sd s6, 56(sp)
-        sd s7, 64(sp)
-        sd s8, 72(sp)
-        sd s9, 80(sp)
-        sd s10, 88(sp)
-        sd s11, 96(sp)
         sd sp, 0(a0)
         mv sp, a1
         ld ra, 0(sp)
-        ld s0, 8(sp)
-        ld s1, 16(sp)
-        ld s2, 24(sp)
-        ld s3, 32(sp)
-        ld s4, 40(sp)
-        ld s5, 48(sp)
-        ld s6, 56(sp)
-        ld s7, 64(sp)
-        ld s8, 72(sp)
-        ld s9, 80(sp)
-        ld s10, 88(sp)
-        ld s11, 96(sp)
-        addi sp, sp, 112
+        addi sp, sp, 16
         ret

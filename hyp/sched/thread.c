@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/spin_leaf.h"
 #include "mem/heap.h"
 #include "mem/hostmap.h"
 #include "sched/account.h"
@@ -15,14 +16,12 @@
 #include "sched/timer_hart.h"
 #include "sched/xcall.h"
 
-#define FRAME_WORDS 14
+#define FRAME_WORDS 2 /* swtch.S */
 
 /* Why a thread lets the scheduler choose. */
 enum leave { LEAVE_READY, LEAVE_YIELDING, LEAVE_BLOCKED };
 
 struct fair_group thread_hypervisor;
-
-void swtch(uint64_t *save_sp, uint64_t load_sp);
 
 static struct thread *fair_thread(struct fair_entity *e)
 {
@@ -109,20 +108,20 @@ void thread_wake(struct thread *t)
 }
 
 /* The slice ends only while others wait: a hart with one thread takes no tick, unless a cap needs it. */
-static void set_slice(struct hart *h, uint64_t now)
+static __attribute__((noinline)) void set_odd_slice(struct hart *h, uint64_t now)
 {
-    bool waits = atomic_load_explicit(&h->runq.length, memory_order_relaxed);
+    bool waits = relaxed_load32(&h->runq.length);
     uint64_t end = h->release_at;
 
     if (h->current != h->idle) {
         atomic_store_explicit(&h->ticks, waits, memory_order_relaxed);
         if (!waits) {
             arch_fence_rw(); /* see notify */
-            waits = atomic_load_explicit(&h->runq.length, memory_order_relaxed);
+            waits = relaxed_load32(&h->runq.length);
         }
         if (waits)
-            end = min_u64(end, now + timer_us(FAIR_SLICE_US));
-        if (atomic_load_explicit(&h->current->fair.group->cap, memory_order_relaxed))
+            end = min_u64(end, now + fair_clock.slice);
+        if (relaxed_load32(&h->current->fair.group->cap))
             end = min_u64(end, now + fair_cap_left(h->current->fair.group, now));
     } else {
         atomic_store_explicit(&h->ticks, false, memory_order_relaxed);
@@ -131,8 +130,20 @@ static void set_slice(struct hart *h, uint64_t now)
     timer_arm(h);
 }
 
+static inline void set_slice(struct hart *h, uint64_t now)
+{
+    if (h->current == h->idle || !relaxed_load32(&h->runq.length) ||
+        relaxed_load32(&h->current->fair.group->cap)) {
+        set_odd_slice(h, now);
+        return;
+    }
+    atomic_store_explicit(&h->ticks, true, memory_order_relaxed);
+    h->slice_end = min_u64(h->release_at, now + fair_clock.slice);
+    timer_arm(h);
+}
+
 /* After a switch, on the new thread's stack: the old one's is free for others now. */
-static void finish_switch(struct thread *previous)
+static inline __attribute__((always_inline)) void finish_switch(struct thread *previous)
 {
     struct hart *h = this_hart();
     struct thread *stray = h->stray;
@@ -153,21 +164,18 @@ static void switch_to(struct hart *h, struct thread *next, uint64_t now)
 
     if (previous->switch_out)
         previous->switch_out(previous);
-    atomic_store_explicit(&next->state, THREAD_RUNNING, memory_order_relaxed);
+    relaxed_store32(&next->state, THREAD_RUNNING);
     atomic_store_explicit(&next->on_hart, true, memory_order_relaxed);
     h->current = next;
     h->switched_from = previous;
     h->switch_began = now;
-    swtch(&previous->sp, next->sp);
+    arch_switch_stack(&previous->sp, next->sp);
     finish_switch(this_hart()->switched_from);
 }
 
 /* Those whose group may run again become ready, and the rest is waited for. */
-static void release_held(struct hart *h, uint64_t now)
+static __attribute__((noinline)) void release_held(struct hart *h, uint64_t now)
 {
-    h->release_at = UINT64_MAX;
-    if (list_empty(&h->runq.held))
-        return;
     LIST_FOR_EACH(n, &h->runq.held)
     {
         struct fair_entity *e = CONTAINER_OF(n, struct fair_entity, node);
@@ -183,7 +191,8 @@ static void release_held(struct hart *h, uint64_t now)
 }
 
 /* The first that may run here; those before it that may not go where they belong. */
-static struct fair_entity *first_allowed(struct hart *h, uint64_t now, struct list *strays)
+static __attribute__((noinline)) struct fair_entity *first_allowed(struct hart *h, uint64_t now,
+                                                                   struct list *strays)
 {
     struct fair_entity *e;
 
@@ -206,12 +215,12 @@ static struct fair_entity *first_allowed(struct hart *h, uint64_t now, struct li
 
 /* The current thread gives way to the one it wants to run in its place, if that waits here. The place is a turn: once
  * it is used up, first is next, or two that yield to each other would keep the hart from all others. */
-static struct fair_entity *directed(struct hart *h, struct thread *t, struct thread *to,
-                                    const struct fair_entity *first)
+static __attribute__((noinline)) struct fair_entity *
+directed(struct hart *h, struct thread *t, struct thread *to, const struct fair_entity *first)
 {
-    uint64_t tag, turn = timer_us(FAIR_SLICE_US) * fair_tick(t->fair.group);
+    uint64_t tag, turn = fair_clock.slice * fair_tick(t->fair.group);
 
-    if (!to || to->fair.queue != &h->runq || to->fair.held || !balance_allows(h, &to->fair))
+    if (to->fair.queue != &h->runq || to->fair.held || !balance_allows(h, &to->fair))
         return 0;
     if (fair_before(first->tag + turn, t->fair.tag))
         return 0;
@@ -227,7 +236,7 @@ static struct fair_entity *directed(struct hart *h, struct thread *t, struct thr
 /* The current thread goes on being ready, but does not run. */
 static void requeue(struct hart *h, struct thread *t, uint64_t now)
 {
-    atomic_store_explicit(&t->state, THREAD_READY, memory_order_relaxed);
+    relaxed_store32(&t->state, THREAD_READY);
     if (!balance_allows(h, &t->fair)) {
         h->stray = t; /* to another hart once its stack is free */
         return;
@@ -248,13 +257,19 @@ static struct thread *choose(struct hart *h, enum leave why, uint64_t now, struc
 
     h->yield_to = 0;
     h->slice_over = false;
-    spin_lock(&h->runq_lock);
-    release_held(h, now);
-    first = first_allowed(h, now, strays);
-    instead = ready && first ? directed(h, t, to, first) : 0;
-    if (instead) {
-        first = instead;
-        yields = true;
+    spin_lock_leaf(&h->runq_lock);
+    h->release_at = UINT64_MAX;
+    if (!list_empty(&h->runq.held))
+        release_held(h, now);
+    first = fair_first(&h->runq);
+    if (first && (fair_is_held(first->group, now) || !balance_allows(h, first)))
+        first = first_allowed(h, now, strays);
+    if (to && first && ready) {
+        instead = directed(h, t, to, first);
+        if (instead) {
+            first = instead;
+            yields = true;
+        }
     }
     if (ready && !fair_is_held(t->fair.group, now) && balance_allows(h, &t->fair) &&
         (!first || (!yields && !fair_replaces(first, &t->fair, ends)))) {
@@ -268,20 +283,20 @@ static struct thread *choose(struct hart *h, enum leave why, uint64_t now, struc
             requeue(h, t, now);
     }
     fair_run(&h->runq, next == h->idle ? 0 : &next->fair, now);
-    spin_unlock(&h->runq_lock);
+    spin_unlock_leaf(&h->runq_lock);
     return next;
 }
 
 /* Evens out before the choice: always when there is nothing to choose from, when a slice has ended, and
  * now and then when threads come and go without. */
-static void balance(struct hart *h, enum leave why, uint64_t now)
+static __attribute__((noinline)) void balance(struct hart *h, enum leave why, uint64_t now)
 {
     bool ready = why != LEAVE_BLOCKED && h->current != h->idle;
     bool waits = atomic_load_explicit(&h->runq.length, memory_order_relaxed);
     uint64_t tag = ready ? h->current->fair.tag : 0;
     uint64_t first = atomic_load_explicit(&h->runq.first, memory_order_relaxed);
 
-    if ((ready || waits) && why != LEAVE_READY && now - h->balanced_at < timer_us(FAIR_SLICE_US))
+    if ((ready || waits) && why != LEAVE_READY && now - h->balanced_at < fair_clock.slice)
         return;
     if (waits && (!ready || fair_before(first, tag)))
         tag = first;
@@ -297,7 +312,8 @@ static void schedule(enum leave why)
     /* A guest that yields at every turn, by its IPIs, would keep other harts busy with looking. */
     enum leave balance_as = why == LEAVE_READY && h->yield_to ? LEAVE_YIELDING : why;
 
-    spin_none_held("a switch of threads");
+    if (h->lock_depth)
+        spin_none_held("a switch of threads");
     if (HYP_DEBUG)
         stack_check(t);
     h->resched = false;
@@ -344,6 +360,8 @@ void thread_yield(void)
     irq_poll();
     schedule(LEAVE_YIELDING);
 }
+
+void thread_give_way(void) { schedule(LEAVE_YIELDING); }
 
 bool thread_yield_to(struct thread *t)
 {
@@ -448,6 +466,7 @@ void sched_hart_init(struct hart *h, struct thread *idle)
 {
     if (!thread_hypervisor.weight)
         fair_group_init(&thread_hypervisor);
+    fair_set_clock();
     fair_queue_init(&h->runq);
     list_init(&h->timers);
     spin_init(&h->runq_lock, LOCK_RUNQUEUE);

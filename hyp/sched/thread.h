@@ -58,6 +58,8 @@ void thread_destroy(struct thread *t);
 void thread_wake(struct thread *t); /* from anywhere, any lock below LOCK_RUNQUEUE held */
 void thread_block(void); /* until thread_wake; a wake-up since the last block counts */
 void thread_yield(void);
+void thread_give_way(
+    void); /* the same for who answers interrupts soon: a vCPU at its exit boundary */
 /* At this hart's next look at its queue, t runs in the current thread's place, which takes t's: both are of one
  * group. false, and nothing is done, when t is not ready on this hart. */
 bool thread_yield_to(struct thread *t);

@@ -15,15 +15,8 @@ void timer_init(struct timer *t, void (*fn)(struct timer *t))
     t->queued = false;
 }
 
-/* Programs the hart's comparator for the earliest of its timers and the end of the slice. */
-void timer_arm(struct hart *h)
+void timer_program(struct hart *h, uint64_t when)
 {
-    uint64_t when = h->slice_end;
-
-    if (!list_empty(&h->timers))
-        when = min_u64(when, CONTAINER_OF(h->timers.next, struct timer, node)->when);
-    if (when == h->timer_armed)
-        return;
     h->timer_armed = when;
     if (timer_sstc)
         csr_write(CSR_STIMECMP, when);

@@ -16,6 +16,7 @@ struct vcpu_features vcpu_features;
 struct vcpu fake_vcpus[GUEST_MAX_VCPUS];
 uint8_t fake_ram[FAKE_RAM_SIZE];
 uint64_t fake_hgatp[FAKE_HARTS];
+static struct hart fake_hart_of[FAKE_HARTS];
 unsigned fake_caller;
 unsigned fake_starts, fake_ssip[GUEST_MAX_VCPUS], fake_timers, fake_injects, fake_events;
 unsigned fake_populates, fake_xcall_runs, fake_vectors;
@@ -81,6 +82,9 @@ void fake_sbi_load(unsigned vcpu, int hart)
 void fake_sbi_reset(unsigned count)
 {
     fake_arch_reset();
+    memset(fake_hart_of, 0, sizeof(fake_hart_of));
+    for (unsigned i = 0; i < FAKE_HARTS; i++)
+        fake_hart_data[i] = &fake_hart_of[i];
     memset(&fake_guest, 0, sizeof(fake_guest));
     memset(fake_vcpus, 0, sizeof(fake_vcpus));
     memset(&vcpu_features, 0, sizeof(vcpu_features));

@@ -12,14 +12,13 @@
 
 #define SBI_EXT_IPI 0x735049
 
-struct hart fake_sched_hart[FAKE_HARTS];
-struct thread fake_sched_idle[FAKE_HARTS];
+struct hart fake_sched_hart[FAKE_SCHED_HARTS];
+struct thread fake_sched_idle[FAKE_SCHED_HARTS];
 uint64_t fake_switch_ticks;
 unsigned fake_ipis;
 static char stack[THREAD_STACK_SIZE];
 
-void swtch(uint64_t *save_sp, uint64_t load_sp);
-void swtch(uint64_t *save_sp, uint64_t load_sp)
+void arch_switch_stack(uint64_t *save_sp, uint64_t load_sp)
 {
     (void)save_sp;
     (void)load_sp;

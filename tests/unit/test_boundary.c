@@ -76,7 +76,7 @@ void thread_block(void)
     t->switch_in(t);
 }
 static unsigned yields;
-void thread_yield(void) { yields++; }
+void thread_give_way(void) { yields++; }
 static struct thread *ready_here; /* which a vCPU can yield to */
 bool thread_yield_to(struct thread *t)
 {
@@ -110,13 +110,22 @@ uint64_t vmid_load(struct stage2 *s2)
     assert_true(s2->root.v != 0); /* nobody loads a VM without memory */
     return s2->root.v >> PAGE_SHIFT;
 }
+/* FP registers: of each hart one number stands for all of them. */
+static uint64_t hart_fp[2];
+static uint32_t hart_fcsr[2];
+static unsigned fp_loads, fp_saves;
 void fpu_load(const uint64_t fpr[32], uint32_t fcsr)
 {
-    (void)fpr;
-    (void)fcsr;
+    fp_loads++;
+    hart_fp[fake_hart] = fpr[7];
+    hart_fcsr[fake_hart] = fcsr;
 }
-void fpu_save(uint64_t fpr[32]) { (void)fpr; }
-uint32_t fpu_fcsr(void) { return 0; }
+void fpu_save(uint64_t fpr[32])
+{
+    fp_saves++;
+    fpr[7] = hart_fp[fake_hart];
+}
+uint32_t fpu_fcsr(void) { return hart_fcsr[fake_hart]; }
 /* Vector registers: of each hart one number stands for all of them. */
 static uint32_t hart_vector[2];
 static unsigned vector_loads, vector_saves, vector_clears;
@@ -568,6 +577,53 @@ static void test_fast_access_that_cannot_fetch(void **state)
     assert_int_equal(v->gpr[10], 0xffffffff80000001);
 }
 
+static void on_hart_fp(unsigned hart, struct vcpu *vcpu, uint64_t expected, uint32_t fcsr)
+{
+    fake_hart = hart;
+    load_vcpu(vcpu);
+    assert_int_equal(hart_fp[hart], expected);
+    assert_int_equal(hart_fcsr[hart], fcsr);
+}
+
+/* Loaded only where they are not as they should be, saved only when they changed. */
+static void test_fp(void **state)
+{
+    struct vcpu *a = vcpu_create(&guest, 1), *b = vcpu_create(&guest, 2);
+
+    (void)state;
+    hart_fp[0] = hart_fp[1] = 0xBAD; /* as firmware left it */
+    fp_loads = fp_saves = 0;
+    for (unsigned i = 0; i < 3; i++) { /* nobody has used any */
+        on_hart_fp(0, a, 0, 0);
+        load_unload(a);
+        on_hart_fp(0, b, 0, 0);
+        load_unload(b);
+    }
+    assert_int_equal(fp_loads, 1);
+    assert_int_equal(fp_saves, 0);
+    on_hart_fp(0, a, 0, 0);
+    hart_fp[0] = 11;
+    fake_csr[CSR_SSTATUS] |= SSTATUS_FS_DIRTY;
+    load_unload(a);
+    assert_int_equal(fp_saves, 1);
+    on_hart_fp(0, a, 11, 0); /* still there */
+    load_unload(a);
+    assert_int_equal(fp_saves, 1); /* and clean */
+    on_hart_fp(0, b, 0, 0); /* sees nothing of a's */
+    hart_fcsr[0] = 3; /* and QEMU says nothing of this */
+    load_unload(b);
+    on_hart_fp(1, a, 11, 0);
+    load_unload(a);
+    on_hart_fp(1, b, 0, 3);
+    load_unload(b);
+    vcpu_reset(a);
+    on_hart_fp(1, a, 0, 0);
+    load_unload(a);
+    vcpu_destroy(a);
+    vcpu_destroy(b);
+    fake_hart = 0;
+}
+
 /* The guest of a loaded vCPU uses vectors. */
 static void use_vector(uint32_t number)
 {
@@ -731,6 +787,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_left_of_the_aia, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kick_ends_with_the_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stopped_counts_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fp, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vector, setup, teardown),
         cmocka_unit_test_setup_teardown(test_steal_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_yields_to_a_sibling, setup, teardown),

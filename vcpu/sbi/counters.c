@@ -49,18 +49,18 @@ static void move_fixed(struct vcpu *v, bool off)
 /* The bits of hcounteren are those of the counters' numbers. */
 void pmu_let_read(const struct vcpu *v)
 {
-    csr_write(CSR_HCOUNTEREN,
-              ((COUNTEREN_CY | COUNTEREN_TM | COUNTEREN_IR) & ~v->pmu.used) | hostpmu_readable(v));
+    csr_write(CSR_HCOUNTEREN, (COUNTEREN_OPEN & ~v->pmu.used) | hostpmu_readable(v));
+    this_hart()->counters_closed = v->pmu.used;
 }
 
-void pmu_load(struct vcpu *v)
+void pmu_load_used(struct vcpu *v)
 {
     hostpmu_load(v);
     pmu_let_read(v);
     move_fixed(v, false);
 }
 
-void pmu_unload(struct vcpu *v)
+void pmu_unload_used(struct vcpu *v)
 {
     hostpmu_unload(v);
     move_fixed(v, true);

@@ -29,8 +29,19 @@ enum {
 uint64_t pmu_counters(void);
 /* Whether counter i, one of those that there are, can count the event; of the host's: whether it could be asked to. */
 bool pmu_can_count(unsigned i, uint64_t event);
-void pmu_load(struct vcpu *v);
-void pmu_unload(struct vcpu *v);
+void pmu_load_used(struct vcpu *v);
+void pmu_unload_used(struct vcpu *v);
+/* The vCPU comes to the hart, leaves it: nothing to do unless it has given events, or the one before it had. */
+static inline void pmu_load(struct vcpu *v)
+{
+    if (v->pmu.used || this_hart()->counters_closed)
+        pmu_load_used(v);
+}
+static inline void pmu_unload(struct vcpu *v)
+{
+    if (v->pmu.used)
+        pmu_unload_used(v);
+}
 /* As after a hart's reset. Not loaded. True as pmu_used_changed. */
 bool pmu_reset(struct vcpu *v);
 /* Events were given or taken: what follows from them for others. True when the guest counts firmware events from now

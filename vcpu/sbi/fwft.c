@@ -19,8 +19,7 @@ enum {
 #define PMM_16 (3ul << HENVCFG_PMM_SHIFT)
 
 static bool firmware_gives_ad;
-/* Whether a hart's firmware delegates misaligned accesses now. */
-static bool delegates[HART_MAX];
+bool fwft_delegates[HART_MAX];
 
 static bool firmware_set(unsigned long feature, unsigned long value)
 {
@@ -64,14 +63,10 @@ void fwft_hart_init(void)
         (void)firmware_set(PTE_AD_HW_UPDATING, 1);
 }
 
-void fwft_load(const struct vcpu *v)
+void fwft_delegate(const struct vcpu *v)
 {
-    unsigned hart = hart_index();
-
-    csr_write(CSR_HENVCFG, v->guest->henvcfg | v->fwft.henvcfg);
-    if (delegates[hart] != v->fwft.misaligned &&
-        firmware_set(MISALIGNED_EXC_DELEG, v->fwft.misaligned))
-        delegates[hart] = v->fwft.misaligned;
+    if (firmware_set(MISALIGNED_EXC_DELEG, v->fwft.misaligned))
+        fwft_delegates[hart_index()] = v->fwft.misaligned;
 }
 
 void fwft_reset(struct vcpu *v) { v->fwft = (struct vcpu_fwft){0}; }

@@ -10,7 +10,15 @@
 /* The bits of henvcfg that a vCPU may set for itself. */
 #define FWFT_HENVCFG (HENVCFG_ADUE | HENVCFG_PMM)
 
-void fwft_load(const struct vcpu *v);
+/* Whether a hart's firmware delegates misaligned accesses now; asks it to do as the vCPU wants it. */
+extern bool fwft_delegates[HART_MAX];
+void fwft_delegate(const struct vcpu *v);
+static inline void fwft_load(const struct vcpu *v)
+{
+    csr_write(CSR_HENVCFG, v->guest->henvcfg | v->fwft.henvcfg);
+    if (fwft_delegates[hart_index()] != v->fwft.misaligned)
+        fwft_delegate(v);
+}
 /* As after a hart's reset: all features off, nothing locked. Takes effect when it is loaded. */
 void fwft_reset(struct vcpu *v);
 /* What of it the host can do: from features_probe, once, on the boot hart. */

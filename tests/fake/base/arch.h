@@ -78,6 +78,7 @@ static inline void arch_hfence_vvma_gva_asid(uint64_t gva, uint16_t asid)
 {
     fake_fence_note(FENCE_VVMA, gva, asid);
 }
+void arch_switch_stack(uint64_t *save_sp, uint64_t load_sp); /* fake_sched.c */
 static inline uint64_t arch_hgatp_read(void) { return fake_csr_get(CSR_HGATP); }
 uint64_t arch_hgatp_write_read(uint64_t v);
 
