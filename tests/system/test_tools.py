@@ -2,6 +2,7 @@
 """The host-side scripts: bundles as docs/bundle.md says, and one clear line for each mistake."""
 import os
 import re
+import struct
 import subprocess
 
 import pytest
@@ -134,3 +135,35 @@ def test_run_spike(bundle):
     done = tool("tools/run", path, MACHINE="spike", HARTS="1", MEM="512M", TIMEOUT="50")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "unit guest: 1 passed, 0 failed" in done.stdout
+
+
+def dump_rows(address, page):
+    return "".join(f"{address + i:016x}  {page[i:i + 8].hex(' ')}  {page[i + 8:i + 16].hex(' ')}  |{'.' * 16}|\n"
+                   for i in range(0, len(page), 16))
+
+
+def test_core_of_a_linux_guest(tmp_path):
+    """Registers, memory where its kernel has it, and a stack that only the guest's own page tables know."""
+    virtual, top = 0xffffffd000003000, 0x80300000  # Sv39; tables, one after another, then the page of the stack
+    indices = [virtual >> shift & 511 for shift in (30, 21, 12)]
+    pages = [bytearray(4096) for _ in range(4)]
+    for n, index in enumerate(indices):
+        pages[n][8 * index:8 * index + 8] = struct.pack("<Q", (top + 4096 * (n + 1)) >> 12 << 10 | (0xcf if n == 2 else 1))
+    pages[3][0x800:0x808] = b"a frame!"
+    text = "vm0 vCPU 0 of 1: VM crashed, hart started\n"
+    text += f"  ra {0xffffffff80001234:016x}    sp {virtual + 0x800:016x}\n        pc {0xffffffff80005678:016x}\n"
+    text += f"     vsepc {0:016x}       vsatp {8 << 60 | top >> 12:016x}\n\n"
+    text += "".join(dump_rows(top + 4096 * n, page) for n, page in enumerate(pages)) + f"{top + 4 * 4096:016x}\n"
+    console, core = tmp_path / "console", tmp_path / "core"
+    console.write_text(text)
+    done = tool("tools/dump2core", str(console), str(core), "--offset", "0xfffffffeffe00000")
+    assert done.returncode == 0 and "1 vCPUs, 16 KiB" in done.stdout, done.stderr
+    said = tool("riscv64-linux-gnu-readelf", "-hlnW", str(core))
+    assert not said.stderr and "CORE (Core file)" in said.stdout and said.stdout.count("NT_PRSTATUS") == 1, said
+    loads = {int(at, 16): (int(offset, 16), int(size, 16)) for offset, at, size in
+             re.findall(r"LOAD +0x(\w+) 0x(\w+) 0x\w+ 0x(\w+)", said.stdout)}
+    assert loads[top + 0xfffffffeffe00000][1] == 4 * 4096
+    offset, size = loads[virtual]
+    image = core.read_bytes()
+    assert size == 4096 and image[offset + 0x800:offset + 0x808] == b"a frame!" and len(loads) == 2
+    assert struct.pack("<3Q", 0xffffffff80005678, 0xffffffff80001234, virtual + 0x800) in image
