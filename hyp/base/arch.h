@@ -176,3 +176,4 @@ bool arch_csr_probe_write(unsigned number, uint64_t value, uint64_t *read_back);
 /* Whether Zicboz, Zicbom work in HS-mode: zeroes the block at this address; writes it back and drops it. */
 bool arch_cbo_zero_probe(void *at);
 bool arch_cbo_flush_probe(void *at);
+void arch_breakpoint_probe(void); /* one that is taken, and does nothing */

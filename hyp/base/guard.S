@@ -24,6 +24,14 @@
         csrr    t6, CSR_HSTATUS
         .endm
 
+// void arch_breakpoint_probe(void)
+        .globl  arch_breakpoint_probe
+        .type   arch_breakpoint_probe, @function
+arch_breakpoint_probe:
+1:      ebreak
+        GUARD   1b, guard_false
+        .size   arch_breakpoint_probe, . - arch_breakpoint_probe
+
 // bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fault *fault)
         .macro  LOAD load, store
 2:      \load   t0, (a0)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/panic.h"
 #include "boot/banner.h"
+#include "boot/delegation.h"
 #include "boot/options.h"
 #include "boot/platform.h"
 #include "boot/start_harts.h"
@@ -90,6 +91,14 @@ static void probe_stage2(void)
     (void)arch_hgatp_write_read(0);
     vmid_init(boot_option("vmid0") ? 0 : bits);
     banner_facts.vmid_bits = bits;
+}
+
+static void probe_delegation(void)
+{
+    struct delegation d;
+
+    if (delegation_measure(&d))
+        delegation_tell(&d);
 }
 
 static void init_boot_hart(uint64_t hartid)
@@ -177,6 +186,7 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
     log_set_sink(banner_log_sink);
     features_probe(&platform);
     probe_stage2();
+    probe_delegation();
     sbi_base_init();
     if (host_irq_init(&platform))
         log_warn("no interrupt controller that works: devices of the host are not used");

@@ -288,6 +288,7 @@ WEAK bool arch_cbo_zero_probe(void *at)
         memset((void *)((uintptr_t)at & ~((uintptr_t)fake_cboz_block - 1)), 0, fake_cboz_block);
     return fake_cboz_block != 0;
 }
+WEAK void arch_breakpoint_probe(void) {}
 WEAK bool arch_cbo_flush_probe(void *at)
 {
     (void)at;

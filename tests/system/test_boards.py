@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 import harness
+import qemustub
 from harness import vm
 
+IMAGE = 0x80200000  # where OpenSBI starts it
 UBOOT = os.path.join(harness.BUILD, "uboot", "u-boot.bin")
 EXTLINUX = os.path.join(harness.TOP, "firmware", "boards", "extlinux.conf")
 
@@ -225,3 +227,22 @@ def test_two_memory_nodes(machine, bundle):
     m.expect("harts +4: 0 1 2 3")
     m.boot()
     assert m.run("nproc").strip() == "4"
+
+
+@pytest.mark.parametrize("causes,said", [
+    ((12, 13, 15), "guests' page faults"),  # as the first firmware of the P550
+    ((20, 21, 22, 23), "guest page faults"),
+])
+def test_firmware_that_does_not_delegate(machine, bundle, tmp_path, causes, said):
+    """medeleg is changed behind OpenSBI, which hands on what it takes first: all works, slower, and that is said."""
+    path = str(tmp_path / "stub")
+    m = machine(bundle=bundle(vm()), args=["-S", "-gdb", f"unix:{path},server=on,wait=off"])
+    stub = qemustub.Stub(path)
+    stub.run_to(IMAGE)
+    stub.set_csr("medeleg", stub.csr("medeleg") & ~sum(1 << c for c in causes))
+    stub.let_go()
+    m.expect(rf"warning: the firmware takes {said} first", 30)
+    m.boot()
+    m.line("poweroff")
+    m.expect_off()
+    assert m.output.count("the firmware takes") == 1

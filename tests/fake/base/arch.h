@@ -114,3 +114,4 @@ extern unsigned fake_cboz_block; /* bytes that cbo.zero clears (64 after reset);
 extern bool fake_cbo_flush_traps;
 bool arch_cbo_zero_probe(void *at);
 bool arch_cbo_flush_probe(void *at);
+void arch_breakpoint_probe(void);
