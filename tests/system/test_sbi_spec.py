@@ -52,6 +52,7 @@ SHAPES = [  # vcpus, harts, cpu, Trapline's options
     (4, 4, "rv64", ""),
     (4, 1, "rv64,sstc=off", ""),
     (1, 2, "rv64", "nosstc"),
+    (4, 2, "max", ""),
 ]
 
 
