@@ -53,11 +53,11 @@ run: setup-run ## starts Trapline with a bundle under QEMU
 
 .PHONY: bundle
 bundle: setup-run ## makes a one-VM bundle from a kernel
-	@test -n "$$KERNEL" -a -n "$$OUT" || { echo 'usage: make bundle KERNEL=f [INITRD=f] [DISK=f]' \
+	@test -n "$$KERNEL" -a -n "$$OUT" || { echo 'usage: make bundle KERNEL=f [INITRD=f] [DISK=f] [NET=f]' \
 	  '[BOOTARGS="..."] [VCPUS=1] [RAM=256M] [NAME=vm0] OUT=x.itb' >&2; exit 2; }
 	@tools/mkbundle "$$OUT" --vm "$$NAME" --kernel "$$KERNEL" --bootargs="$$BOOTARGS" \
 	  --vcpus "$$VCPUS" --ram "$$RAM" $${INITRD:+--initrd "$$INITRD"} \
-	  $(foreach d,$(DISK),--disk '$d')
+	  $(foreach d,$(DISK),--disk '$d') $(foreach n,$(NET),--net '$n')
 
 .PHONY: unit
 unit: setup-unit ## builds and runs the unit tests on this machine (seconds)

@@ -99,9 +99,16 @@ struct net_data {
     struct stage2 *mem; /* NULL: the host's */
     const struct net_piece *piece;
     unsigned pieces;
-    /* Copies len bytes from offset. 0, -ENOMEM, -EFAULT. */
+    /* Copies len bytes from offset. 0, -ENOMEM, -EFAULT. LOCK_BACKEND and less held. */
     int (*read)(const struct net_data *d, uint32_t offset, void *to, uint32_t len);
 };
+
+/* read of data that is one piece of the host's. */
+static inline int net_read_host(const struct net_data *d, uint32_t offset, void *to, uint32_t len)
+{
+    __builtin_memcpy(to, (const char *)d->piece[0].hva + offset, len);
+    return 0;
+}
 
 /* A frame in flight, from its Ethernet header on, without its check sequence. Its first bytes were copied, once, and
  * those are what is looked at and passed on; the rest stays with the sender until it is copied to where it goes. */

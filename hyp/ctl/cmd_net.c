@@ -26,14 +26,13 @@ static void print_port(const struct command_out *out, const struct port_info *p)
 
 static int print_all(const struct command_out *out)
 {
-    static const char *const modes[] = {[SWITCH_INTERNAL] = "internal"};
     struct switch_info sw;
     struct port_info port;
     unsigned n = 0;
 
     for (; switch_get(n, &sw); n++) {
         command_print(out, "%s: %s, MTU %u, %u ports, %u addresses learnt", sw.config.name,
-                      modes[sw.config.mode], sw.config.mtu, sw.ports, sw.learnt);
+                      switch_mode_name(sw.config.mode), sw.config.mtu, sw.ports, sw.learnt);
         command_print(out, "  %-16s %-17s %-4s %9s %12s %9s %12s %7s", "PORT", "ADDRESS", "LINK",
                       "SENT", "BYTES", "GOT", "BYTES", "FULL");
         for (unsigned i = 0; switch_get_port(n, i, &port); i++)

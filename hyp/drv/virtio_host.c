@@ -273,6 +273,8 @@ void virtio_host_ack(struct virtio_host *d)
 static int (*driver_of(uint32_t device_id))(struct virtio_host *d)
 {
     switch (device_id) {
+    case VIRTIO_ID_NET:
+        return virtio_net_host_attach;
     case VIRTIO_ID_BLOCK:
         return virtio_blk_host_attach;
     case VIRTIO_ID_CONSOLE:

@@ -11,7 +11,7 @@
 #include "boot/platform.h"
 
 enum { VIRTIO_HOST_QUEUE = 256 }; /* descriptors at most; fewer when the device has fewer */
-enum { VIRTIO_ID_BLOCK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4 };
+enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4 };
 
 struct virtio_host_desc {
     uint64_t addr;
@@ -76,6 +76,7 @@ int virtio_host_used(struct virtio_host_queue *q, uint32_t *len) MUST_CHECK;
 void virtio_host_ack(struct virtio_host *d);
 
 /* The drivers. They own d from now on. 0, or an error with the reason logged. */
+int virtio_net_host_attach(struct virtio_host *d) MUST_CHECK;
 int virtio_blk_host_attach(struct virtio_host *d) MUST_CHECK;
 int virtio_rng_host_attach(struct virtio_host *d) MUST_CHECK;
 int virtio_serial_host_attach(struct virtio_host *d) MUST_CHECK;

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/arch.h"
+#include "base/log.h"
 #include "base/spinlock.h"
 #include "drv/drv.h"
 #include "mem/heap.h"
 #include "net/bucket.h"
+#include "net/inside.h"
 #include "net/mactable.h"
 #include "net/offload.h"
 #include "sched/thread.h"
@@ -19,6 +21,20 @@ enum { VLAN_TAG = 4 };
 /* Frames for all ports that one port may send: each costs every other guest an interrupt. */
 enum { FLOOD_RATE = 4000, FLOOD_BURST = 1000 };
 enum { RATE_BURST_MS = 20, RATE_BURST_MIN = 128 * 1024 };
+
+static const struct inside *const modes[SWITCH_MODES] = {
+    [SWITCH_BRIDGE] = &inside_bridge,
+};
+
+const char *switch_mode_name(unsigned mode)
+{
+    if (mode >= SWITCH_MODES)
+        return NULL;
+    return modes[mode] ? modes[mode]->name : "internal";
+}
+
+/* Who made it opens its inside; others wait for the outcome. */
+enum state { MAKING, READY, FAILED };
 
 struct net_switch;
 struct port {
@@ -35,7 +51,9 @@ struct port {
 struct net_switch {
     struct switch_config config;
     struct spinlock lock;
-    unsigned openers; /* ports, and those being made; under list_lock */
+    atomic_uint state; /* enum state */
+    unsigned openers; /* cards' ports, and those being made; under list_lock */
+    struct port *inside; /* the switch's own port, by its mode, or NULL */
     struct port *port[SWITCH_PORTS];
     unsigned ports; /* all are below this index */
     struct mactable table;
@@ -69,7 +87,7 @@ static void port_put(struct port *p)
 static void give(struct port *p, const struct net_frame *f)
 {
     void *device = __atomic_load_n(&p->net.device, __ATOMIC_ACQUIRE);
-    enum net_fate fate = device ? p->net.receive(device, f) : NET_DOWN;
+    enum net_fate fate = device && p->net.link ? p->net.receive(device, f) : NET_DOWN;
 
     if (fate == NET_TAKEN) {
         count(&p->counts.got, 1);
@@ -117,7 +135,7 @@ static uint64_t flood(struct port *from, const struct net_frame *f)
         spin_unlock(&sw->lock);
         if (!to)
             continue;
-        if (may_reach(from, to))
+        if (may_reach(from, to) && (to->config.any_mac || mac_is_group(f->head)))
             cost += deliver(to, f);
         port_put(to);
     }
@@ -247,6 +265,28 @@ static int port_insert(struct port *p)
     return error;
 }
 
+/* The port is off the switch, and nobody uses it any more. */
+static void port_take_out(struct port *p)
+{
+    struct net_switch *sw = p->sw;
+
+    spin_lock(&sw->lock);
+    sw->port[p->index] = NULL;
+    mactable_forget(&sw->table, p->index);
+    spin_unlock(&sw->lock);
+    while (atomic_load_explicit(&p->users, memory_order_acquire))
+        thread_yield();
+}
+
+static void inside_close(struct net_switch *sw)
+{
+    if (!sw->inside)
+        return;
+    port_take_out(sw->inside);
+    modes[sw->config.mode]->close(&sw->inside->net);
+    heap_free(sw->inside);
+}
+
 /* One opener less; the last one's switch is freed. */
 static void switch_put(struct net_switch *sw)
 {
@@ -258,8 +298,10 @@ static void switch_put(struct net_switch *sw)
         if (list[i] == sw)
             list[i] = NULL;
     spin_unlock(&list_lock);
-    if (last)
-        heap_free(sw);
+    if (!last)
+        return;
+    inside_close(sw);
+    heap_free(sw);
 }
 
 static void port_close(void *ctx)
@@ -267,12 +309,7 @@ static void port_close(void *ctx)
     struct port *p = ctx;
     struct net_switch *sw = p->sw;
 
-    spin_lock(&sw->lock);
-    sw->port[p->index] = NULL;
-    mactable_forget(&sw->table, p->index);
-    spin_unlock(&sw->lock);
-    while (atomic_load_explicit(&p->users, memory_order_acquire))
-        thread_yield();
+    port_take_out(p);
     heap_free(p);
     switch_put(sw);
 }
@@ -336,6 +373,39 @@ static struct net_switch *find_or_add(const struct switch_config *config, struct
     return sw;
 }
 
+/* The switch's own port, and what is behind it. */
+static int inside_open(struct net_switch *sw, const char **why)
+{
+    const struct inside *mode = modes[sw->config.mode];
+    struct port_config config = {.any_mac = true, .mac = {2}};
+    int error;
+
+    if (!mode)
+        return 0;
+    fmt_snprintf(config.name, sizeof(config.name), "%s", sw->config.name);
+    sw->inside = port_make(sw, &config);
+    *why = "out of memory";
+    if (!sw->inside)
+        return -ENOMEM;
+    error = port_insert(sw->inside);
+    if (!error)
+        error = mode->open(&sw->config, &sw->inside->net, why);
+    if (!error)
+        return 0;
+    port_take_out(sw->inside);
+    heap_free(sw->inside);
+    sw->inside = NULL;
+    return error;
+}
+
+static int wait_ready(struct net_switch *sw, const char **why)
+{
+    while (atomic_load(&sw->state) == MAKING)
+        thread_yield();
+    *why = "the switch of this name could not be made";
+    return atomic_load(&sw->state) == READY ? 0 : -ENODEV;
+}
+
 static int open_in(struct net_switch *sw, const struct switch_config *config,
                    const struct port_config *port, struct net_backend **out, const char **why)
 {
@@ -365,7 +435,7 @@ static int open_in(struct net_switch *sw, const struct switch_config *config,
 int switch_open(const struct switch_config *config, const struct port_config *port,
                 struct net_backend **out, const char **why)
 {
-    struct net_switch *fresh = switch_make(config), *sw;
+    struct net_switch *made = switch_make(config), *fresh = made, *sw;
     int error;
 
     *out = NULL;
@@ -379,7 +449,14 @@ int switch_open(const struct switch_config *config, const struct port_config *po
         *why = "there are as many switches as can be";
         return -ENOSPC;
     }
-    error = open_in(sw, config, port, out, why);
+    if (sw == made) {
+        error = inside_open(sw, why);
+        atomic_store(&sw->state, error ? FAILED : READY);
+    } else {
+        error = wait_ready(sw, why);
+    }
+    if (!error)
+        error = open_in(sw, config, port, out, why);
     if (error)
         switch_put(sw);
     return error;

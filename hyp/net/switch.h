@@ -3,15 +3,16 @@
 //
 // A frame is forwarded by who sends it, on the sender's time, before send returns; nothing is queued, allocated or waited
 // for. A switch is made when the first card is plugged in, and goes with the last one.
-// Invariants: a port is used by others only while it counts them (users), and closing it waits for none; a guest's frame
-// goes to no port but the one its address is behind, or, when it is for many or for nobody known, to all others.
+// Invariants: a port is used by others only while it counts them (users), and closing it waits for none; a guest's frame goes
+// to no port but the one its address is behind; for many, to all others; for nobody known, to those others that may have
+// unknown addresses behind them (any_mac).
 // Lock rank: LOCK_SWITCH, for ports and addresses; not held while a card receives. Callers: vm (open), network cards,
 // ctl (what is there).
 #pragma once
 #include "vdev/backend.h"
 
 enum { SWITCH_NAME = 16, SWITCHES = 16, SWITCH_PORTS = 64, PORT_NAME_MAX = 40 };
-enum switch_mode { SWITCH_INTERNAL };
+enum switch_mode { SWITCH_INTERNAL, SWITCH_BRIDGE, SWITCH_MODES };
 
 struct switch_config {
     char name[SWITCH_NAME];
@@ -38,8 +39,12 @@ struct port_counts {
     uint64_t down; /* for it, and no driver or no link; or from it without one */
 };
 
+/* "internal", "bridge"; NULL: there is no such mode. */
+const char *switch_mode_name(unsigned mode);
+
 /* Plugs a card into the switch of this name, which is made if there is none. *out is closed by its own close. 0; -EEXIST
- * (the address is in use there), -EINVAL (a switch of this name is there, and another kind), -ENOSPC, -ENOMEM; *why. */
+ * (the address is in use there), -EINVAL (a switch of this name is there, and another kind), -ENOSPC, -ENOMEM, -ENODEV (its
+ * mode needs what the machine lacks); *why. Waits: no locks held. */
 int switch_open(const struct switch_config *config, const struct port_config *port,
                 struct net_backend **out, const char **why) MUST_CHECK;
 

@@ -10,15 +10,22 @@ enum { RATE_MIN = 4096 }; /* bytes a second */
 
 /* ---- switches ---- */
 
+static const struct {
+    const char *name;
+    enum switch_mode mode;
+} modes[] = {{"internal", SWITCH_INTERNAL}, {"bridge", SWITCH_BRIDGE}};
+
 static int take_mode(struct fit *f, int node, struct switch_config *s)
 {
     bool bad;
     const char *mode = fit_get_string(f, node, "mode", &bad);
 
-    if (!mode || strcmp(mode, "internal"))
-        return fit_fail(f, "switch '%s': mode must be \"internal\"", s->name);
-    s->mode = SWITCH_INTERNAL;
-    return 0;
+    for (unsigned i = 0; mode && i < ARRAY_LEN(modes); i++)
+        if (!strcmp(mode, modes[i].name)) {
+            s->mode = modes[i].mode;
+            return 0;
+        }
+    return fit_fail(f, "switch '%s': mode must be \"internal\" or \"bridge\"", s->name);
 }
 
 static int take_mtu(struct fit *f, int node, struct switch_config *s)

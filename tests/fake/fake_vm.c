@@ -228,6 +228,8 @@ __attribute__((weak)) void heap_free(void *p) { free(p); }
 
 bool fake_link = true;
 
+const char *switch_mode_name(unsigned mode) { return mode == SWITCH_INTERNAL ? "internal" : "?"; }
+
 bool switch_get(unsigned n, struct switch_info *info)
 {
     *info = (struct switch_info){.config = {.name = "lan0", .mtu = 1500}, .ports = 2, .learnt = 3};

@@ -246,8 +246,10 @@ def working_debian(rounds):
             'done; echo sums are right" tl.then=poweroff')
 
 
-def make_bundle(path, *vms, hash_name="crc32"):
+def make_bundle(path, *vms, hash_name="crc32", switches=()):
     command = [os.path.join(TOP, "tools", "mkbundle"), path, "--hash", hash_name]
+    for switch in switches:
+        command += ["--switch", switch]
     for words in vms:
         command += words
     subprocess.run(command, check=True)

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Networks: VMs on a switch reach one another, whole and quickly; what a cable and a switch's limits do."""
+import contextlib
+import hashlib
+import http.server
 import re
-
-import pytest
+import socket
+import threading
+import urllib.request
 
 import harness
 
@@ -19,13 +23,8 @@ CLIENT = (
 )
 
 
-@pytest.fixture(scope="module")
-def initrd(tmp_path_factory):
-    return harness.make_initrd(str(tmp_path_factory.mktemp("net") / "net.cpio"), modules=["virtio_net"])
-
-
-def server(initrd, name="vm1", nets=("lan0",)):
-    return harness.vm(name, initrd=initrd, nets=nets, bootargs=f'{harness.BOOTARGS} tl.cmd="{SERVER}"')
+def server(name="vm1", nets=("lan0",)):
+    return harness.vm(name, nets=nets, bootargs=f'{harness.BOOTARGS} tl.cmd="{SERVER}"')
 
 
 def table(m):
@@ -42,8 +41,8 @@ def back_to_guest(m, mark):
     m.expect(harness.PROMPT)
 
 
-def test_two_vms_exchange_packets_and_files(machine, bundle, initrd):
-    m = machine(bundle=bundle(harness.vm(initrd=initrd, nets=["lan0"]), server(initrd)), harts=2, mem="2G", limit=300)
+def test_two_vms_exchange_packets_and_files(machine, bundle):
+    m = machine(bundle=bundle(harness.vm(nets=["lan0"]), server()), harts=2, mem="2G", limit=300)
     m.boot(120)
     m.run(CLIENT)
     m.run("until ping -c 1 -W 1 10.9.0.2; do :; done", 90)
@@ -59,8 +58,8 @@ def test_two_vms_exchange_packets_and_files(machine, bundle, initrd):
     assert int(ports["vm0.0"][6]) / int(ports["vm0.0"][5]) > 4000
 
 
-def test_a_cable_is_pulled_and_put_in(machine, bundle, initrd):
-    m = machine(bundle=bundle(harness.vm(initrd=initrd, nets=["lan0"]), server(initrd)), harts=2, mem="2G", limit=300)
+def test_a_cable_is_pulled_and_put_in(machine, bundle):
+    m = machine(bundle=bundle(harness.vm(nets=["lan0"]), server()), harts=2, mem="2G", limit=300)
     m.boot(120)
     m.run(CLIENT)
     m.run("until ping -c 1 -W 1 10.9.0.2; do :; done", 90)
@@ -74,3 +73,71 @@ def test_a_cable_is_pulled_and_put_in(machine, bundle, initrd):
     m.command("net link vm0.0 up")
     back_to_guest(m, 2)
     m.run("until ping -c 1 -W 1 10.9.0.2; do :; done", 60)
+
+
+# --- the host's network: QEMU's user network, which answers DHCP, ARP, ping, and TCP to this machine itself ---
+
+def md5(data):
+    return hashlib.md5(data).hexdigest()
+
+
+PAGE = b"from outside\n" * 1000
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(PAGE)))
+        self.end_headers()
+        self.wfile.write(PAGE)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def web_server():
+    """A server on this machine, which is 10.0.2.2 for the emulated one; its port."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def uplink(*forwards):
+    """QEMU's options for a network card; forwards: (port of this machine, address, port there)."""
+    words = "".join(f",hostfwd=tcp:127.0.0.1:{port}-{to}:{there}" for port, to, there in forwards)
+    return ["-netdev", f"user,id=net{words}", "-device", "virtio-net-device,netdev=net"]
+
+
+def fetch(port, path, timeout=60):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=timeout) as answer:
+        return answer.read()
+
+
+def test_bridge_to_the_hosts_network(machine, bundle):
+    port = free_port()
+    m = machine(bundle=bundle(harness.vm(nets=["wan"]), harness.vm("vm1", nets=["wan"], bootargs=harness.BOOTARGS + ' tl.cmd="'
+                "ip link set eth0 up; udhcpc -q -n -t 20 -s /bin/true -i eth0; ip addr add 10.0.2.77/24 dev eth0"
+                '"'), switches=["wan,mode=bridge"]), harts=2, mem="2G", args=uplink((port, "10.0.2.50", 80)), limit=300)
+    m.boot(120)
+    m.run("ip link set eth0 up")
+    assert re.search(r"lease of 10\.0\.2\.\d+ obtained", m.run("udhcpc -q -n -t 20 -s /bin/true -i eth0 2>&1", 90))
+    m.run("ip addr add 10.0.2.50/24 dev eth0")
+    assert " 0% packet loss" in m.run("ping -c 3 10.0.2.2")
+    m.run("until ping -c 1 -W 1 10.0.2.77; do :; done", 60)  # the other VM, without the uplink's help
+    with web_server() as outside:
+        assert m.run(f"wget -q -O - http://10.0.2.2:{outside}/ | md5sum", 60).split()[0] == md5(PAGE)
+    m.run("mkdir /www; dd if=/dev/urandom of=/www/file bs=1M count=2 2>/dev/null; httpd -h /www")
+    assert md5(fetch(port, "file")) == m.run("md5sum </www/file").split()[0]

@@ -671,6 +671,12 @@ static void test_networks(void **state)
     WRONG(set_s(VM, "nets", "sixteencharacter"), "a switch's name has 1 to 15 characters");
     WRONG(set(VM, "nets", "lan0", 4), "nets must be a list of strings");
     WRONG(set(VM, "nets", "lan0\0lan0\0lan0\0lan0", 20), "nets: more than 3");
+    open_tree();
+    set_switches();
+    set_s(VM, "nets", "lan0");
+    set_s("/switches/lan0", "mode", "bridge");
+    assert_int_equal(read_it(), 0);
+    assert_int_equal(seen[0].net[0].network.mode, SWITCH_BRIDGE);
     WRONG(set_s("/switches/lan0", "mode", "hub"), "switch 'lan0': mode must be");
     WRONG(del("/switches/lan0", "mode"), "switch 'lan0': mode must be");
     WRONG(set_u32("/switches/lan0", "mtu", 575),

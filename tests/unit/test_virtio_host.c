@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// units: hyp/drv/virtio_host.c hyp/drv/virtio_serial_host.c hyp/drv/virtio_blk_host.c hyp/drv/virtio_rng_host.c hyp/base/log.c hyp/base/fmt.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c hyp/mem/heap.c tests/fake/fake_base.c tests/fake/fake_mem.c
+// units: hyp/drv/virtio_host.c hyp/drv/virtio_serial_host.c hyp/drv/virtio_blk_host.c hyp/drv/virtio_rng_host.c hyp/drv/virtio_net_host.c hyp/base/log.c hyp/base/fmt.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c hyp/mem/heap.c tests/fake/fake_base.c tests/fake/fake_mem.c
 // The drivers of the host's virtio devices against a device of the test's own, which completes requests
 // in the order, with the status and with the mistakes that the test wants.
 #include <errno.h>
@@ -308,6 +308,7 @@ void thread_wake(struct thread *t)
 }
 
 void thread_block(void) { longjmp(blocked, 1); }
+void thread_yield(void) {}
 
 void sched_point(void)
 {

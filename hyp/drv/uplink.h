@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The host's network card, and who uses it: bridges and the outer sides of NAT. There is one card, or none.
+// Lock rank: LOCK_BACKEND inside. Callers: hyp/net.
+#pragma once
+#include "vdev/backend.h"
+
+enum { UPLINK_USERS = 4 };
+
+/* Whether there is a card; its address, and how long its packets may be. */
+bool uplink_get(uint8_t mac[NET_MAC], uint16_t *mtu);
+/* Copies a finished frame to the card. False: dropped, for want of a card or of room there. */
+bool uplink_send(const struct net_frame *f);
+/* From now on fn gets every frame that comes; on the card's thread, no locks held. 0; -ENODEV; -ENOSPC. */
+int uplink_open(void (*fn)(void *ctx, const struct net_frame *f), void *ctx) MUST_CHECK;
+/* Waits until fn does not run; not from within it, no locks held. */
+void uplink_close(void *ctx);

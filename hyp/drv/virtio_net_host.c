@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The host's virtio network card (virtio 1.2, 5.1): the uplink. Plain frames, without offloads; what is sent is copied
+// into buffers of the driver's, so that no guest waits for the host's network, and none of its memory is held.
+//
+// The interrupt only wakes a thread, which hands frames to the users, with no lock held, and gives the buffers back: so the
+// time that they cost is that thread's, and a flood from outside gets no more than the hypervisor's share.
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/spinlock.h"
+#include "drv/drv.h"
+#include "drv/uplink.h"
+#include "drv/virtio_host.h"
+#include "mem/frame.h"
+#include "sched/thread.h"
+
+#define F_MTU (1ull << 3)
+#define F_MAC (1ull << 5)
+#define F_VERSION_1 (1ull << 32)
+enum { CFG_MAC = 0, CFG_MTU = 10 };
+enum { RX, TX, QUEUES };
+enum { HEADER = 12, LEGACY_HEADER = 10 }; /* 5.1.6: without mergeable buffers a legacy one is shorter */
+enum {
+    BUFFERS = 64, /* each way: two descriptors each, since a legacy device wants the header apart */
+    BUFFER_SIZE = 2048,
+    BUFFER_DATA = 18, /* where the frame is: the IP header behind it is aligned */
+    DATA_SIZE = BUFFER_SIZE - BUFFER_DATA,
+    PER_PAGE = 4096 / BUFFER_SIZE,
+    VLAN_TAG = 4,
+    BATCH = 32, /* frames before others have their turn */
+    NO_INTERRUPT = 1
+};
+
+struct way {
+    struct virtio_host_queue queue;
+    char *page[BUFFERS / PER_PAGE];
+    uint8_t buffer_of[VIRTIO_HOST_QUEUE]; /* by head */
+    uint8_t free[BUFFERS]; /* TX */
+    unsigned free_count;
+};
+
+static struct way way[QUEUES];
+static struct virtio_host *device;
+static struct thread *worker;
+static struct spinlock lock = SPINLOCK_INIT(LOCK_BACKEND); /* queues, users */
+static uint32_t header;
+static uint8_t card_mac[NET_MAC];
+static uint16_t card_mtu;
+
+static struct user {
+    void (*fn)(void *ctx, const struct net_frame *f);
+    void *ctx;
+    bool busy; /* fn runs */
+} users[UPLINK_USERS];
+
+static char *buffer_at(struct way *w, unsigned n)
+{
+    return w->page[n / PER_PAGE] + n % PER_PAGE * BUFFER_SIZE;
+}
+
+static void offer(struct way *w, unsigned n, uint32_t len, bool device_writes)
+{
+    pa_t at = hva_to_pa(buffer_at(w, n));
+    int head = -1;
+
+    virtio_host_append(&w->queue, &head, (struct virtio_host_buf){at, header, device_writes});
+    virtio_host_append(&w->queue, &head,
+                       (struct virtio_host_buf){pa_add(at, BUFFER_DATA), len, device_writes});
+    w->buffer_of[head] = (uint8_t)n;
+    virtio_host_offer(&w->queue, head);
+}
+
+/* ---- out ---- */
+
+static void reclaim(struct way *w)
+{
+    uint32_t len;
+    int head;
+
+    while ((head = virtio_host_used(&w->queue, &len)) >= 0)
+        w->free[w->free_count++] = w->buffer_of[head];
+}
+
+static bool fill(char *to, const struct net_frame *f)
+{
+    memset(to, 0, HEADER);
+    to += BUFFER_DATA;
+    memcpy(to, f->head, f->head_len);
+    return f->len == f->head_len ||
+           !f->data->read(f->data, f->data_at, to + f->head_len, f->len - f->head_len);
+}
+
+bool uplink_send(const struct net_frame *f)
+{
+    struct way *w = &way[TX];
+    bool sent = false;
+
+    if (!device || f->len > DATA_SIZE)
+        return false;
+    spin_lock(&lock);
+    if (!w->free_count)
+        reclaim(w);
+    if (w->free_count && fill(buffer_at(w, w->free[w->free_count - 1]), f)) {
+        offer(w, w->free[--w->free_count], f->len, false);
+        virtio_host_kick(&w->queue);
+        sent = true;
+    }
+    spin_unlock(&lock);
+    return sent;
+}
+
+/* ---- in ---- */
+
+/* Hands a frame to each user in turn. */
+static void hand_out(const struct net_frame *f)
+{
+    for (unsigned i = 0; i < UPLINK_USERS; i++) {
+        struct user u;
+
+        spin_lock(&lock);
+        u = users[i];
+        users[i].busy = u.fn != NULL;
+        spin_unlock(&lock);
+        if (!u.fn)
+            continue;
+        u.fn(u.ctx, f);
+        spin_lock(&lock);
+        users[i].busy = false;
+        spin_unlock(&lock);
+    }
+}
+
+static void receive(const char *buffer, uint32_t len)
+{
+    const uint8_t *bytes = (const uint8_t *)buffer + BUFFER_DATA;
+    struct net_piece rest = {.hva = bytes + NET_HEAD};
+    struct net_data data = {.piece = &rest, .pieces = 1, .read = net_read_host};
+    struct net_frame f = {.head = bytes, .head_len = (uint32_t)min_u64(len, NET_HEAD), .len = len};
+
+    rest.len = len - f.head_len;
+    if (rest.len)
+        f.data = &data;
+    if (len >= NET_ETHERNET)
+        hand_out(&f);
+}
+
+/* Takes one frame that has come. False: there is none. */
+static bool receive_one(void)
+{
+    struct way *w = &way[RX];
+    uint32_t len = 0;
+    unsigned n = 0;
+    int head;
+
+    spin_lock(&lock);
+    head = virtio_host_used(&w->queue, &len);
+    if (head >= 0)
+        n = w->buffer_of[head];
+    spin_unlock(&lock);
+    if (head < 0)
+        return false;
+    if (len > header)
+        receive(buffer_at(w, n), (uint32_t)min_u64(len - header, DATA_SIZE));
+    spin_lock(&lock);
+    offer(w, n, DATA_SIZE, true);
+    spin_unlock(&lock);
+    return true;
+}
+
+static void worker_main(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        unsigned n = 0;
+
+        while (n < BATCH && receive_one())
+            n++;
+        if (n)
+            virtio_host_kick(&way[RX].queue);
+        if (n == BATCH)
+            thread_yield();
+        else
+            thread_block();
+    }
+}
+
+static void on_interrupt(void *arg)
+{
+    virtio_host_ack(arg);
+    thread_wake(worker);
+}
+
+/* ---- users ---- */
+
+bool uplink_get(uint8_t mac[NET_MAC], uint16_t *mtu)
+{
+    memcpy(mac, card_mac, NET_MAC);
+    *mtu = card_mtu;
+    return device != NULL;
+}
+
+int uplink_open(void (*fn)(void *ctx, const struct net_frame *f), void *ctx)
+{
+    int error = device ? -ENOSPC : -ENODEV;
+
+    spin_lock(&lock);
+    for (unsigned i = 0; i < UPLINK_USERS && error == -ENOSPC; i++)
+        if (!users[i].fn && !users[i].busy) {
+            users[i] = (struct user){fn, ctx, false};
+            error = 0;
+        }
+    spin_unlock(&lock);
+    return error;
+}
+
+/* Whether fn of this user, which gets no more, still runs. */
+static bool take_out(void *ctx)
+{
+    bool busy = false;
+
+    spin_lock(&lock);
+    for (unsigned i = 0; i < UPLINK_USERS; i++)
+        if (users[i].ctx == ctx) {
+            users[i].fn = NULL;
+            busy = users[i].busy;
+            users[i].ctx = busy ? ctx : NULL;
+        }
+    spin_unlock(&lock);
+    return busy;
+}
+
+void uplink_close(void *ctx)
+{
+    while (take_out(ctx))
+        thread_yield();
+}
+
+/* ---- set-up ---- */
+
+static int way_init(struct way *w, struct virtio_host *d, unsigned index)
+{
+    int error = virtio_host_queue_init(&w->queue, d, index, 2 * BUFFERS);
+
+    if (error)
+        return error;
+    for (unsigned i = 0; i < ARRAY_LEN(w->page); i++) {
+        w->page[i] = frame_alloc_page();
+        if (!w->page[i])
+            return -ENOMEM;
+    }
+    for (unsigned i = 0; i < w->queue.size / 2u; i++) {
+        if (index == RX)
+            offer(w, i, DATA_SIZE, true);
+        else
+            w->free[w->free_count++] = (uint8_t)i;
+    }
+    return 0;
+}
+
+static void way_free(struct way *w)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(w->page); i++)
+        if (w->page[i])
+            frame_free_page(w->page[i]);
+    memset(w, 0, sizeof(*w));
+}
+
+static void read_config(struct virtio_host *d)
+{
+    for (unsigned i = 0; i < NET_MAC; i++)
+        card_mac[i] = d->features & F_MAC ? virtio_host_config8(d, CFG_MAC + i) : 2 * (i == 0);
+    card_mtu = NET_MTU;
+    if (d->features & F_MTU)
+        card_mtu = (uint16_t)(virtio_host_config8(d, CFG_MTU) |
+                              virtio_host_config8(d, CFG_MTU + 1) << 8);
+    card_mtu = (uint16_t)min_u64(card_mtu, DATA_SIZE - NET_ETHERNET - VLAN_TAG);
+}
+
+static int set_up(struct virtio_host *d)
+{
+    int error = virtio_host_begin(d, F_MAC | F_MTU);
+
+    if (error)
+        return error;
+    header = d->features & F_VERSION_1 ? HEADER : LEGACY_HEADER;
+    read_config(d);
+    for (unsigned i = 0; i < QUEUES && !error; i++)
+        error = way_init(&way[i], d, i);
+    if (!error)
+        error = host_irq_register(d->irq, on_interrupt, d);
+    return error;
+}
+
+int virtio_net_host_attach(struct virtio_host *d)
+{
+    int error;
+
+    if (device)
+        return -EEXIST; /* one is enough */
+    if (!worker)
+        worker = thread_create("uplink", worker_main, NULL);
+    error = worker ? set_up(d) : -ENOMEM;
+    if (error) {
+        virtio_host_forget(d); /* before its memory is freed */
+        for (unsigned i = 0; i < QUEUES; i++)
+            way_free(&way[i]);
+        return error;
+    }
+    way[TX].queue.avail[0] = NO_INTERRUPT; /* what was sent is seen when there is more to send */
+    device = d;
+    virtio_host_go(d);
+    virtio_host_kick(&way[RX].queue);
+    log_info("network: %02x:%02x:%02x:%02x:%02x:%02x, MTU %u", card_mac[0], card_mac[1],
+             card_mac[2], card_mac[3], card_mac[4], card_mac[5], card_mtu);
+    return 0;
+}
