@@ -21,7 +21,10 @@
 #define F_VERSION_1 (1ull << 32)
 enum { CFG_MAC = 0, CFG_MTU = 10 };
 enum { RX, TX, QUEUES };
-enum { HEADER = 12, LEGACY_HEADER = 10 }; /* 5.1.6: without mergeable buffers a legacy one is shorter */
+enum {
+    HEADER = 12,
+    LEGACY_HEADER = 10
+}; /* 5.1.6: without mergeable buffers a legacy one is shorter */
 enum {
     BUFFERS = 64, /* each way: two descriptors each, since a legacy device wants the header apart */
     BUFFER_SIZE = 2048,
@@ -273,8 +276,8 @@ static void read_config(struct virtio_host *d)
         card_mac[i] = d->features & F_MAC ? virtio_host_config8(d, CFG_MAC + i) : 2 * (i == 0);
     card_mtu = NET_MTU;
     if (d->features & F_MTU)
-        card_mtu = (uint16_t)(virtio_host_config8(d, CFG_MTU) |
-                              virtio_host_config8(d, CFG_MTU + 1) << 8);
+        card_mtu =
+            (uint16_t)(virtio_host_config8(d, CFG_MTU) | virtio_host_config8(d, CFG_MTU + 1) << 8);
     card_mtu = (uint16_t)min_u64(card_mtu, DATA_SIZE - NET_ETHERNET - VLAN_TAG);
 }
 
