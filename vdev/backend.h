@@ -118,6 +118,7 @@ struct net_frame {
     uint32_t len; /* of the whole frame */
     const struct net_data *data; /* what follows the head, from data_at; NULL when nothing does */
     uint32_t data_at;
+    uint16_t source; /* the port that it came from; set by the switch */
     struct net_offload offload;
 };
 

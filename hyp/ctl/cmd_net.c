@@ -33,6 +33,8 @@ static int print_all(const struct command_out *out)
     for (; switch_get(n, &sw); n++) {
         command_print(out, "%s: %s, MTU %u, %u ports, %u addresses learnt", sw.config.name,
                       switch_mode_name(sw.config.mode), sw.config.mtu, sw.ports, sw.learnt);
+        if (sw.inside[0])
+            command_print(out, "  %s", sw.inside);
         command_print(out, "  %-16s %-17s %-4s %9s %12s %9s %12s %7s", "PORT", "ADDRESS", "LINK",
                       "SENT", "BYTES", "GOT", "BYTES", "FULL");
         for (unsigned i = 0; switch_get_port(n, i, &port); i++)

@@ -43,4 +43,4 @@ static int bridge_open(const struct switch_config *config, struct net_backend *n
 
 static void bridge_close(struct net_backend *net) { uplink_close(net); }
 
-const struct inside inside_bridge = {"bridge", bridge_open, bridge_close};
+const struct inside inside_bridge = {.name = "bridge", .open = bridge_open, .close = bridge_close};

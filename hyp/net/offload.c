@@ -111,6 +111,7 @@ static int make_head(struct offload_cut *c, uint32_t len, uint32_t offset, uint3
                                   .head_len = len + more,
                                   .len = len + payload,
                                   .data = f->data,
+                                  .source = f->source,
                                   .data_at = f->data_at + (offset + more - f->head_len)};
     return r;
 }

@@ -24,6 +24,7 @@ enum { RATE_BURST_MS = 20, RATE_BURST_MIN = 128 * 1024 };
 
 static const struct inside *const modes[SWITCH_MODES] = {
     [SWITCH_BRIDGE] = &inside_bridge,
+    [SWITCH_NAT] = &inside_nat,
 };
 
 const char *switch_mode_name(unsigned mode)
@@ -172,11 +173,16 @@ static bool is_too_long(const struct port *p, const struct net_frame *f)
 }
 
 /* Whether the frame's source may be one of this port. */
-static bool is_own(const struct port *p, const uint8_t source[NET_MAC])
+static bool is_own(const struct port *p, const struct net_frame *f)
 {
-    if (p->config.any_mac)
-        return !mac_is_group(source) && mac_value(source);
-    return !memcmp(source, p->mac, NET_MAC);
+    const uint8_t *source = f->head + NET_MAC;
+    const struct net_switch *sw = p->sw;
+    const struct inside *mode = modes[sw->config.mode];
+
+    if (p->config.any_mac ? mac_is_group(source) || !mac_value(source)
+                          : memcmp(source, p->mac, NET_MAC) != 0)
+        return false;
+    return !mode || !mode->admits || p == sw->inside || mode->admits(&sw->inside->net, p->index, f);
 }
 
 /* Whether the port may send this; else it is counted. */
@@ -188,7 +194,7 @@ static bool admit(struct port *p, const struct net_frame *f)
         why = &p->counts.down;
     else if (is_too_long(p, f))
         why = &p->counts.too_long;
-    else if (!is_own(p, f->head + NET_MAC))
+    else if (!is_own(p, f))
         why = &p->counts.spoofed;
     else if (p->config.rate && !bucket_take(&p->rate, f->len, arch_time()))
         why = &p->counts.limited;
@@ -197,14 +203,17 @@ static bool admit(struct port *p, const struct net_frame *f)
     return !why;
 }
 
-static uint64_t port_send(void *ctx, const struct net_frame *f)
+static uint64_t port_send(void *ctx, const struct net_frame *sent)
 {
     struct port *from = ctx, *to;
+    struct net_frame mine = *sent;
+    const struct net_frame *f = &mine;
     uint64_t cost = 0;
     bool flooded;
 
     if (!admit(from, f))
         return 0;
+    mine.source = (uint16_t)from->index;
     count(&from->counts.sent, 1);
     count(&from->counts.sent_bytes, f->len);
     to = route(from, f, &flooded);
@@ -310,6 +319,8 @@ static void port_close(void *ctx)
     struct net_switch *sw = p->sw;
 
     port_take_out(p);
+    if (sw->inside && modes[sw->config.mode]->left)
+        modes[sw->config.mode]->left(&sw->inside->net, p->index);
     heap_free(p);
     switch_put(sw);
 }
@@ -412,7 +423,7 @@ static int open_in(struct net_switch *sw, const struct switch_config *config,
     struct port *p;
     int error;
 
-    if (sw->config.mode != config->mode || sw->config.mtu != config->mtu) {
+    if (memcmp(&sw->config, config, sizeof(*config))) {
         *why = "a switch of this name is in use, and is another kind";
         return -EINVAL;
     }
@@ -423,6 +434,8 @@ static int open_in(struct net_switch *sw, const struct switch_config *config,
     }
     error = port_insert(p);
     if (!error) {
+        if (sw->inside && modes[sw->config.mode]->joined)
+            modes[sw->config.mode]->joined(&sw->inside->net, p->index, port);
         *out = &p->net;
         return 0;
     }
@@ -492,6 +505,8 @@ bool switch_get(unsigned n, struct switch_info *info)
         info->learnt += sw->table.learnt[i];
     }
     spin_unlock(&sw->lock);
+    if (atomic_load(&sw->state) == READY && sw->inside && modes[sw->config.mode]->describe)
+        modes[sw->config.mode]->describe(&sw->inside->net, info->inside, sizeof(info->inside));
     switch_put(sw);
     return true;
 }

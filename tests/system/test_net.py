@@ -27,10 +27,14 @@ def server(name="vm1", nets=("lan0",)):
     return harness.vm(name, nets=nets, bootargs=f'{harness.BOOTARGS} tl.cmd="{SERVER}"')
 
 
+def ports_text(m):
+    m.to_shell()
+    return m.command("net")
+
+
 def table(m):
     """What the shell's `net` prints of each port: its words."""
-    m.to_shell()
-    return {line.split()[0]: line.split() for line in m.command("net").splitlines() if re.match(r"  \w+\.\d ", line)}
+    return {line.split()[0]: line.split() for line in ports_text(m).splitlines() if re.match(r"  \w+\.\d ", line)}
 
 
 def back_to_guest(m, mark):
@@ -141,3 +145,30 @@ def test_bridge_to_the_hosts_network(machine, bundle):
         assert m.run(f"wget -q -O - http://10.0.2.2:{outside}/ | md5sum", 60).split()[0] == md5(PAGE)
     m.run("mkdir /www; dd if=/dev/urandom of=/www/file bs=1M count=2 2>/dev/null; httpd -h /www")
     assert md5(fetch(port, "file")) == m.run("md5sum </www/file").split()[0]
+
+
+def test_nat_to_the_hosts_network(machine, bundle):
+    port, closed = free_port(), free_port()
+    web = ("ip link set eth0 up; udhcpc -q -n -t 20 -s /bin/true -i eth0; ip addr add 10.77.0.3/24 dev eth0; "
+           "ip route add default via 10.77.0.1; mkdir /www; echo hello >/www/hello; httpd -h /www; echo web''ready")
+    m = machine(bundle=bundle(harness.vm(nets=["lan"]), harness.vm("web", nets=["lan"], bootargs=harness.BOOTARGS + f' tl.cmd="{web}"'),
+                switches=["lan,mode=nat,forward=tcp:8080:web:80"]), harts=2, mem="2G",
+                args=uplink((port, "10.0.2.15", 8080), (closed, "10.0.2.15", 81)), limit=300)
+    m.boot(120)
+    m.run("ip link set eth0 up")
+    # The gateway has the first address, then the cards in the order in which they were made.
+    assert "lease of 10.77.0.2 obtained from 10.77.0.1, lease time 86400" in m.run("udhcpc -q -n -t 20 -s /bin/true -i eth0 2>&1", 90)
+    m.run("ip addr add 10.77.0.2/24 dev eth0; ip route add default via 10.77.0.1")
+    assert " 0% packet loss" in m.run("ping -c 3 10.77.0.1")
+    m.run("until ping -c 1 -W 1 10.77.0.3; do :; done", 60)
+    m.run("until ping -c 1 -W 1 10.0.2.2; do :; done", 30)
+    assert " 0% packet loss" in m.run("ping -c 5 -i 0.2 -s 1000 10.0.2.2")
+    with web_server() as outside:
+        for _ in range(3):
+            assert m.run(f"wget -q -O - http://10.0.2.2:{outside}/ | md5sum", 60).split()[0] == md5(PAGE)
+    m.run("until wget -q -O - http://10.77.0.3/hello; do :; done", 90)
+    assert fetch(port, "hello") == b"hello\n"
+    # Another's address is not let through.
+    m.run("ip addr add 10.77.0.9/24 dev eth0")
+    assert m.shell("ping -c 1 -W 1 -I 10.77.0.9 10.77.0.3")[0] == 1
+    assert int(re.search(r"(\d+) of other addresses", ports_text(m)).group(1)) >= 1

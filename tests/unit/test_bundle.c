@@ -636,7 +636,39 @@ static void test_networks(void **state)
         "lan0,mac=02-00:00:00:00:00",
         "lan0,other=1",
     };
+    static const char *const addresses[] = {"",
+                                            "10",
+                                            "10.0.0",
+                                            "10.0.0.0",
+                                            "10.0.0.0/",
+                                            "10.0.0.0/7",
+                                            "10.0.0.0/31",
+                                            "10.0.0.256/24",
+                                            "10.0.0.0.0/24",
+                                            "10.0.0.0/24x",
+                                            "10.0.0.0001/24",
+                                            "a.b.c.d/24",
+                                            "10..0.0/24",
+                                            "-1.0.0.0/8",
+                                            "10.0.0.0/99999999999999999999"};
+    static const char *const forwards[] = {"",
+                                           "tcp",
+                                           "tcp:",
+                                           "tcp:22",
+                                           "tcp:22:vm0",
+                                           "tcp:22:vm0:",
+                                           "tcp:0:vm0:22",
+                                           "tcp:20000:vm0:22",
+                                           "tcp:22::22",
+                                           "icmp:1:vm0:1",
+                                           "tcp:22:vm0:65536",
+                                           "tcp:22:vm0:22x",
+                                           "tcp:22:a-name-that-no-machine-could-ever-have-had:22",
+                                           "tcp:-1:vm0:1"};
+    static const char nine[] = "tcp:1:v:1\0tcp:2:v:1\0tcp:3:v:1\0tcp:4:v:1\0tcp:5:v:1\0tcp:6:v:"
+                               "1\0tcp:7:v:1\0tcp:8:v:1\0tcp:9:v:1";
     const struct vm_net *n = seen[0].net;
+    const struct switch_config *s = &n[0].network;
 
     (void)state;
     set_switches();
@@ -677,6 +709,49 @@ static void test_networks(void **state)
     set_s("/switches/lan0", "mode", "bridge");
     assert_int_equal(read_it(), 0);
     assert_int_equal(seen[0].net[0].network.mode, SWITCH_BRIDGE);
+    open_tree();
+    set_switches();
+    set_s(VM, "nets", "lan0");
+    set_s("/switches/lan0", "mode", "nat");
+    assert_int_equal(read_it(), 0);
+    assert_int_equal(s->mode, SWITCH_NAT);
+    assert_int_equal(s->subnet, 0x0a4d0000);
+    assert_int_equal(s->prefix, 24);
+    assert_int_equal(s->address, 0x0a00020f);
+    assert_int_equal(s->forwards, 0);
+    set_s("/switches/lan0", "subnet", "192.168.0.0/16");
+    set_s("/switches/lan0", "address", "172.16.0.9/12");
+    set_s("/switches/lan0", "router", "172.16.0.1");
+    set_s("/switches/lan0", "dns", "8.8.4.4");
+    set("/switches/lan0", "forward", "tcp:2222:vm0:22\0udp:53:vm1.2:5353", 34);
+    assert_int_equal(read_it(), 0);
+    assert_int_equal(s->subnet, 0xc0a80000);
+    assert_int_equal(s->prefix, 16);
+    assert_int_equal(s->address, 0xac100009);
+    assert_int_equal(s->outer_prefix, 12);
+    assert_int_equal(s->router, 0xac100001);
+    assert_int_equal(s->dns, 0x08080404);
+    assert_int_equal(s->forwards, 2);
+    assert_int_equal(s->forward[0].protocol, 6);
+    assert_int_equal(s->forward[0].port, 2222);
+    assert_int_equal(s->forward[0].to_port, 22);
+    assert_string_equal(s->forward[0].to, "vm0.0");
+    assert_string_equal(s->forward[1].to, "vm1.2");
+#define NAT_WRONG(property, value, text) \
+    WRONG(set_s("/switches/lan0", "mode", "nat"); set_s("/switches/lan0", property, value), text)
+    for (unsigned i = 0; i < ARRAY_LEN(addresses); i++) {
+        NAT_WRONG("subnet", addresses[i], "subnet must be an address");
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(forwards); i++) {
+        NAT_WRONG("forward", forwards[i], "is not like");
+    }
+    NAT_WRONG("subnet", "10.0.0.0/26", "a prefix of 25 bits or fewer");
+    NAT_WRONG("router", "10.0.3.2", "router is not in the network of address");
+    NAT_WRONG("dns", "10.0.2.3/24", "dns must be an address");
+    WRONG(set_s("/switches/lan0", "mode", "nat");
+          set("/switches/lan0", "forward", "tcp:1:v:1", 9), "forward must be a list of strings");
+    WRONG(set_s("/switches/lan0", "mode", "nat");
+          set("/switches/lan0", "forward", nine, sizeof(nine)), "forward: more than 8");
     WRONG(set_s("/switches/lan0", "mode", "hub"), "switch 'lan0': mode must be");
     WRONG(del("/switches/lan0", "mode"), "switch 'lan0': mode must be");
     WRONG(set_u32("/switches/lan0", "mtu", 575),

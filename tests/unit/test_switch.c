@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Switches: who gets which frame, what is learnt and what is not, limits, ports that come and go; the table of addresses
 // against a model; the token bucket.
-// units: hyp/net/switch.c hyp/net/bridge.c hyp/net/mactable.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c
+// units: hyp/net/switch.c hyp/net/bridge.c hyp/net/nat.c hyp/net/nat_flow.c hyp/net/nat_rewrite.c hyp/net/nat_service.c hyp/net/mactable.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -554,6 +554,46 @@ static void a_bridge(void **state)
     assert_null(uplink.fn);
 }
 
+/* What a card of a NAT switch may send, and that the gateway is there: test_nat.c looks at the rest. */
+static void a_nat_switch(void **state)
+{
+    struct switch_config nat = {.name = "nat",
+                                .mode = SWITCH_NAT,
+                                .mtu = 1500,
+                                .prefix = 24,
+                                .outer_prefix = 24,
+                                .subnet = 0x0a4d0000,
+                                .address = 0x0a00020f,
+                                .router = 0x0a000202};
+    struct switch_config other = nat;
+    struct port_config plain = {.name = ""};
+    uint8_t arp[60] = {255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0,  1,  8, 6,
+                       0,   1,   8,   0,   6,   4,   0, 1, 2, 0, 0,  0,  0, 1,
+                       10,  77,  0,   2,   0,   0,   0, 0, 0, 0, 10, 77, 0, 1};
+    struct net_frame f = {.head = arp, .head_len = 60, .len = 60};
+    struct switch_info info;
+
+    (void)state;
+    assert_int_equal(plug_into(&nat, 0, plain), 0);
+    assert_int_equal(plug_into(&nat, 1, plain), 0);
+    other.subnet = 0x0a4e0000;
+    assert_int_equal(plug_into(&other, 2, plain), -EINVAL);
+    card[0].net->send(card[0].net->ctx, &f);
+    assert_int_equal(got(), 3); /* the question to the other card, the answer to itself */
+    assert_int_equal(get16(card[0].last + 20), 2);
+    assert_memory_equal(card[0].last + 28, "\x0a\x4d\0\1", 4);
+    arp[31] = 3; /* the other's address */
+    card[0].net->send(card[0].net->ctx, &f);
+    assert_int_equal(got(), 0);
+    assert_int_equal(info_of(0).counts.spoofed, 1);
+    assert_true(switch_get(0, &info));
+    assert_memory_equal(info.inside, "0 flows", 7);
+    unplug(0);
+    assert_non_null(uplink.fn);
+    unplug(1);
+    assert_null(uplink.fn);
+}
+
 /* ---- the table ---- */
 
 static struct mactable table;
@@ -675,6 +715,7 @@ int main(void)
         TEST(as_many_as_can_be),
         TEST(closing_waits),
         TEST(a_bridge),
+        TEST(a_nat_switch),
         cmocka_unit_test(shares_of_the_table),
         cmocka_unit_test(against_a_model),
         cmocka_unit_test(buckets),

@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Network address translation for IPv4: a private subnet behind one address of the uplink. (RFC 3022, 4787, 5382, 5508)
+#include "net/nat.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/arch.h"
+#include "base/log.h"
+#include "drv/drv.h"
+#include "drv/uplink.h"
+#include "mem/heap.h"
+#include "net/offload.h"
+#include "sched/timer.h"
+
+enum { DNS_PORT = 53, DHCP_SERVER_PORT = 67, ASK_AGAIN = 1, ASK_ANEW = 60, FORGET = 600 };
+enum {
+    ICMP_ECHO_REPLY = 0,
+    ICMP_UNREACHABLE = 3,
+    ICMP_ECHO = 8,
+    ICMP_EXCEEDED = 11,
+    ICMP_PARAMETER = 12
+};
+enum { ARP_FROM_MAC = NET_ETHERNET + 8, ARP_FROM = NET_ETHERNET + 14, ARP_END = NET_ETHERNET + 28 };
+
+static uint32_t seconds(void) { return timer_hz ? (uint32_t)(arch_time() / timer_hz) : 0; }
+
+/* Sent with no lock held. */
+static void send_on(struct nat *n, struct nat_packet *p, enum nat_way way)
+{
+    struct net_piece piece = {.hva = p->whole + NET_HEAD};
+    struct net_data data = {.piece = &piece, .pieces = 1, .read = net_read_host};
+
+    if (p->frame.head == p->whole) {
+        piece.len = p->frame.len - p->frame.head_len;
+        p->frame.data = &data;
+    }
+    if (way == NAT_OUT)
+        (void)uplink_send(&p->frame);
+    else if (way == NAT_IN)
+        (void)n->net->send(n->net->ctx, &p->frame);
+}
+
+/* Takes a frame up: its head copied and parsed. False: nothing for us. */
+static bool take_up(struct nat_packet *p, const struct net_frame *f)
+{
+    memcpy(p->head, f->head, f->head_len);
+    p->frame = *f;
+    p->frame.head = p->head;
+    return packet_parse(p->head, f->head_len, f->len, &p->at) &&
+           (p->at.type == ETH_ARP || p->at.ip == NET_ETHERNET);
+}
+
+/* ---- neighbours on the uplink ---- */
+
+static struct nat_neighbour *find_neighbour(struct nat *n, uint32_t address)
+{
+    for (unsigned i = 0; i < NAT_NEIGHBOURS; i++)
+        if (n->neighbour[i].address == address)
+            return &n->neighbour[i];
+    return NULL;
+}
+
+/* A place for a new one: the router's is kept, the others go in turn. */
+static struct nat_neighbour *add_neighbour(struct nat *n, uint32_t address)
+{
+    struct nat_neighbour *b;
+
+    do {
+        b = &n->neighbour[n->next_neighbour];
+        n->next_neighbour = (n->next_neighbour + 1) % NAT_NEIGHBOURS;
+    } while (b->address && b->address == n->router);
+    *b = (struct nat_neighbour){.address = address, .asked = seconds() - ASK_ANEW};
+    return b;
+}
+
+/* The packet's next hop. NAT_OUT with the packet addressed, or become a question for the address. */
+static enum nat_way to_neighbour(struct nat *n, struct nat_packet *p, uint32_t address)
+{
+    uint32_t now = seconds();
+    struct nat_neighbour *b;
+
+    if ((address ^ n->outer) & n->outer_mask)
+        address = n->router;
+    b = find_neighbour(n, address);
+    if (!b)
+        b = add_neighbour(n, address);
+    if (b->known && now - b->seen > FORGET)
+        b->known = false;
+    if (b->known && now - b->asked < ASK_ANEW) {
+        rewrite_ethernet(p, b->mac, n->mac);
+        return NAT_OUT;
+    }
+    if (!b->known && now - b->asked < ASK_AGAIN)
+        return NAT_DROP;
+    /* The packet is lost for the question; who sent it will send it again. */
+    b->asked = now;
+    service_ask(p, n->outer, n->mac, address);
+    return NAT_OUT;
+}
+
+/* From an ARP message of somebody whom we know of. */
+static void learn_neighbour(struct nat *n, const struct nat_packet *p)
+{
+    struct nat_neighbour *b;
+
+    if (p->frame.head_len < ARP_END || mac_is_group(p->head + ARP_FROM_MAC))
+        return;
+    b = find_neighbour(n, get32(p->head + ARP_FROM));
+    if (!b || !b->address)
+        return;
+    memcpy(b->mac, p->head + ARP_FROM_MAC, NET_MAC);
+    b->known = true;
+    b->seen = seconds();
+}
+
+/* ---- from inside ---- */
+
+static const struct nat_forward *forward_from(const struct nat *n, const struct nat_packet *p,
+                                              unsigned host, uint16_t port)
+{
+    for (unsigned i = 0; i < n->config.forwards; i++) {
+        const struct nat_forward *w = &n->config.forward[i];
+
+        if (w->protocol == p->at.protocol && w->to_port == port &&
+            !strcmp(w->to, n->host[host].name))
+            return w;
+    }
+    return NULL;
+}
+
+/* The outer port of a packet, 0: none. */
+static uint16_t outer_port(struct nat *n, const struct nat_packet *p, struct flow_key *k)
+{
+    const struct nat_forward *w = forward_from(n, p, k->host, k->port);
+    const uint8_t *t = p->head + p->at.transport;
+    bool tcp = k->protocol == IP_TCP;
+    struct flow *f;
+
+    if (w)
+        return w->port;
+    /* A TCP flow begins with SYN; an echo's with its request. */
+    f = flow_out(&n->flows, k, tcp ? (t[TCP_FLAGS] & 0x12) == 2 : true, seconds());
+    if (!f) {
+        n->counts.refused++;
+        return 0;
+    }
+    if (tcp)
+        flow_tcp(f, t[TCP_FLAGS], true);
+    return flow_outer_port(&n->flows, f);
+}
+
+static enum nat_way translate_out(struct nat *n, struct nat_packet *p, unsigned host, bool relay)
+{
+    uint32_t to = relay ? n->dns : get32(p->head + p->at.ip + IP4_TO);
+    struct flow_key k = {
+        .remote = to, .host = (uint8_t)host, .protocol = p->at.protocol, .relay = relay};
+    uint16_t port;
+
+    if (!nat_ports(p, &k.port, &k.remote_port) ||
+        (k.protocol == IP_ICMP && p->head[p->at.transport] != ICMP_ECHO))
+        return NAT_DROP;
+    if (k.protocol == IP_ICMP)
+        k.remote_port = 0;
+    port = outer_port(n, p, &k);
+    if (!port || !rewrite_ttl(p))
+        return NAT_DROP;
+    rewrite_from(p, n->outer, port);
+    if (relay)
+        rewrite_to(p, n->dns, DNS_PORT);
+    n->counts.out++;
+    return to_neighbour(n, p, to);
+}
+
+/* For the gateway itself. */
+static enum nat_way to_gateway(struct nat *n, struct nat_packet *p, unsigned host)
+{
+    uint16_t from, to;
+
+    if (service_echo(p))
+        return NAT_IN;
+    if (p->at.protocol == IP_ICMP || !nat_ports(p, &from, &to))
+        return NAT_DROP;
+    return to == DNS_PORT && n->dns ? translate_out(n, p, host, true) : NAT_DROP;
+}
+
+static bool is_dhcp(const struct nat_packet *p)
+{
+    uint16_t from, to;
+
+    return p->at.protocol == IP_UDP && nat_ports(p, &from, &to) && to == DHCP_SERVER_PORT;
+}
+
+static enum nat_way ip_from_inside(struct nat *n, struct nat_packet *p, unsigned host)
+{
+    const uint8_t *ip = p->head + p->at.ip;
+    uint32_t to = get32(ip + IP4_TO);
+
+    if (p->at.fragment) {
+        n->counts.fragments++;
+        return NAT_DROP;
+    }
+    if (is_dhcp(p))
+        return service_dhcp(n, p, host) ? NAT_IN : NAT_DROP;
+    if (get32(ip + IP4_FROM) != nat_host_address(n, host))
+        return NAT_DROP;
+    if (to == n->inside)
+        return to_gateway(n, p, host);
+    /* Neighbours reach each other without us; groups, this host, nobody: no routes. */
+    if (!((to ^ n->inside) & n->inside_mask) || to >> 28 >= 14 || to >> 24 == 127 || !(to >> 24) ||
+        to == n->outer)
+        return NAT_DROP;
+    return translate_out(n, p, host, false);
+}
+
+static enum net_fate from_inside(void *device, const struct net_frame *f)
+{
+    struct nat *n = device;
+    enum nat_way way = NAT_DROP;
+    struct nat_packet p;
+
+    if (f->source >= SWITCH_PORTS || !take_up(&p, f))
+        return NET_FILTERED;
+    spin_lock(&n->lock);
+    if (n->host[f->source].used)
+        memcpy(n->host[f->source].mac, p.head + NET_MAC, NET_MAC);
+    if (p.at.type == ETH_ARP)
+        way = service_arp(&p, n->inside, n->net->mac) ? NAT_IN : NAT_DROP;
+    else if (p.at.type == ETH_IPV4)
+        way = ip_from_inside(n, &p, f->source);
+    spin_unlock(&n->lock);
+    send_on(n, &p, way);
+    return NET_TAKEN;
+}
+
+/* ---- from the uplink ---- */
+
+static enum nat_way to_host(struct nat *n, struct nat_packet *p, unsigned host, uint16_t port)
+{
+    if (!n->host[host].used || !rewrite_ttl(p))
+        return NAT_DROP;
+    rewrite_to(p, nat_host_address(n, host), port);
+    rewrite_ethernet(p, n->host[host].mac, n->net->mac);
+    n->counts.in++;
+    return NAT_IN;
+}
+
+static enum nat_way to_flow(struct nat *n, struct nat_packet *p, struct flow *f)
+{
+    if (f->key.protocol == IP_TCP)
+        flow_tcp(f, p->head[p->at.transport + TCP_FLAGS], false);
+    if (f->key.relay)
+        rewrite_from(p, n->inside, DNS_PORT);
+    return to_host(n, p, f->key.host, f->key.port);
+}
+
+static enum nat_way to_forward(struct nat *n, struct nat_packet *p, uint16_t port)
+{
+    for (unsigned i = 0; i < n->config.forwards; i++) {
+        const struct nat_forward *w = &n->config.forward[i];
+
+        if (w->protocol != p->at.protocol || w->port != port)
+            continue;
+        for (unsigned host = 0; host < SWITCH_PORTS; host++)
+            if (n->host[host].used && !strcmp(n->host[host].name, w->to))
+                return to_host(n, p, host, w->to_port);
+    }
+    n->counts.unknown++;
+    return NAT_DROP;
+}
+
+/* An error that speaks of a packet of ours: whole enough to have its ports. */
+static enum nat_way error_from_uplink(struct nat *n, struct nat_packet *p)
+{
+    uint32_t quote_at = p->at.transport + 8u, ports_at;
+    const uint8_t *q = p->head + quote_at;
+    bool icmp;
+    struct flow *f;
+
+    if (quote_at + IP4_HEADER > p->frame.head_len || q[0] >> 4 != 4 || (q[0] & 15) < 5)
+        return NAT_DROP;
+    ports_at = quote_at + 4u * (q[0] & 15);
+    if (ports_at + 8 > p->frame.head_len || ports_at + 8 > p->at.end ||
+        get32(q + IP4_FROM) != n->outer || (get16(q + IP4_FRAGMENT) & 0x1fff))
+        return NAT_DROP;
+    icmp = q[9] == IP_ICMP;
+    q = p->head + ports_at;
+    f = flow_in(&n->flows, get16(q + (icmp ? 4 : 0)), p->head[quote_at + 9],
+                get32(p->head + quote_at + IP4_TO), icmp ? 0 : get16(q + 2), seconds());
+    if (!f || f->key.relay || !n->host[f->key.host].used || !rewrite_ttl(p))
+        return NAT_DROP;
+    rewrite_quoted(p, nat_host_address(n, f->key.host), f->key.port);
+    rewrite_ethernet(p, n->host[f->key.host].mac, n->net->mac);
+    n->counts.in++;
+    return NAT_IN;
+}
+
+static enum nat_way icmp_from_uplink(struct nat *n, struct nat_packet *p, uint16_t id)
+{
+    uint32_t from = get32(p->head + p->at.ip + IP4_FROM);
+    uint8_t type = p->head[p->at.transport];
+    struct flow *f;
+
+    if (type == ICMP_UNREACHABLE || type == ICMP_EXCEEDED || type == ICMP_PARAMETER)
+        return error_from_uplink(n, p);
+    if (type == ICMP_ECHO)
+        return service_echo(p) ? NAT_OUT : NAT_DROP;
+    f = type == ICMP_ECHO_REPLY ? flow_in(&n->flows, id, IP_ICMP, from, 0, seconds()) : NULL;
+    return f ? to_flow(n, p, f) : NAT_DROP;
+}
+
+static enum nat_way ip_from_uplink(struct nat *n, struct nat_packet *p)
+{
+    const uint8_t *ip = p->head + p->at.ip;
+    uint16_t from, to;
+    struct flow *f;
+
+    if (get32(ip + IP4_TO) != n->outer)
+        return NAT_DROP;
+    if (p->at.fragment) {
+        n->counts.fragments++;
+        return NAT_DROP;
+    }
+    if (!nat_ports(p, &from, &to))
+        return NAT_DROP;
+    if (p->at.protocol == IP_ICMP)
+        return icmp_from_uplink(n, p, to);
+    f = flow_in(&n->flows, to, p->at.protocol, get32(ip + IP4_FROM), from, seconds());
+    return f ? to_flow(n, p, f) : to_forward(n, p, to);
+}
+
+static void from_uplink(void *ctx, const struct net_frame *f)
+{
+    struct nat *n = ctx;
+    enum nat_way way = NAT_DROP;
+    struct nat_packet p;
+
+    if ((!mac_is_group(f->head) && memcmp(f->head, n->mac, NET_MAC)) || !take_up(&p, f))
+        return;
+    spin_lock(&n->lock);
+    if (p.at.type == ETH_ARP) {
+        learn_neighbour(n, &p);
+        way = service_arp(&p, n->outer, n->mac) ? NAT_OUT : NAT_DROP;
+    } else if (p.at.type == ETH_IPV4) {
+        way = ip_from_uplink(n, &p);
+    }
+    spin_unlock(&n->lock);
+    send_on(n, &p, way);
+}
+
+/* ---- the cards inside ---- */
+
+static void nat_joined(struct net_backend *net, unsigned port, const struct port_config *config)
+{
+    struct nat *n = net->device;
+    struct nat_host *h = &n->host[port];
+
+    spin_lock(&n->lock);
+    h->used = true;
+    memcpy(h->mac, config->mac, NET_MAC);
+    memcpy(h->name, config->name, sizeof(h->name));
+    spin_unlock(&n->lock);
+}
+
+static void nat_left(struct net_backend *net, unsigned port)
+{
+    struct nat *n = net->device;
+
+    spin_lock(&n->lock);
+    n->host[port].used = false;
+    flow_forget(&n->flows, port);
+    spin_unlock(&n->lock);
+}
+
+/* Only from its own address, or none yet: in IPv4 packets and in ARP. */
+static bool nat_admits(struct net_backend *net, unsigned port, const struct net_frame *f)
+{
+    const struct nat *n = net->device;
+    uint32_t own = nat_host_address(n, port), from;
+    uint16_t type = get16(f->head + 12);
+
+    if (type == ETH_ARP && f->head_len >= ARP_END)
+        from = get32(f->head + ARP_FROM);
+    else if (type == ETH_IPV4 && f->head_len >= NET_ETHERNET + IP4_HEADER)
+        from = get32(f->head + NET_ETHERNET + IP4_FROM);
+    else
+        return type == ETH_IPV6;
+    return from == own || !from;
+}
+
+static void nat_describe(struct net_backend *net, char *to, size_t size)
+{
+    const struct nat *n = net->device;
+    unsigned flows = 0;
+
+    for (unsigned i = 0; i < FLOW_HOSTS; i++)
+        flows += n->flows.count[i];
+    fmt_snprintf(to, size,
+                 "%u flows, %lu packets out, %lu in; dropped: %lu fragments, %lu for no port, "
+                 "%lu of no flow",
+                 flows, (unsigned long)n->counts.out, (unsigned long)n->counts.in,
+                 (unsigned long)n->counts.fragments, (unsigned long)n->counts.unknown,
+                 (unsigned long)n->counts.refused);
+}
+
+/* ---- life ---- */
+
+static void link_changed(void *device) { (void)device; }
+
+static struct nat *nat_make(const struct switch_config *config, struct net_backend *net)
+{
+    struct nat *n = heap_alloc(sizeof(*n));
+    uint64_t secret;
+
+    if (!n)
+        return NULL;
+    n->config = *config;
+    n->net = net;
+    spin_init(&n->lock, LOCK_SWITCH);
+    n->inside_mask = nat_mask(config->prefix);
+    n->inside = (config->subnet & n->inside_mask) + 1;
+    n->outer = config->address;
+    n->outer_mask = nat_mask(config->outer_prefix);
+    n->router = config->router;
+    n->dns = config->dns;
+    entropy.fill(entropy.ctx, &secret, sizeof(secret));
+    flow_init(&n->flows, secret);
+    return n;
+}
+
+static int nat_open(const struct switch_config *config, struct net_backend *net, const char **why)
+{
+    struct nat *n;
+    uint16_t mtu;
+    int error;
+
+    *why = "out of memory";
+    n = nat_make(config, net);
+    if (!n)
+        return -ENOMEM;
+    *why = "the machine has no network card that Trapline can use, or its MTU is smaller";
+    error = uplink_get(n->mac, &mtu) && mtu >= config->mtu ? 0 : -ENODEV;
+    if (!error) {
+        *why = "too many switches use the machine's network card";
+        error = uplink_open(from_uplink, n);
+    }
+    if (error) {
+        heap_free(n);
+        return error;
+    }
+    net->receive = from_inside;
+    net->link_changed = link_changed;
+    __atomic_store_n(&net->device, n, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static void nat_close(struct net_backend *net)
+{
+    struct nat *n = net->device;
+
+    uplink_close(n);
+    heap_free(n);
+}
+
+const struct inside inside_nat = {
+    .name = "nat",
+    .open = nat_open,
+    .close = nat_close,
+    .joined = nat_joined,
+    .left = nat_left,
+    .admits = nat_admits,
+    .describe = nat_describe,
+};

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Between the files of the NAT mode only.
+//   nat.c         what comes from inside and from the uplink, and where it goes
+//   nat_flow.c    flows
+//   nat_rewrite.c addresses, ports and checksums in headers
+//   nat_service.c what the gateway answers itself: ARP, ICMP echo, DHCP
+//
+// Inside is a subnet: address 1 + n is the card at port n, the gateway at port 0; so that nobody can take many or another's. Only IPv4
+// without VLAN tags goes through, in whole packets: fragments are dropped, since only the first has ports, and keeping them would
+// need memory that others choose the use of.
+// Lock rank: nat.lock is LOCK_SWITCH, held while tables are looked at, never while anything is sent.
+#pragma once
+#include "base/spinlock.h"
+#include "net/inside.h"
+#include "net/mactable.h"
+#include "net/nat_flow.h"
+#include "net/packet.h"
+
+enum { NAT_NEIGHBOURS = 16, NAT_FIRST_HOST = 1 };
+
+struct nat {
+    struct switch_config config;
+    struct net_backend *net; /* inside */
+    struct spinlock lock;
+    uint8_t mac[NET_MAC]; /* on the uplink */
+    uint32_t inside, inside_mask; /* the gateway's address inside */
+    uint32_t outer, outer_mask, router, dns;
+    struct nat_host {
+        bool used;
+        uint8_t mac[NET_MAC];
+        char name[PORT_NAME_MAX];
+    } host[SWITCH_PORTS];
+    struct nat_neighbour {
+        uint32_t address; /* 0: free */
+        uint8_t mac[NET_MAC];
+        bool known;
+        uint32_t asked, seen; /* seconds */
+    } neighbour[NAT_NEIGHBOURS]; /* on the uplink */
+    unsigned next_neighbour;
+    struct nat_counts counts;
+    struct flow_table flows;
+};
+
+/* A packet on its way: its head is a copy, which is changed; the rest stays where it is. */
+enum nat_way { NAT_DROP, NAT_OUT, NAT_IN };
+struct nat_packet {
+    struct net_frame frame;
+    struct packet at;
+    uint8_t head[NET_HEAD];
+    uint8_t whole[600]; /* an answer of the gateway's own that is longer than a head */
+};
+
+static inline uint32_t nat_host_address(const struct nat *n, unsigned host)
+{
+    return (n->inside & n->inside_mask) + NAT_FIRST_HOST + host;
+}
+
+/* nat_rewrite.c. Changes of what a checksum covers. (RFC 1624, equation 3) */
+void rewrite_from(struct nat_packet *p, uint32_t address, uint16_t port);
+void rewrite_to(struct nat_packet *p, uint32_t address, uint16_t port);
+/* False: its time has come. */
+bool rewrite_ttl(struct nat_packet *p);
+void rewrite_ethernet(struct nat_packet *p, const uint8_t to[NET_MAC], const uint8_t from[NET_MAC]);
+/* The packet that an ICMP error speaks of: it was sent from address and port, as seen inside. */
+void rewrite_quoted(struct nat_packet *p, uint32_t address, uint16_t port);
+/* Ports, or an echo's identifier: false when the head has them not. */
+bool nat_ports(const struct nat_packet *p, uint16_t *from, uint16_t *to);
+
+/* nat_service.c. An answer in place of the packet: to be sent back where it came from. */
+bool service_echo(struct nat_packet *p);
+/* An ARP request for one of our addresses; an ARP request of our own. */
+bool service_arp(struct nat_packet *p, uint32_t own, const uint8_t mac[NET_MAC]);
+void service_ask(struct nat_packet *p, uint32_t own, const uint8_t mac[NET_MAC], uint32_t who);
+/* DHCP from the card at port host. */
+bool service_dhcp(const struct nat *n, struct nat_packet *p, unsigned host);

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a NAT's gateway answers itself. (ARP: RFC 826; ICMP: RFC 792; DHCP: RFC 2131, 2132)
+#include <string.h>
+
+#include "net/nat.h"
+#include "net/offload.h"
+
+enum { /* ARP, from the Ethernet header's end */
+       ARP_OPERATION = 6,
+       ARP_FROM_MAC = 8,
+       ARP_FROM = 14,
+       ARP_TO_MAC = 18,
+       ARP_TO = 24,
+       ARP_LEN = 28,
+       ARP_REQUEST = 1,
+       ARP_REPLY = 2
+};
+enum { ICMP_ECHO = 8, ICMP_SUM = 2 };
+static const uint8_t arp_ethernet_ip[ARP_OPERATION] = {0, 1, 8, 0, 6, 4};
+static const uint8_t broadcast[NET_MAC] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+/* The answer is the head alone. */
+static void only_head(struct nat_packet *p, uint32_t len)
+{
+    p->frame = (struct net_frame){.head = p->head, .head_len = len, .len = len};
+}
+
+/* ---- ARP ---- */
+
+static void put_arp(struct nat_packet *p, uint16_t operation, const uint8_t mac[NET_MAC],
+                    uint32_t own, const uint8_t to_mac[NET_MAC], uint32_t to)
+{
+    uint8_t *arp = p->head + NET_ETHERNET;
+
+    memcpy(p->head + NET_MAC, mac, NET_MAC);
+    put16(p->head + 12, ETH_ARP);
+    memcpy(arp, arp_ethernet_ip, sizeof(arp_ethernet_ip));
+    put16(arp + ARP_OPERATION, operation);
+    memcpy(arp + ARP_FROM_MAC, mac, NET_MAC);
+    put32(arp + ARP_FROM, own);
+    memmove(arp + ARP_TO_MAC, to_mac, NET_MAC);
+    put32(arp + ARP_TO, to);
+    only_head(p, NET_ETHERNET + ARP_LEN);
+}
+
+bool service_arp(struct nat_packet *p, uint32_t own, const uint8_t mac[NET_MAC])
+{
+    const uint8_t *arp = p->head + NET_ETHERNET;
+    uint8_t to_mac[NET_MAC];
+    uint32_t to;
+
+    if (p->frame.head_len < NET_ETHERNET + ARP_LEN ||
+        memcmp(arp, arp_ethernet_ip, sizeof(arp_ethernet_ip)) ||
+        get16(arp + ARP_OPERATION) != ARP_REQUEST || get32(arp + ARP_TO) != own)
+        return false;
+    memcpy(to_mac, arp + ARP_FROM_MAC, NET_MAC);
+    to = get32(arp + ARP_FROM);
+    memcpy(p->head, to_mac, NET_MAC);
+    put_arp(p, ARP_REPLY, mac, own, to_mac, to);
+    return true;
+}
+
+void service_ask(struct nat_packet *p, uint32_t own, const uint8_t mac[NET_MAC], uint32_t who)
+{
+    static const uint8_t unknown[NET_MAC];
+
+    memcpy(p->head, broadcast, NET_MAC);
+    put_arp(p, ARP_REQUEST, mac, own, unknown, who);
+}
+
+/* ---- ICMP ---- */
+
+bool service_echo(struct nat_packet *p)
+{
+    uint8_t *ip = p->head + p->at.ip, *icmp = p->head + p->at.transport;
+    uint8_t from[NET_MAC], to[NET_MAC];
+    uint32_t source = get32(ip + IP4_FROM), sum;
+
+    if (p->at.protocol != IP_ICMP || p->at.fragment || p->at.transport + 8u > p->frame.head_len ||
+        icmp[0] != ICMP_ECHO || icmp[1])
+        return false;
+    icmp[0] = 0;
+    sum = get16(icmp + ICMP_SUM) + (uint32_t)(ICMP_ECHO << 8); /* a word that became so much less */
+    put16(icmp + ICMP_SUM, (uint16_t)((sum & 0xffff) + (sum >> 16)));
+    /* The checksum of the header does not mind that the addresses change places. */
+    put32(ip + IP4_FROM, get32(ip + IP4_TO));
+    put32(ip + IP4_TO, source);
+    memcpy(from, p->head + NET_MAC, NET_MAC);
+    memcpy(to, p->head, NET_MAC);
+    rewrite_ethernet(p, from, to);
+    return true;
+}
+
+/* ---- DHCP ---- */
+
+enum { /* from the UDP header's end */
+       DHCP_OP = 0,
+       DHCP_XID = 4,
+       DHCP_FLAGS = 10,
+       DHCP_CLIENT = 12,
+       DHCP_YOURS = 16,
+       DHCP_SERVER = 20,
+       DHCP_MAC = 28,
+       DHCP_MAC_FIELD = 16,
+       DHCP_MAGIC = 236,
+       DHCP_OPTIONS = 240,
+       DHCP_MOST = 548 /* of a message that is looked at: 576 bytes with its headers */
+};
+enum { UDP_HEADER = 8, DHCP_REPLY_PORT = 68, DHCP_PORT = 67 };
+enum { DISCOVER = 1, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM };
+enum { /* options */
+       OPTION_PAD = 0,
+       OPTION_MASK = 1,
+       OPTION_ROUTER = 3,
+       OPTION_DNS = 6,
+       OPTION_MTU = 26,
+       OPTION_ADDRESS = 50,
+       OPTION_LEASE = 51,
+       OPTION_TYPE = 53,
+       OPTION_SERVER = 54,
+       OPTION_END = 255
+};
+#define DHCP_COOKIE 0x63825363u
+#define LEASE_SECONDS 86400u
+
+/* An option's value of at least len bytes, or NULL. */
+static const uint8_t *find_option(const uint8_t *m, uint32_t size, uint8_t option, uint8_t len)
+{
+    uint32_t at = DHCP_OPTIONS;
+
+    while (at < size && m[at] != OPTION_END) {
+        if (m[at] == OPTION_PAD) {
+            at++;
+            continue;
+        }
+        if (at + 2 > size || at + 2u + m[at + 1] > size)
+            return NULL;
+        if (m[at] == option)
+            return m[at + 1] >= len ? m + at + 2 : NULL;
+        at += 2u + m[at + 1];
+    }
+    return NULL;
+}
+
+/* What the message asks for: what it is answered by, or 0. */
+static uint8_t answer_type(const struct nat *n, const uint8_t *m, uint32_t size, uint32_t yours)
+{
+    const uint8_t *type = find_option(m, size, OPTION_TYPE, 1);
+    const uint8_t *server = find_option(m, size, OPTION_SERVER, 4);
+    const uint8_t *wanted = find_option(m, size, OPTION_ADDRESS, 4);
+    uint32_t address = wanted ? get32(wanted) : get32(m + DHCP_CLIENT);
+
+    if (m[DHCP_OP] != 1 || get32(m + DHCP_MAGIC) != DHCP_COOKIE || !type)
+        return 0;
+    if (server && get32(server) != n->inside)
+        return 0; /* another server's business */
+    if (*type == DISCOVER)
+        return OFFER;
+    if (*type == INFORM)
+        return ACK;
+    if (*type != REQUEST)
+        return 0;
+    return address == yours ? ACK : NAK;
+}
+
+static uint8_t *put_option(uint8_t *to, uint8_t option, uint8_t len, uint32_t value)
+{
+    to[0] = option;
+    to[1] = len;
+    for (unsigned i = 0; i < len; i++)
+        to[2 + i] = (uint8_t)(value >> (8 * (len - 1 - i)));
+    return to + 2 + len;
+}
+
+static uint32_t put_options(const struct nat *n, uint8_t *m, uint8_t type)
+{
+    uint8_t *to = m + DHCP_OPTIONS;
+
+    put32(m + DHCP_MAGIC, DHCP_COOKIE);
+    to = put_option(to, OPTION_TYPE, 1, type);
+    to = put_option(to, OPTION_SERVER, 4, n->inside);
+    if (type != NAK) {
+        to = put_option(to, OPTION_LEASE, 4, LEASE_SECONDS);
+        to = put_option(to, OPTION_MASK, 4, n->inside_mask);
+        to = put_option(to, OPTION_ROUTER, 4, n->inside);
+        to = put_option(to, OPTION_DNS, 4, n->inside);
+        to = put_option(to, OPTION_MTU, 2, n->config.mtu);
+    }
+    *to++ = OPTION_END;
+    return (uint32_t)max_u64((uint64_t)(to - m), 300); /* RFC 1542, 2.1: BOOTP's least */
+}
+
+/* Headers in front of a message of len bytes. */
+static void put_headers(const struct nat *n, struct nat_packet *p, uint32_t len, uint32_t to)
+{
+    uint8_t *ip = p->whole + NET_ETHERNET, *udp = ip + IP4_HEADER;
+
+    memcpy(p->whole + NET_MAC, n->net->mac, NET_MAC);
+    put16(p->whole + 12, ETH_IPV4);
+    ip[0] = 0x45;
+    put16(ip + IP4_TOTAL, (uint16_t)(IP4_HEADER + UDP_HEADER + len));
+    ip[8] = 64;
+    ip[9] = IP_UDP;
+    put32(ip + IP4_FROM, n->inside);
+    put32(ip + IP4_TO, to);
+    sum_put(ip + IP4_SUM, sum_add(0, ip, IP4_HEADER));
+    put16(udp, DHCP_PORT);
+    put16(udp + 2, DHCP_REPLY_PORT);
+    put16(udp + 4, (uint16_t)(UDP_HEADER + len));
+}
+
+bool service_dhcp(const struct nat *n, struct nat_packet *p, unsigned host)
+{
+    uint8_t m[DHCP_MOST], *reply = p->whole + NET_ETHERNET + IP4_HEADER + UDP_HEADER, type;
+    uint32_t at = p->at.transport + (uint32_t)UDP_HEADER, size, yours = nat_host_address(n, host);
+    uint32_t client, len;
+
+    if (p->at.end < at + DHCP_OPTIONS)
+        return false;
+    size = (uint32_t)min_u64(p->at.end - at, sizeof(m));
+    if (offload_read(&p->frame, at, m, size))
+        return false;
+    type = answer_type(n, m, size, yours);
+    if (!type)
+        return false;
+    memset(p->whole, 0, sizeof(p->whole));
+    reply[DHCP_OP] = 2;
+    reply[1] = 1;
+    reply[2] = NET_MAC;
+    client = type == NAK ? 0 : get32(m + DHCP_CLIENT);
+    memcpy(reply + DHCP_XID, m + DHCP_XID, 4);
+    memcpy(reply + DHCP_FLAGS, m + DHCP_FLAGS, 2);
+    put32(reply + DHCP_CLIENT, client);
+    put32(reply + DHCP_YOURS,
+          type == NAK || *find_option(m, size, OPTION_TYPE, 1) == INFORM ? 0 : yours);
+    put32(reply + DHCP_SERVER, n->inside);
+    memcpy(reply + DHCP_MAC, m + DHCP_MAC, DHCP_MAC_FIELD);
+    len = put_options(n, reply, type);
+    /* RFC 2131, 4.1: to who has no address yet by its card's, unless it asks for a broadcast. */
+    put_headers(n, p, len, client ? client : 0xffffffff);
+    memcpy(p->whole, p->head + NET_MAC, NET_MAC);
+    p->frame = (struct net_frame){.head = p->whole,
+                                  .head_len = NET_HEAD,
+                                  .len = NET_ETHERNET + IP4_HEADER + UDP_HEADER + len};
+    return true;
+}
