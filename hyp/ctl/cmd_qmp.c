@@ -78,9 +78,10 @@ int cmd_qmp(const struct command_out *out, int argc, char *const argv[])
     port = (struct line_port){.out = out, .text = argv[1], .left = strlen(argv[1])};
     if (!session && begin(out))
         return -ENOMEM;
-    qmp_step(session);
+    while (qmp_step(session))
+        ;
     qmp_end_message(session); /* one that does not end with its line never does */
-    qmp_step(session);
+    (void)qmp_step(session);
     end_line(&port);
     return 0;
 }

@@ -53,7 +53,8 @@ static void enter(struct client *c)
     log_warn("control: no memory for a client on port %u", c->port + 1);
 }
 
-static void look_at_port(struct client *c)
+/* Whether there may be more to do at once. */
+static bool look_at_port(struct client *c)
 {
     unsigned connection = serial_port_connection(c->port);
 
@@ -63,8 +64,7 @@ static void look_at_port(struct client *c)
         if (connection)
             enter(c);
     }
-    if (c->session)
-        qmp_step(c->session);
+    return c->session && qmp_step(c->session);
 }
 
 /* ---- events ---- */
@@ -127,12 +127,10 @@ static void send_events(void)
         struct json_out o = {.put = text_put, .ctx = &t};
 
         put_data(&o, &e);
-        for (unsigned i = 0; i < SERIAL_PORTS; i++)
-            if (clients[i].session) {
-                clients[i].session->lost += (unsigned)missed;
-                qmp_send_event(clients[i].session, event_name(e.kind), vm_account_ns(e.time) / 1000,
-                               t.data, t.len);
-            }
+        for (struct qmp_session *to = qmp_first(); to; to = to->next) {
+            to->lost += (unsigned)missed;
+            qmp_send_event(to, event_name(e.kind), vm_account_ns(e.time) / 1000, t.data, t.len);
+        }
     }
 }
 
@@ -155,9 +153,8 @@ static void send_output(void)
 {
     uint64_t now = arch_time(), most = 0;
 
-    for (unsigned i = 0; i < SERIAL_PORTS; i++)
-        if (clients[i].session)
-            most = max_u64(most, qmp_output_waits(clients[i].session));
+    for (struct qmp_session *s = qmp_first(); s; s = s->next)
+        most = max_u64(most, qmp_output_waits(s));
     if (!most)
         return;
     if (most < OUTPUT_AT_ONCE && now < output_next) {
@@ -165,22 +162,25 @@ static void send_output(void)
         return;
     }
     output_next = now + timer_us(OUTPUT_EVERY_US);
-    for (unsigned i = 0; i < SERIAL_PORTS; i++)
-        if (clients[i].session)
-            qmp_send_output(clients[i].session);
+    for (struct qmp_session *s = qmp_first(); s; s = s->next)
+        qmp_send_output(s);
 }
 
-void control_step(void)
+/* One message of each client, so that one that sends much keeps neither the others waiting nor the hart. */
+bool control_step(void)
 {
+    bool more = false;
+
     serial_ports_step();
     send_events();
     for (unsigned i = 0; i < SERIAL_PORTS; i++)
-        look_at_port(&clients[i]);
+        more |= look_at_port(&clients[i]);
     send_events(); /* of what they did */
     send_output();
-    for (unsigned i = 0; i < SERIAL_PORTS; i++)
-        if (clients[i].session)
-            qmp_step(clients[i].session);
+    for (struct qmp_session *s = qmp_first(); s; s = s->next)
+        (void)qmp_flush(s);
+    sched_point();
+    return more;
 }
 
 void control_start(void (*wake)(void))

@@ -7,4 +7,5 @@
 
 /* wake: control_step has something to do. */
 void control_start(void (*wake)(void));
-void control_step(void);
+/* True: there is more to do at once. */
+bool control_step(void);

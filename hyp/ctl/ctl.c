@@ -22,8 +22,8 @@ static void control_main(void *arg)
     (void)arg;
     for (;;) {
         shell_step();
-        control_step();
-        thread_block();
+        if (!control_step())
+            thread_block();
     }
 }
 

@@ -47,6 +47,37 @@ static bool is_word(const char *s, size_t len, const char *word)
     return len == strlen(word) && !memcmp(s, word, len);
 }
 
+/* Eight bytes at a time: whether any byte of v is 0, less than n (at most 128) or equal to c (the borrow of a byte that is
+ * may make the next one look so too, which only ends the fast loop early). */
+#define BYTES(c) (0x0101010101010101ul * (c))
+#define HAS_LESS(v, n) (((v) - BYTES(n)) & ~(v) & BYTES(0x80ul))
+#define HAS_BYTE(v, c) HAS_LESS((v) ^ BYTES((uint64_t)(c)), 1ul)
+
+size_t json_plain_length(const char *text, size_t len)
+{
+    size_t n = 0;
+
+    for (uint64_t v; n + sizeof(v) <= len; n += sizeof(v)) {
+        memcpy(&v, text + n, sizeof(v));
+        if (HAS_LESS(v, 0x20ul) | HAS_BYTE(v, '"') | HAS_BYTE(v, '\\'))
+            break;
+    }
+    while (n < len && (unsigned char)text[n] >= 0x20 && text[n] != '"' && text[n] != '\\')
+        n++;
+    return n;
+}
+
+/* Whether a string has a character that must be escaped, and is not. */
+static bool has_control(const char *s, size_t len)
+{
+    for (size_t n = 0; n < len; n++) {
+        n += json_plain_length(s + n, len - n);
+        if (n < len && (unsigned char)s[n] < 0x20)
+            return true;
+    }
+    return false;
+}
+
 /* -EINVAL, or its enum json_type. */
 static int type_of(const char *text, const jsmntok_t *t)
 {
@@ -59,10 +90,7 @@ static int type_of(const char *text, const jsmntok_t *t)
     case JSMN_ARRAY:
         return JSON_ARRAY;
     case JSMN_STRING:
-        for (size_t i = 0; i < len; i++)
-            if ((unsigned char)s[i] < 0x20)
-                return -EINVAL;
-        return JSON_STRING;
+        return has_control(s, len) ? -EINVAL : JSON_STRING;
     default:
         break;
     }
@@ -107,12 +135,14 @@ int json_parse(struct json *j, const char *text, size_t len)
     jsmn_parser parser;
     int n;
 
-    if (len > INT32_MAX || memchr(text, '\0', len))
+    if (len > INT32_MAX)
         return -EINVAL;
     jsmn_init(&parser);
     n = jsmn_parse(&parser, text, len, tok, JSON_TOKENS);
     if (n < 0)
         return n == JSMN_ERROR_NOMEM ? -E2BIG : -EINVAL;
+    if (parser.pos < len) /* it takes a NUL for the end */
+        return -EINVAL;
     j->text = text;
     j->count = (unsigned)n;
     return take(j, tok);

@@ -37,6 +37,9 @@ bool json_is(const struct json *j, int index, const char *text);
 int json_u64(const struct json *j, int index, uint64_t *v) MUST_CHECK;
 int json_bool(const struct json *j, int index, bool *v) MUST_CHECK;
 
+/* How many bytes of text come before the first quote, backslash or control character. */
+size_t json_plain_length(const char *text, size_t len);
+
 /* ---- writing ---- */
 
 struct json_out {

@@ -9,7 +9,7 @@
 #include "ctl/qmp_command.h"
 #include "mem/heap.h"
 
-enum { FIRST_OUTPUT = 4096, READ_CHUNK = 512 };
+enum { FIRST_OUTPUT = 4096, READ_CHUNK = 4096 };
 #define GENERIC "GenericError"
 #define NOT_FOUND "CommandNotFound"
 
@@ -56,8 +56,7 @@ static struct json_out to_buffer(struct qmp_buffer *b)
     return (struct json_out){.put = buffer_put, .ctx = b};
 }
 
-/* Whether all is out. */
-static bool flush(struct qmp_session *s)
+bool qmp_flush(struct qmp_session *s)
 {
     struct qmp_buffer *b = &s->out;
 
@@ -277,50 +276,103 @@ static void answer(struct qmp_session *s)
 
 static void message_begins(struct qmp_session *s)
 {
-    s->length = s->depth = 0;
+    s->depth = 0;
     s->in_string = s->escaped = s->skipping = false;
 }
 
-static void message_ends(struct qmp_session *s)
+/* The message is the first end bytes of what was read; the rest is what comes next. */
+static void message_ends(struct qmp_session *s, size_t end)
 {
+    s->length = end;
     if (s->skipping)
         answer_error(s, GENERIC, "the message is too long: 65472 bytes at most", -1);
     else
         answer(s);
+    s->have -= end;
+    memmove(s->message, s->message + end, s->have);
+    s->scanned = 0;
     message_begins(s);
 }
 
-static void follow(struct qmp_session *s, char c)
+/* Follows one character outside of strings; true: a value ends with it. An unended string would swallow all that
+ * comes, but no JSON string has a line's end in it: so a line's end there, or outside of everything, ends a message. */
+static bool follow(struct qmp_session *s, char c)
 {
     if (s->in_string) {
         s->in_string = s->escaped || c != '"';
         s->escaped = !s->escaped && c == '\\';
-    } else if (c == '"') {
-        s->in_string = true;
-    } else if (c == '{' || c == '[') {
-        s->depth++;
-    } else if ((c == '}' || c == ']') && s->depth) {
-        s->depth--;
+        return c == '\n';
     }
+    if (c == '"')
+        s->in_string = true;
+    else if (c == '{' || c == '[')
+        s->depth++;
+    else if ((c == '}' || c == ']') && s->depth)
+        s->depth--;
+    return !s->depth && (c == '}' || c == ']' || c == '\n');
 }
 
-/* One byte. Between messages blanks mean nothing, and what begins no object or array is answered at the line's end. */
-static void take(struct qmp_session *s, char c)
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+/* Between messages blanks mean nothing. */
+static void drop_blanks(struct qmp_session *s)
 {
-    bool blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    size_t n = 0;
 
-    if (!s->length && !s->skipping && blank)
-        return;
-    if (s->length == QMP_MESSAGE)
-        s->skipping = true;
-    else
-        s->message[s->length++] = c;
-    follow(s, c);
-    /* An unended string would swallow all that follows: no JSON string has a line's end in it. */
-    if ((s->depth == 0 && (c == '}' || c == ']') && !s->in_string) ||
-        (c == '\n' && (s->depth == 0 || s->in_string)))
-        message_ends(s);
+    while (n < s->have && is_blank(s->message[n]))
+        n++;
+    s->have -= n;
+    memmove(s->message, s->message + n, s->have);
 }
+
+/* Looks for the message's end in what was read. Whether there was one, and it has been answered. */
+static bool scan(struct qmp_session *s)
+{
+    if (!s->scanned && !s->skipping)
+        drop_blanks(s);
+    while (s->scanned < s->have) {
+        const char *at = s->message + s->scanned;
+
+        if (s->in_string && !s->escaped) {
+            s->scanned += json_plain_length(at, s->have - s->scanned);
+            if (s->scanned == s->have)
+                break;
+            at = s->message + s->scanned;
+        }
+        s->scanned++;
+        if (follow(s, *at)) {
+            message_ends(s, s->scanned);
+            return true;
+        }
+    }
+    if (s->have ==
+        QMP_MESSAGE) { /* its end may still be the very next byte; but then it is one too many */
+        s->skipping = true;
+        s->have = s->scanned = 0;
+    }
+    return false;
+}
+
+bool qmp_step(struct qmp_session *s)
+{
+    while (qmp_flush(s)) {
+        size_t n;
+
+        if (s->scanned < s->have && scan(s))
+            return true;
+        n = s->read(s->port, s->message + s->have, min_u64(QMP_MESSAGE - s->have, READ_CHUNK));
+        if (!n)
+            return false;
+        s->have += n;
+    }
+    return false;
+}
+
+/* ---- sessions ---- */
+
+static struct qmp_session *sessions;
+
+struct qmp_session *qmp_first(void) { return sessions; }
 
 int qmp_open(struct qmp_session *s)
 {
@@ -328,11 +380,29 @@ int qmp_open(struct qmp_session *s)
     if (!s->message)
         return -ENOMEM;
     message_begins(s);
-    s->negotiated = false;
+    s->have = s->scanned = 0;
+    s->negotiated = s->quiet = false;
     s->lost = 0;
     s->out = (struct qmp_buffer){0};
+    s->next = sessions;
+    sessions = s;
     put_greeting(s);
     return 0;
+}
+
+void qmp_close(struct qmp_session *s)
+{
+    struct qmp_session **place = &sessions;
+
+    while (*place && *place != s)
+        place = &(*place)->next;
+    if (*place)
+        *place = s->next;
+    qmp_detach_all(s);
+    heap_free(s->message);
+    heap_free(s->out.data);
+    s->message = NULL;
+    s->out = (struct qmp_buffer){0};
 }
 
 void qmp_begin_quietly(struct qmp_session *s)
@@ -343,29 +413,13 @@ void qmp_begin_quietly(struct qmp_session *s)
 
 void qmp_end_message(struct qmp_session *s)
 {
-    if (s->length || s->skipping)
-        message_ends(s);
+    if (s->have || s->skipping)
+        message_ends(s, s->have);
 }
 
-void qmp_close(struct qmp_session *s)
-{
-    qmp_detach_all(s);
-    heap_free(s->message);
-    heap_free(s->out.data);
-    s->message = NULL;
-    s->out = (struct qmp_buffer){0};
-}
+/* ---- events ---- */
 
-void qmp_step(struct qmp_session *s)
-{
-    char c;
-
-    while (flush(s)) {
-        if (!s->read(s->port, &c, 1))
-            return;
-        take(s, c);
-    }
-}
+bool qmp_gets_events(const struct qmp_session *s) { return s->negotiated && !s->quiet; }
 
 struct json_out qmp_begin_event(struct qmp_session *s, const char *name, uint64_t time_us)
 {
@@ -399,7 +453,7 @@ void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, c
 {
     struct json_out o;
 
-    if (!s->negotiated || s->quiet)
+    if (!qmp_gets_events(s))
         return;
     o = qmp_begin_event(s, name, time_us);
     buffer_put(&s->out, data, len);

@@ -5,8 +5,8 @@
 //                                                          <- {"error": {"class": C, "desc": TEXT}, "id": ANY}
 // and events at any time after the negotiation. docs/control.md lists commands and events.
 //
-// A session is one client on one port. Invariants: an answer is whole before its first byte is sent, and none is
-// read before the last one is out (so a client that does not read slows only itself); a message is at most QMP_MESSAGE
+// A session is one client on one port. Invariants: an answer is whole before its first byte is sent, and no message is
+// answered before the last answer is out (so a client that does not read slows only itself); a message is at most QMP_MESSAGE
 // bytes; a client that goes away leaves nothing behind. Events are for clients that read: past QMP_OUTPUT bytes
 // that wait they are dropped, and counted in the next one.
 // Lock rank: none held on entry. Callers: the control thread only (ctl.c), so that no two commands, of the shell
@@ -30,9 +30,12 @@ struct qmp_session {
     void *port;
     bool negotiated;
     bool quiet; /* no events */
-    /* The message that comes in; skipping: it is too long, and its end is awaited. */
+    struct qmp_session *next; /* of all sessions */
+    /* What came in and has not been answered; of it, what has been looked at for the message's end. skipping: the message
+     * is too long, what came is dropped, its end is awaited. */
     char *message;
-    size_t length;
+    size_t have, scanned;
+    size_t length; /* of the message that is being answered */
     unsigned depth;
     bool in_string, escaped, skipping;
     struct qmp_buffer out;
@@ -44,8 +47,11 @@ struct qmp_session {
 
 /* A client has come. 0 or -ENOMEM. */
 int qmp_open(struct qmp_session *s) MUST_CHECK;
-/* Sends what waits, and takes and answers messages until the port has no more or takes no more. */
-void qmp_step(struct qmp_session *s);
+/* Sends what waits; whether all of it. */
+bool qmp_flush(struct qmp_session *s);
+/* Sends what waits, and takes and answers one message. True: there may be more to do at once; false: not before the
+ * port has more, or takes more. */
+bool qmp_step(struct qmp_session *s);
 void qmp_close(struct qmp_session *s);
 /* Right after qmp_open: a session that needs no greeting and no negotiation, and gets no events. */
 void qmp_begin_quietly(struct qmp_session *s);
@@ -54,6 +60,8 @@ void qmp_end_message(struct qmp_session *s);
 
 /* ---- events ---- */
 
+struct qmp_session *qmp_first(void); /* of all sessions, by their next */
+bool qmp_gets_events(const struct qmp_session *s);
 /* data: a JSON object. Nothing happens before the client has negotiated. */
 void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, const char *data,
                     size_t len);

@@ -42,7 +42,8 @@ static size_t port_read(void *port, char *to, size_t max)
     size_t n = fake_unread < max ? fake_unread : max;
 
     (void)port;
-    memcpy(to, to_read + to_read_at, n);
+    if (n)
+        memcpy(to, to_read + to_read_at, n);
     to_read_at += n;
     fake_unread -= n;
     return n;
@@ -64,7 +65,8 @@ static size_t port_write(void *port, const char *data, size_t len)
 void fake_step(size_t room)
 {
     fake_room = room;
-    qmp_step(&fake_session);
+    while (qmp_step(&fake_session))
+        ;
 }
 
 void fake_send(const char *data, size_t len, size_t room)
@@ -72,7 +74,8 @@ void fake_send(const char *data, size_t len, size_t room)
     assert_true(len <= sizeof(to_read));
     fake_sent_len = to_read_at = 0;
     fake_sent[0] = '\0';
-    memcpy(to_read, data, len);
+    if (len)
+        memcpy(to_read, data, len);
     fake_unread = len;
     fake_step(room);
 }
