@@ -133,6 +133,7 @@ static void read_bundle(void)
 {
     char why[160];
     unsigned count = 0;
+    const struct bundle_reader reader = {.each = create_vm, .ctx = &count};
     struct bundle *b;
 
     if (!platform.initrd.size) {
@@ -142,7 +143,7 @@ static void read_bundle(void)
     b = bundle_adopt_boot(pa(platform.initrd.base), platform.initrd.size);
     if (!b)
         panic("no memory for the bundle");
-    if (bundle_read(b, create_vm, &count, why, sizeof(why)))
+    if (bundle_read(b, &reader, why, sizeof(why)))
         log_error("bundle: %s", why);
 }
 

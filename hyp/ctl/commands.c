@@ -34,6 +34,14 @@ const struct command commands[] = {
     {SHELL(destroy, "VM", "remove a VM that is off or has crashed", WORD_VM),
      QMP("vm-destroy", destroy, VM)},
 
+    /* bundles */
+    {QMP("bundle-open", bundle_open, MUST("size", INT), MAY("sha256", STRING), MAY("crc32", INT))},
+    {QMP("bundle-write", bundle_write, MUST("bundle", INT), MUST("offset", INT),
+         MUST("data", STRING))},
+    {QMP("bundle-commit", bundle_commit, MUST("bundle", INT), MAY("start", BOOL))},
+    {QMP("bundle-close", bundle_close, MUST("bundle", INT))},
+    {QMP("query-bundles", query_bundles)},
+
     /* shares and accounts */
     {SHELL(set, "VM [weight=N] [cap=PERCENT|off] [affinity=HARTS|all]",
            "a VM's share of the harts, at once; alone: shows it", WORD_VM),

@@ -176,6 +176,7 @@ bool control_step(void)
     for (unsigned i = 0; i < SERIAL_PORTS; i++)
         more |= look_at_port(&clients[i]);
     send_events(); /* of what they did */
+    qmp_send_committed();
     send_output();
     for (struct qmp_session *s = qmp_first(); s; s = s->next)
         (void)qmp_flush(s);

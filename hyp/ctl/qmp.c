@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "ctl/qmp_command.h"
+#include "ctl/upload.h"
 #include "mem/heap.h"
 
 enum { FIRST_OUTPUT = 4096, READ_CHUNK = 4096 };
@@ -399,6 +400,7 @@ void qmp_close(struct qmp_session *s)
     if (*place)
         *place = s->next;
     qmp_detach_all(s);
+    upload_close_all(s);
     heap_free(s->message);
     heap_free(s->out.data);
     s->message = NULL;

@@ -69,6 +69,9 @@ void qmp_send_event(struct qmp_session *s, const char *name, uint64_t time_us, c
 struct json_out qmp_begin_event(struct qmp_session *s, const char *name, uint64_t time_us);
 void qmp_end_event(struct qmp_session *s, struct json_out *o);
 
+/* The events of bundles that were taken in since the last call (qmp_bundle.c). */
+void qmp_send_committed(void);
+
 /* ---- output of consoles (qmp_console.c) ---- */
 
 /* Bytes that attached consoles have for this client; 0 while it has not read what was sent before, so that a slow

@@ -17,7 +17,7 @@ struct qmp_call {
     const struct json *in;
     int arguments; /* the object's index in it, or negative: none given */
     struct json_out *out; /* of the value that is returned; nothing written: {} */
-    char desc[200]; /* of an error */
+    char desc[300]; /* of an error */
 };
 
 /* Sets the description and returns error. */
@@ -70,6 +70,11 @@ QMP_FN(console_read);
 QMP_FN(console_write);
 QMP_FN(console_attach);
 QMP_FN(console_detach);
+QMP_FN(bundle_open);
+QMP_FN(bundle_write);
+QMP_FN(bundle_commit);
+QMP_FN(bundle_close);
+QMP_FN(query_bundles);
 QMP_FN(query_sched);
 QMP_FN(set_sched);
 QMP_FN(query_stats);

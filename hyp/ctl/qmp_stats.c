@@ -49,6 +49,7 @@ VALUE(cap, s->vm->config.sched.cap)
 VALUE(boots, s->vm->boots)
 VALUE(promised, s->memory.promised)
 VALUE(mapped, s->memory.mapped)
+VALUE(shared, s->memory.shared)
 VALUE(tables, s->memory.tables)
 VALUE(disks, s->memory.disks)
 VALUE(console_read_bytes, s->vm->console ? console_taken(s->vm->console) : 0)
@@ -68,6 +69,7 @@ static const struct stat stats[] = {
     {"uptime-ns", UNIT_NS, FOR_VM | INSTANT, uptime},
     {"memory.promised", UNIT_BYTES, FOR_VM | INSTANT, promised},
     {"memory.mapped", UNIT_BYTES, FOR_VM | INSTANT, mapped},
+    {"memory.shared", UNIT_BYTES, FOR_VM | INSTANT, shared},
     {"memory.tables", UNIT_BYTES, FOR_VM | INSTANT, tables},
     {"memory.disks", UNIT_BYTES, FOR_VM | INSTANT, disks},
     {"console.read-bytes", UNIT_BYTES, FOR_VM, console_read_bytes},

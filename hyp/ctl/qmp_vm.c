@@ -75,7 +75,7 @@ static void put_vm(struct json_out *o, struct vm *vm)
     qmp_put_status(o, vm);
     json_put_u64(o, "vcpus", vm->config.vcpus);
     json_put_u64(o, "memory", vm->config.memory);
-    json_put_u64(o, "mapped", memory.mapped);
+    json_put_u64(o, "mapped", memory.mapped + memory.shared);
     json_put_u64(o, "boots", vm->boots);
     if (state == VM_RUNNING || state == VM_PAUSED)
         json_put_u64(o, "uptime", vm_account_ns(vm_account_uptime(vm)) / 1000000000);

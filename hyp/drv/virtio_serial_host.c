@@ -9,11 +9,12 @@
 #include "drv/drv.h"
 #include "drv/serial_ports.h"
 #include "drv/virtio_host.h"
-#include "mem/frame.h"
+#include "mem/heap.h"
 
 #define F_MULTIPORT (1ull << 1)
 enum { CFG_MAX_PORTS = 4 };
-enum { BUFFERS = 8, BUFFER_SIZE = 512, CONTROL_RX = 2, CONTROL_TX = 3 };
+/* What a client sends may be long (a bundle), and an interrupt comes with each buffer; QEMU fills 4 KiB at most. */
+enum { BUFFERS = 8, INPUT_SIZE = 4096, OTHER_SIZE = 512, CONTROL_RX = 2, CONTROL_TX = 3 };
 
 /* 5.3.6.2, "Multiport Device Operation" */
 struct control {
@@ -29,10 +30,11 @@ enum {
     PORT_NAME = 7,
 };
 
-/* A queue with BUFFERS buffers of one page. Of a queue for input, those that came and were not read yet, in their order. */
+/* A queue with BUFFERS buffers. Of a queue for input, those that came and were not read yet, in their order. */
 struct channel {
     struct virtio_host_queue queue;
-    char *page;
+    char *memory; /* BUFFERS buffers of size bytes */
+    unsigned size;
     uint8_t buffer_of[VIRTIO_HOST_QUEUE]; /* by head */
     uint8_t ready[BUFFERS]; /* input: buffers that wait to be read; output: free ones */
     uint16_t length[BUFFERS];
@@ -50,10 +52,7 @@ static struct channel control_in, control_out;
 static struct virtio_host *device;
 static void (*wake)(void);
 
-static char *buffer_at(struct channel *c, unsigned buffer)
-{
-    return c->page + buffer * BUFFER_SIZE;
-}
+static char *buffer_at(struct channel *c, unsigned buffer) { return c->memory + buffer * c->size; }
 
 static void offer(struct channel *c, unsigned buffer, uint32_t len, bool device_writes)
 {
@@ -76,7 +75,7 @@ static void collect(struct channel *c)
         unsigned buffer = c->buffer_of[head];
 
         c->ready[(c->first + c->count++) % BUFFERS] = (uint8_t)buffer;
-        c->length[buffer] = (uint16_t)min_u64(len, BUFFER_SIZE);
+        c->length[buffer] = (uint16_t)min_u64(len, c->size);
     }
 }
 
@@ -93,7 +92,7 @@ static unsigned drop(struct channel *c)
 
 static void give_back(struct channel *c)
 {
-    offer(c, drop(c), BUFFER_SIZE, true);
+    offer(c, drop(c), c->size, true);
     virtio_host_kick(&c->queue);
 }
 
@@ -122,7 +121,7 @@ static size_t channel_write(struct channel *c, const char *data, size_t len)
     collect(c);
     while (done < len && c->count) {
         unsigned buffer = drop(c);
-        size_t n = min_u64(len - done, BUFFER_SIZE);
+        size_t n = min_u64(len - done, c->size);
 
         memcpy(buffer_at(c, buffer), data + done, n);
         offer(c, buffer, (uint32_t)n, false);
@@ -236,18 +235,20 @@ size_t serial_port_write(unsigned port, const char *data, size_t len)
 
 /* ---- set-up ---- */
 
-static int channel_init(struct channel *c, struct virtio_host *d, unsigned index, bool input)
+static int channel_init(struct channel *c, struct virtio_host *d, unsigned index, unsigned size,
+                        bool input)
 {
     int error = virtio_host_queue_init(&c->queue, d, index, BUFFERS);
 
     if (error)
         return error;
-    c->page = frame_alloc_page();
-    if (!c->page)
+    c->size = size;
+    c->memory = heap_alloc(BUFFERS * size);
+    if (!c->memory)
         return -ENOMEM;
     for (unsigned i = 0; i < BUFFERS && i < c->queue.size; i++) {
         if (input)
-            offer(c, i, BUFFER_SIZE, true);
+            offer(c, i, c->size, true);
         else
             c->ready[c->count++] = (uint8_t)i;
     }
@@ -257,18 +258,17 @@ static int channel_init(struct channel *c, struct virtio_host *d, unsigned index
 /* The queues of port n, by the device's number: 0 and 1 are port 0's, 2 and 3 for messages. */
 static int port_init(struct port *p, struct virtio_host *d, unsigned n)
 {
-    int error = channel_init(&p->in, d, 2 + 2 * n, true);
+    int error = channel_init(&p->in, d, 2 + 2 * n, INPUT_SIZE, true);
 
     if (!error)
-        error = channel_init(&p->out, d, 3 + 2 * n, false);
+        error = channel_init(&p->out, d, 3 + 2 * n, OTHER_SIZE, false);
     p->usable = !error;
     return error;
 }
 
 static void channel_free(struct channel *c)
 {
-    if (c->page)
-        frame_free_page(c->page);
+    heap_free(c->memory);
     memset(c, 0, sizeof(*c));
 }
 
@@ -300,9 +300,9 @@ static int set_up(struct virtio_host *d)
     if (!(d->features & F_MULTIPORT))
         return -ENODEV; /* a console: the machine has one */
     most = virtio_host_config32(d, CFG_MAX_PORTS);
-    error = channel_init(&control_in, d, CONTROL_RX, true);
+    error = channel_init(&control_in, d, CONTROL_RX, OTHER_SIZE, true);
     if (!error)
-        error = channel_init(&control_out, d, CONTROL_TX, false);
+        error = channel_init(&control_out, d, CONTROL_TX, OTHER_SIZE, false);
     for (unsigned n = 1; n <= SERIAL_PORTS && n < most && !error; n++)
         error = port_init(&ports[n - 1], d, n);
     if (!error)

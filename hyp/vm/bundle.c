@@ -346,10 +346,18 @@ static int count_vms(struct fit *f, int vms)
     return 0;
 }
 
-/* A VM that is wrong is left out, and the others are made. Its line goes to the log; but when no
- * VM is good, the last line is the caller's to show. */
+static void leave_out(const struct bundle_reader *r, const char *why)
+{
+    if (r->wrong)
+        r->wrong(r->ctx, why);
+    else
+        log_error("%s", why);
+}
+
+/* A VM that is wrong is left out, and the others are made. But when no VM is good, the last line is the caller's to
+ * show. */
 static int read_vms(struct fit *f, struct bundle *b, int images, int vms, struct vm_config *c,
-                    int (*each)(void *ctx, const struct vm_config *c), void *ctx)
+                    const struct bundle_reader *r)
 {
     int node, error;
     bool any_good = false, any_wrong = false, wrong = false;
@@ -357,7 +365,7 @@ static int read_vms(struct fit *f, struct bundle *b, int images, int vms, struct
     fdt_for_each_subnode(node, f->tree, vms)
     {
         if (wrong)
-            log_error("%s", f->why);
+            leave_out(r, f->why);
         error = parse_vm(f, images, node, c);
         wrong = error == -EINVAL;
         any_wrong |= wrong;
@@ -366,7 +374,7 @@ static int read_vms(struct fit *f, struct bundle *b, int images, int vms, struct
         if (!error) {
             any_good = true;
             c->bundle = b;
-            error = each(ctx, c);
+            error = r->each(r->ctx, c);
             if (error)
                 fit_fail(f, "vm '%s' could not be made (error %d)", c->name, -error);
         }
@@ -376,13 +384,12 @@ static int read_vms(struct fit *f, struct bundle *b, int images, int vms, struct
     if (!any_good)
         return -EINVAL;
     if (wrong)
-        log_error("%s", f->why);
+        leave_out(r, f->why);
     b->checked = !any_wrong;
     return 0;
 }
 
-int bundle_read(struct bundle *b, int (*each)(void *ctx, const struct vm_config *c), void *ctx,
-                char *why, size_t why_size)
+int bundle_read(struct bundle *b, const struct bundle_reader *r, char *why, size_t why_size)
 {
     struct fit f = {
         .tree = b->data, .size = b->size, .checked = b->checked, .why = why, .why_size = why_size};
@@ -403,7 +410,7 @@ int bundle_read(struct bundle *b, int (*each)(void *ctx, const struct vm_config 
         fit_fail(&f, "out of memory");
         return -ENOMEM;
     }
-    error = read_vms(&f, b, images, vms, c, each, ctx);
+    error = read_vms(&f, b, images, vms, c, r);
     heap_free(c);
     return error;
 }

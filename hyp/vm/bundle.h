@@ -33,9 +33,16 @@ void bundle_put(struct bundle *b); /* NULL is fine */
 /* The bundle with the least number that is id or more, with a reference for the caller; NULL: there is none. */
 struct bundle *bundle_from(unsigned id) MUST_CHECK;
 
+/* Who wants to know what is in a bundle. */
+struct bundle_reader {
+    int (*each)(void *ctx, const struct vm_config *c);
+    void (*wrong)(void *ctx, const char *why); /* a VM that is left out; NULL: logged */
+    void *ctx;
+};
+
 /* bundle.c (pure but for heap and log): calls each() with each VM of the file, in its order; c->bundle is b. Every
  * image that is used is checked once; when all of it is good, b->checked is set. A VM that is wrong is left out, with one
- * line in the log. -EINVAL: the file is no bundle, or no VM in it is good, and why has the line (not logged); -ENOMEM;
+ * line that says why. -EINVAL: the file is no bundle, or no VM in it is good, and why has the (last) line; -ENOMEM;
  * or the first error of each(), which ends it. The names and data in the configuration point into the file. */
-int bundle_read(struct bundle *b, int (*each)(void *ctx, const struct vm_config *c), void *ctx,
-                char *why, size_t why_size) MUST_CHECK;
+int bundle_read(struct bundle *b, const struct bundle_reader *r, char *why,
+                size_t why_size) MUST_CHECK;

@@ -115,10 +115,27 @@ int fit_find_data(struct fit *f, int node, struct vm_image *image)
     return 0;
 }
 
+/* In pieces, between which others may run: sha256 takes seconds for a large kernel. */
+static int hash_image(const struct vm_image *image, enum hash_kind kind,
+                      uint8_t digest[HASH_SHA256_SIZE])
+{
+    enum { PIECE = 256 * 1024 };
+    struct hash h;
+    int error = hash_begin(&h, kind);
+
+    if (error)
+        return error;
+    for (uint64_t at = 0; at < image->size; at += PIECE) {
+        hash_more(&h, (const uint8_t *)image->data + at, min_u64(image->size - at, PIECE));
+        sched_point();
+    }
+    (void)hash_end(&h, digest);
+    return 0;
+}
+
 static int check_hash(struct fit *f, const struct vm_image *image, int node)
 {
     uint8_t is[HASH_SHA256_SIZE];
-    uint32_t crc;
     bool bad;
     int len, want, error;
     const char *algo = fit_get_string(f, node, "algo", &bad);
@@ -128,7 +145,7 @@ static int check_hash(struct fit *f, const struct vm_image *image, int node)
         return fit_fail(f, "image '%s': %s has no algo: use crc32 or sha256", image->name,
                         fit_node_name(f, node));
     if (!strcmp(algo, "crc32"))
-        want = sizeof(crc);
+        want = sizeof(uint32_t);
     else if (!strcmp(algo, "sha256"))
         want = HASH_SHA256_SIZE;
     else
@@ -137,16 +154,10 @@ static int check_hash(struct fit *f, const struct vm_image *image, int node)
     if (!value || len != want)
         return fit_fail(f, "image '%s': %s has no %s value of %d bytes: make it with mkimage",
                         image->name, fit_node_name(f, node), algo, want);
-    if (want == HASH_SHA256_SIZE) {
-        hash_sha256(image->data, image->size, is);
-    } else {
-        error = hash_crc32(image->data, image->size, &crc);
-        if (error) {
-            fit_fail(f, "out of memory");
-            return error;
-        }
-        fdt32_t be = cpu_to_fdt32(crc);
-        memcpy(is, &be, sizeof(be));
+    error = hash_image(image, want == HASH_SHA256_SIZE ? HASH_SHA256 : HASH_CRC32, is);
+    if (error) {
+        fit_fail(f, "out of memory");
+        return error;
     }
     if (memcmp(is, value, (size_t)want))
         return fit_fail(f,

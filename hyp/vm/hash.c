@@ -25,15 +25,9 @@ static void crc_fill(uint32_t table[CRC_LANES][256])
             table[lane][i] = (table[lane - 1][i] >> 8) ^ table[0][table[lane - 1][i] & 0xFF];
 }
 
-int hash_crc32(const void *data, size_t len, uint32_t *crc)
+static uint32_t crc_more(const uint32_t table[CRC_LANES][256], uint32_t c, const uint8_t *p,
+                         size_t len)
 {
-    uint32_t(*table)[256] = heap_alloc(CRC_LANES * sizeof(*table));
-    const uint8_t *p = data;
-    uint32_t c = ~0u;
-
-    if (!table)
-        return -ENOMEM;
-    crc_fill(table);
     while (len && ((uintptr_t)p & 7)) {
         c = (c >> 8) ^ table[0][(c ^ *p++) & 0xFF];
         len--;
@@ -48,9 +42,7 @@ int hash_crc32(const void *data, size_t len, uint32_t *crc)
     }
     while (len--)
         c = (c >> 8) ^ table[0][(c ^ *p++) & 0xFF];
-    *crc = ~c;
-    heap_free(table);
-    return 0;
+    return c;
 }
 
 static const uint32_t sha_k[64] = {
@@ -93,23 +85,101 @@ static void sha_block(uint32_t h[8], const uint8_t *p)
         h[i] += s[i];
 }
 
+static void sha_more(struct hash *h, const uint8_t *p, size_t len)
+{
+    size_t have = h->len % sizeof(h->part);
+
+    h->len += len;
+    if (have) {
+        size_t n = min_u64(len, sizeof(h->part) - have);
+
+        memcpy(h->part + have, p, n);
+        if (have + n < sizeof(h->part))
+            return;
+        sha_block(h->h, h->part);
+        p += n;
+        len -= n;
+    }
+    for (; len >= sizeof(h->part); len -= sizeof(h->part), p += sizeof(h->part))
+        sha_block(h->h, p);
+    memcpy(h->part, p, len);
+}
+
+static void sha_end(struct hash *h, uint8_t digest[HASH_SHA256_SIZE])
+{
+    static const uint8_t padding[64] = {0x80};
+    uint64_t bits = h->len * 8;
+    uint8_t length[8];
+
+    for (unsigned i = 0; i < sizeof(length); i++)
+        length[i] = (uint8_t)(bits >> (56 - 8 * i));
+    sha_more(h, padding, (h->len % 64 < 56 ? 56 : 120) - h->len % 64);
+    sha_more(h, length, sizeof(length));
+    for (unsigned i = 0; i < HASH_SHA256_SIZE; i++)
+        digest[i] = (uint8_t)(h->h[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+/* ---- either ---- */
+
+int hash_begin(struct hash *h, enum hash_kind kind)
+{
+    static const uint32_t sha_h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
+    h->kind = kind;
+    h->table = NULL;
+    h->len = 0;
+    h->crc = ~0u;
+    memcpy(h->h, sha_h, sizeof(sha_h));
+    if (kind == HASH_SHA256)
+        return 0;
+    h->table = heap_alloc(CRC_LANES * sizeof(*h->table));
+    if (!h->table)
+        return -ENOMEM;
+    crc_fill(h->table);
+    return 0;
+}
+
+void hash_more(struct hash *h, const void *data, size_t len)
+{
+    if (h->kind == HASH_SHA256)
+        sha_more(h, data, len);
+    else
+        h->crc = crc_more(h->table, h->crc, data, len);
+}
+
+size_t hash_end(struct hash *h, uint8_t digest[HASH_SHA256_SIZE])
+{
+    uint32_t crc = ~h->crc;
+
+    heap_free(h->table);
+    h->table = NULL;
+    if (digest && h->kind == HASH_SHA256)
+        sha_end(h, digest);
+    for (unsigned i = 0; i < sizeof(crc) && digest && h->kind == HASH_CRC32; i++)
+        digest[i] = (uint8_t)(crc >> (24 - 8 * i));
+    return h->kind == HASH_SHA256 ? HASH_SHA256_SIZE : sizeof(crc);
+}
+
+int hash_crc32(const void *data, size_t len, uint32_t *crc)
+{
+    struct hash h;
+    int error = hash_begin(&h, HASH_CRC32);
+
+    if (error)
+        return error;
+    hash_more(&h, data, len);
+    *crc = ~h.crc;
+    (void)hash_end(&h, NULL);
+    return 0;
+}
+
 void hash_sha256(const void *data, size_t len, uint8_t digest[HASH_SHA256_SIZE])
 {
-    uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    const uint8_t *p = data;
-    uint8_t last[128] = {0};
-    uint64_t bits = (uint64_t)len * 8;
-    size_t rest = len & 63, padded = rest < 56 ? 64 : 128;
+    struct hash h;
 
-    for (size_t n = len / 64; n; n--, p += 64)
-        sha_block(h, p);
-    memcpy(last, p, rest);
-    last[rest] = 0x80;
-    for (unsigned i = 0; i < 8; i++)
-        last[padded - 1 - i] = (uint8_t)(bits >> (8 * i));
-    for (size_t at = 0; at < padded; at += 64)
-        sha_block(h, last + at);
-    for (unsigned i = 0; i < 32; i++)
-        digest[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
+    if (hash_begin(&h, HASH_SHA256))
+        return; /* which takes no memory */
+    hash_more(&h, data, len);
+    (void)hash_end(&h, digest);
 }

@@ -87,6 +87,7 @@ void vm_account_memory(struct vm *vm, struct vm_account_memory *m)
     if (vm_state(vm) == VM_OFF)
         return;
     m->promised = vm->config.memory;
-    m->mapped = vm->guest.s2.mapped_bytes;
+    m->shared = vm->guest.s2.shared_bytes;
+    m->mapped = vm->guest.s2.mapped_bytes - m->shared;
     m->tables = vm->guest.s2.table_frames * PAGE_SIZE;
 }

@@ -25,7 +25,8 @@ void vm_account_set_costs(bool on);
 
 struct vm_account_memory {
     uint64_t promised; /* RAM that the guest was told of; 0 when off */
-    uint64_t mapped; /* of it, what it has touched */
+    uint64_t mapped; /* of it, what it has touched, and is its own */
+    uint64_t shared; /* pages of images that it has touched, and not written */
     uint64_t tables; /* its stage 2 */
     uint64_t disks; /* what was written to its RAM disks, also while it is off */
 };

@@ -19,6 +19,7 @@
 #include "base/panic.h"
 #include "base/spinlock.h"
 #include "sched/stack.h"
+#include "sched/thread.h"
 #include "sched/thread_list.h"
 
 #define WEAK __attribute__((weak))
@@ -294,3 +295,6 @@ WEAK bool arch_cbo_flush_probe(void *at)
     (void)at;
     return !fake_cbo_flush_traps;
 }
+
+/* Other threads are the tests' own. */
+WEAK void sched_point(void) {}

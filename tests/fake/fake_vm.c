@@ -18,7 +18,7 @@
 enum { LIST = 8 };
 static struct vm *list[LIST];
 bool fake_vm_busy, fake_vcpu_stuck, fake_costs;
-const char *fake_vm_why;
+const char *fake_vm_why, *fake_vm_refused;
 unsigned fake_vm_claims, fake_parks, fake_machine_off, fake_destroyed;
 uint64_t timer_hz = 1000;
 struct platform platform;
@@ -33,7 +33,7 @@ void fake_vms_start(void)
     vmid_init(14);
     stage2_modes = 1 << STAGE2_SV39X4;
     fake_vm_busy = fake_vcpu_stuck = fake_costs = false;
-    fake_vm_why = NULL;
+    fake_vm_why = fake_vm_refused = NULL;
     fake_vm_claims = fake_parks = fake_machine_off = fake_destroyed = 0;
 }
 
@@ -47,6 +47,7 @@ static void drop(unsigned i)
     for (unsigned n = 0; n < vm->guest.vcpu_count; n++)
         free(vm->guest.vcpu[n]);
     console_destroy(vm->console);
+    bundle_put(vm->config.bundle);
     free(vm->fdt);
     free(vm);
 }
@@ -91,6 +92,23 @@ struct vm *fake_vm_add(const char *name, unsigned vcpus, enum vm_state state)
                             stage2_add_ram(&vm->guest.s2, gpa(GIB(2)), MIB(16))))
         panic("no memory for a fake VM");
     return vm;
+}
+
+int vm_create(const struct vm_config *config, struct vm **out, const char **why)
+{
+    if (vm_find(config->name)) {
+        *why = "there is a VM of this name";
+        return -EEXIST;
+    }
+    if (fake_vm_refused && !strcmp(fake_vm_refused, config->name)) {
+        *why = "this machine lacks something";
+        return -ENODEV;
+    }
+    *out = fake_vm_add(config->name, config->vcpus, VM_OFF);
+    (*out)->config = *config;
+    if (config->bundle)
+        bundle_get(config->bundle);
+    return 0;
 }
 
 struct vm *vm_at(unsigned index) { return index < LIST ? list[index] : NULL; }

@@ -14,8 +14,8 @@ extern unsigned fake_group_changes; /* calls of thread_group_changed */
 extern void (*fake_on_yield)(void); /* called while somebody waits */
 extern bool fake_vm_busy; /* every claim fails */
 extern bool fake_vcpu_stuck; /* vCPUs do not park */
-extern const char *fake_vm_why;
-extern bool fake_link;
-/* of the one port that has one to be pulled */ /* operations fail with this */
+extern bool fake_link; /* of the one port that has one to be pulled */
+extern const char *fake_vm_why; /* operations fail with this */
+extern const char *fake_vm_refused; /* the VM of this name cannot be created */
 extern unsigned fake_vm_claims, fake_parks, fake_machine_off, fake_destroyed;
 extern bool fake_costs;

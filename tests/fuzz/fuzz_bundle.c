@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f.start = copy;
     memset(why, 'x', sizeof(why));
     b = (struct bundle){.data = copy, .size = size};
-    r = bundle_read(&b, each, &f, why, sizeof(why));
+    r = bundle_read(&b, &(struct bundle_reader){.each = each, .ctx = &f}, why, sizeof(why));
     assert_true(r == 0 || r == -EINVAL || (r == -ENOSPC && f.vms == 5));
     if (r == -EINVAL)
         assert_true(memchr(why, 0, sizeof(why)) && strlen(why) > 10 && !strchr(why, '\n'));

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The machine protocol through QEMU's sockets: commands, events, several clients, clients that come and go."""
+import base64
+import hashlib
+import json
+import time
+import zlib
+
 import pytest
 
 from harness import PROMPT, SHELL_PROMPT, vm
@@ -133,6 +139,108 @@ def test_attached_consoles(control):
     early.execute("query-status")
     assert not any("4848" in e["data"]["data"] for e in early.events if e["event"] == "CONSOLE_OUTPUT")
     read_until(deaf, "4848\r\n")
+
+
+def open_bundle(c, data, **checksum):
+    answer = c.execute("bundle-open", size=len(data), **checksum)
+    return answer["bundle"], answer["chunk"]
+
+
+def write_message(number, at, piece):
+    return json.dumps({"execute": "bundle-write", "arguments": {
+        "bundle": number, "offset": at, "data": base64.b64encode(piece).decode()}}) + "\n"
+
+
+def send_bundle(c, data, ahead=8, **checksum):
+    """Sends a whole bundle, up to so many messages before their answers; its number."""
+    number, chunk = open_bundle(c, data, **checksum)
+    waiting = []
+    for at in [*range(0, len(data), chunk), None]:
+        if at is not None:
+            c.send(write_message(number, at, data[at:at + chunk]))
+            waiting.append(min(at + chunk, len(data)))
+        while waiting and (at is None or len(waiting) == ahead):
+            while "event" in (answer := c.receive()):
+                c.events.append(answer)
+            assert answer == {"return": {"received": waiting.pop(0)}}
+    return number
+
+
+def memory_free(c):
+    return c.execute("query-host")["memory"]["free"]
+
+
+def test_bundle_over_the_wire(control, bundle):
+    """VMs of a bundle that was sent run beside those of the boot; its memory is free when they are gone."""
+    with open(bundle(vm("late"), vm("later", autostart=False)), "rb") as file:
+        data = file.read()
+    m, paths = control(vm("one"), vm("two", autostart=False), mem="1G")
+    c, watcher = Client(paths[0], timeout=120), Client(paths[1])
+    m.expect(PROMPT, 60)
+    before = memory_free(c)
+    begin = time.monotonic()
+    number = send_bundle(c, data, crc32=zlib.crc32(data))
+    print(f"sent {len(data)} bytes in {time.monotonic() - begin:.1f} s")
+    with pytest.raises(RuntimeError, match="by another session"):
+        watcher.execute("bundle-commit", bundle=number)
+    assert c.execute("bundle-commit", bundle=number) == {"refused": [], "vms": [
+        {"name": "late", "started": True}, {"name": "later", "started": False}]}
+    assert watcher.event("BUNDLE_COMMITTED") == {"bundle": number, "vms": ["late", "later"]}
+    bundles = {b["bundle"]: b for b in c.execute("query-bundles")}
+    assert bundles[0]["vms"] == ["one", "two"] and bundles[number]["state"] == "taken-in"
+    c.execute("console-attach", vm="late")
+    text = ""
+    while "userspace up" not in text:
+        text += c.event("CONSOLE_OUTPUT")["data"]
+    # A second time: its names are taken, and nothing of it is left.
+    again = send_bundle(c, data)
+    with pytest.raises(RuntimeError, match="late: there is a VM of this name"):
+        c.execute("bundle-commit", bundle=again)
+    assert len(c.execute("query-vms")) == 4
+    c.execute("bundle-close", bundle=again)
+    c.execute("vm-stop", vm="late")
+    for name in ("late", "later"):
+        c.execute("vm-destroy", vm=name)
+    assert [b["bundle"] for b in c.execute("query-bundles")] == [0]
+    assert abs(memory_free(c) - before) < 16 << 20  # the guest of the boot goes on
+
+
+def test_cut_uploads(control, bundle):
+    """Clients that leave in the middle, repeat, leave gaps, send what is no bundle: nothing of it stays."""
+    with open(bundle(vm("late", initrd=None, autostart=False)), "rb") as file:
+        data = file.read()
+    m, paths = control(vm("one", autostart=False), vm("two", autostart=False), mem="512M")
+    steady = Client(paths[0])
+    before = memory_free(steady)
+    for cut in (100, 30000, 60000):  # in a message's beginning, its data, right behind it
+        rude = Client(paths[1])
+        number, chunk = open_bundle(rude, data)
+        rude.send(write_message(number, 0, data[:chunk]) + write_message(number, chunk, data[chunk:2 * chunk])[:cut])
+        while steady.execute("query-bundles")[-1]["received"] != chunk:
+            pass
+        rude.close()
+        while len(steady.execute("query-bundles")) != 1:
+            pass
+    assert abs(memory_free(steady) - before) < 1 << 20
+    c = Client(paths[2])
+    number, chunk = open_bundle(c, data, sha256=hashlib.sha256(data).hexdigest())
+    for at, text in ((chunk, "go on at 0"), (len(data), "go on at 0")):
+        c.send(write_message(number, at, b"x"))
+        assert text in c.receive()["error"]["desc"]
+    for at, received in ((0, 200), (0, 200), (50, 250), (0, 250)):  # duplicates, and one that is partly new
+        c.send(write_message(number, at, data[at:at + 200]))
+        assert c.receive() == {"return": {"received": received}}
+    c.execute("bundle-close", bundle=number)
+    damaged = bytearray(data)
+    damaged[len(data) // 2] ^= 1
+    for extra, error in (({"crc32": zlib.crc32(data)}, "checksum does not match"), ({}, "crc32 does not match")):
+        number = send_bundle(c, bytes(damaged), **extra)
+        with pytest.raises(RuntimeError, match=error):
+            c.execute("bundle-commit", bundle=number)
+    c.execute("bundle-close", bundle=number)
+    with pytest.raises(RuntimeError, match="no .* KiB of memory in one piece"):
+        open_bundle(c, bytes(0x20000000))
+    assert len(steady.execute("query-vms")) == 2 and abs(memory_free(steady) - before) < 1 << 20
 
 
 def test_clients_come_and_go(control):

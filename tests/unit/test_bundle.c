@@ -56,10 +56,12 @@ static int read_at(void *fit, uint64_t size)
 {
     struct bundle b = {.data = fit, .size = size};
 
+    const struct bundle_reader reader = {.each = each, .ctx = &seen_count};
+
     seen_count = 0;
     logged[0] = 0;
     memset(why, 'x', sizeof(why));
-    return bundle_read(&b, each, &seen_count, why, sizeof(why));
+    return bundle_read(&b, &reader, why, sizeof(why));
 }
 
 static int read_it(void) { return read_at(buf, file_size); }

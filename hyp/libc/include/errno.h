@@ -15,7 +15,9 @@
 #define EINVAL 22
 #define ENOSPC 28
 #define ERANGE 34
-#define ENOTSUP 95
+#define ENODATA 61
+#define EBADMSG 74
 #define EILSEQ 84
+#define ENOTSUP 95
 #define ETIMEDOUT 110
 #define EALREADY 114
