@@ -14,6 +14,7 @@
 #include "boot/start_harts.h"
 #include "boot/watchdog.h"
 #include "ctl/console.h"
+#include "ctl/control.h"
 #include "ctl/ctl.h"
 #include "drv/drv.h"
 #include "mem/frame.h"
@@ -194,6 +195,7 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
     irq_external = host_irq_handle;
     start_hart_local();
     virtio_host_init(&platform);
+    ctl_has_terminal = !control_init_line(&platform);
     entropy_init(&platform);
     watchdog_init(watchdog_seconds(), !boot_option("nosse"));
     start_other_harts(&platform);
@@ -202,7 +204,8 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
     if (!first)
         panic("no memory for the first thread");
     thread_wake(first);
-    host_console_start(console_host_input);
+    if (ctl_has_terminal)
+        host_console_start(console_host_input);
     watchdog_hart_start();
     sched_idle();
 }

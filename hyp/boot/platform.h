@@ -9,6 +9,7 @@
 #define PLATFORM_BANKS 8
 #define PLATFORM_RESERVED 32
 #define PLATFORM_VIRTIO 16
+#define PLATFORM_UARTS 4
 #define PLATFORM_ISA 2048
 #define PLATFORM_HARTS 64
 /* Interrupts: the source's number, and above it the tree's type where it has one (1 rising edge, 2 falling, 4 high, 8 low). */
@@ -27,6 +28,14 @@ struct platform_hart {
     uint32_t irq_context;
 };
 
+struct platform_uart {
+    enum { UART_NONE, UART_NS16550 } kind; /* NONE, of the console: the SBI debug console */
+    struct platform_range regs;
+    uint32_t reg_shift, reg_io_width, irq, clock_hz, baud; /* irq, clock_hz: 0: none is told */
+    bool dw_apb; /* Synopsys: its busy-detect interrupt wants a quirk */
+    char path[64];
+};
+
 struct platform {
     const void *fdt;
     char model[64];
@@ -41,13 +50,10 @@ struct platform {
     char isa[PLATFORM_ISA]; /* extensions common to all usable harts, space separated, lower case */
     uint32_t cbom_block, cboz_block; /* bytes; 0: some usable hart lacks it, or they differ */
     char mmu_type[16]; /* the least of the harts: "sv39", "sv48", "sv57" */
-    struct {
-        enum { UART_NONE, UART_NS16550 } kind; /* NONE: the SBI debug console */
-        struct platform_range regs;
-        uint32_t reg_shift, reg_io_width, irq, clock_hz, baud; /* irq: 0: none */
-        bool dw_apb; /* Synopsys: its busy-detect interrupt wants a quirk */
-        char path[64];
-    } uart;
+    struct platform_uart uart; /* the console */
+    struct platform_uart
+        more_uarts[PLATFORM_UARTS]; /* others that there is a driver for, in the tree's order */
+    unsigned more_uart_count;
     struct {
         struct platform_range regs; /* size 0: none */
         uint32_t sources;
@@ -73,6 +79,9 @@ struct platform {
  * can be lived with goes to warn() as one line each. */
 int platform_read(const void *fdt, struct platform *out, const char **problem,
                   void (*warn)(const char *line)) MUST_CHECK;
+/* A UART by its number (uart0: the console's, uart1 and so on: the others) or its registers' address (0x…): NULL when
+ * there is none, or no driver for it. */
+const struct platform_uart *platform_find_uart(const struct platform *p, const char *name);
 /* Whether the ISA list holds an extension, e.g. "sstc". */
 bool platform_has(const struct platform *p, const char *extension);
 extern struct platform platform; /* filled by boot/main.c */

@@ -128,44 +128,91 @@ static int console_node(const void *fdt, const char **options)
     return fdt_path_offset_namelen(fdt, path, len);
 }
 
-static void read_uart(struct platform_reader *r, int controller)
+/* False: there is no driver for it, or (regs are set) not for a layout like this. */
+static bool read_one_uart(struct platform_reader *r, int node, int controller,
+                          struct platform_uart *u)
 {
     static const char *const names[] = {"ns16550a",          "ns16550",          "snps,dw-apb-uart",
                                         "intel,xscale-uart", "spacemit,k1-uart", NULL};
     static const char *const dw[] = {"snps,dw-apb-uart", NULL};
-    struct platform *p = r->out;
-    struct platform_range regs;
-    const char *options;
-    int node = console_node(r->fdt, &options);
-    if (node < 0)
-        return;
-
-    if (fdt_get_path(r->fdt, node, p->uart.path, sizeof(p->uart.path)) < 0)
-        fmt_snprintf(p->uart.path, sizeof(p->uart.path), "%s", fdt_get_name(r->fdt, node, NULL));
-    if (!platform_enabled(r->fdt, node) || !platform_compatible(r->fdt, node, names) ||
-        platform_reg(r->fdt, node, 0, &regs) || regs.size == 0) {
-        platform_warn(r, "console %s: no driver for it, using the firmware's", p->uart.path);
-        return;
-    }
     uint32_t shift = platform_u32(r->fdt, node, "reg-shift", 0);
     uint32_t width = platform_u32(r->fdt, node, "reg-io-width", 1);
     uint32_t offset = platform_u32(r->fdt, node, "reg-offset", 0);
+    struct platform_range regs;
+
+    if (fdt_get_path(r->fdt, node, u->path, sizeof(u->path)) < 0)
+        fmt_snprintf(u->path, sizeof(u->path), "%s", fdt_get_name(r->fdt, node, NULL));
+    u->reg_shift = shift;
+    u->reg_io_width = width;
+    if (!platform_enabled(r->fdt, node) || !platform_compatible(r->fdt, node, names) ||
+        platform_reg(r->fdt, node, 0, &regs) || regs.size == 0)
+        return false;
     if (shift > 4 || (width != 1 && width != 4) || (width == 4 && shift < 2) ||
         !range_ok(offset, 8ul << shift, regs.size)) {
-        platform_warn(r, "console %s: reg-shift %u, reg-io-width %u: using the firmware's",
-                      p->uart.path, shift, width);
-        return;
+        u->regs = regs;
+        return false;
     }
-    p->uart.kind = UART_NS16550;
-    p->uart.regs = (struct platform_range){regs.base + offset, regs.size - offset};
-    p->uart.reg_shift = shift;
-    p->uart.reg_io_width = width;
-    p->uart.irq = platform_irq(r->fdt, node, controller);
-    p->uart.clock_hz = platform_u32(r->fdt, node, "clock-frequency", 0);
-    p->uart.baud = (uint32_t)strtoul(options, NULL, 10);
-    if (p->uart.baud == 0)
-        p->uart.baud = platform_u32(r->fdt, node, "current-speed", 115200);
-    p->uart.dw_apb = platform_compatible(r->fdt, node, dw);
+    u->kind = UART_NS16550;
+    u->regs = (struct platform_range){regs.base + offset, regs.size - offset};
+    u->irq = platform_irq(r->fdt, node, controller);
+    u->clock_hz = platform_u32(r->fdt, node, "clock-frequency", 0);
+    u->baud = platform_u32(r->fdt, node, "current-speed", 115200);
+    u->dw_apb = platform_compatible(r->fdt, node, dw);
+    return true;
+}
+
+static void read_console(struct platform_reader *r, int node, int controller, const char *options)
+{
+    struct platform_uart *u = &r->out->uart;
+    uint32_t baud = (uint32_t)strtoul(options, NULL, 10);
+
+    if (!read_one_uart(r, node, controller, u)) {
+        if (u->regs.size)
+            platform_warn(r, "console %s: reg-shift %u, reg-io-width %u: using the firmware's",
+                          u->path, u->reg_shift, u->reg_io_width);
+        else
+            platform_warn(r, "console %s: no driver for it, using the firmware's", u->path);
+        u->regs = (struct platform_range){0, 0};
+    }
+    if (baud)
+        u->baud = baud;
+}
+
+static void read_uarts(struct platform_reader *r, int controller)
+{
+    struct platform *p = r->out;
+    const char *options;
+    int console = console_node(r->fdt, &options);
+
+    if (console >= 0)
+        read_console(r, console, controller, options);
+    for (int node = fdt_next_node(r->fdt, -1, NULL);
+         node >= 0 && p->more_uart_count < PLATFORM_UARTS;
+         node = fdt_next_node(r->fdt, node, NULL)) {
+        struct platform_uart *u = &p->more_uarts[p->more_uart_count];
+
+        if (node != console && read_one_uart(r, node, controller, u))
+            p->more_uart_count++;
+        else
+            memset(u, 0, sizeof(*u));
+    }
+}
+
+const struct platform_uart *platform_find_uart(const struct platform *p, const char *name)
+{
+    bool by_address = !strncmp(name, "0x", 2), by_number = !strncmp(name, "uart", 4);
+    char *end;
+    unsigned long n = strtoul(name + (by_number ? 4 : 0), &end, by_number ? 10 : 16);
+
+    if ((!by_address && !by_number) || *end || end == name + 4)
+        return NULL;
+    for (unsigned i = 0; i <= p->more_uart_count; i++) {
+        const struct platform_uart *u = i ? &p->more_uarts[i - 1] : &p->uart;
+
+        if (u->kind != UART_NONE && (by_number ? n == i : n == u->regs.base))
+            return u;
+    }
+    return NULL;
 }
 
 /* In the tree's order, so that disks have the numbers that Linux would give them. */
@@ -195,6 +242,6 @@ void platform_read_devices(struct platform_reader *r)
     int controller = read_plic(r);
     if (controller == FDT_NONE)
         controller = read_aplic(r);
-    read_uart(r, controller);
+    read_uarts(r, controller);
     read_virtio(r, controller);
 }

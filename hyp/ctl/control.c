@@ -4,27 +4,37 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "boot/options.h"
 #include "ctl/qmp.h"
+#include "drv/serial_line.h"
 #include "drv/serial_ports.h"
 #include "mem/heap.h"
 #include "sched/timer.h"
 #include "vm/event.h"
 #include "vm/vm_account.h"
 
+/* The serial ports of the host's virtio device, and behind them the line, if there is one. */
+enum { LINE = SERIAL_PORTS, CLIENTS };
+
 static struct client {
     unsigned port, connection; /* 0: nobody, or there is no memory for them */
     struct qmp_session *session;
-} clients[SERIAL_PORTS];
+} clients[CLIENTS];
+static bool has_line;
 static uint64_t events_seen;
 
 static size_t port_read(void *port, char *to, size_t max)
 {
-    return serial_port_read(((struct client *)port)->port, to, max);
+    unsigned n = ((struct client *)port)->port;
+
+    return n == LINE ? serial_line_read(to, max) : serial_port_read(n, to, max);
 }
 
 static size_t port_write(void *port, const char *data, size_t len)
 {
-    return serial_port_write(((struct client *)port)->port, data, len);
+    unsigned n = ((struct client *)port)->port;
+
+    return n == LINE ? serial_line_write(data, len) : serial_port_write(n, data, len);
 }
 
 static void leave(struct client *c)
@@ -44,6 +54,7 @@ static void enter(struct client *c)
         s->read = port_read;
         s->write = port_write;
         s->port = c;
+        s->is_line = c->port == LINE;
     }
     if (s && !qmp_open(s)) {
         c->session = s;
@@ -56,7 +67,7 @@ static void enter(struct client *c)
 /* Whether there may be more to do at once. */
 static bool look_at_port(struct client *c)
 {
-    unsigned connection = serial_port_connection(c->port);
+    unsigned connection = c->port == LINE ? has_line : serial_port_connection(c->port);
 
     if (connection != c->connection) {
         leave(c);
@@ -173,7 +184,7 @@ bool control_step(void)
 
     serial_ports_step();
     send_events();
-    for (unsigned i = 0; i < SERIAL_PORTS; i++)
+    for (unsigned i = 0; i < CLIENTS; i++)
         more |= look_at_port(&clients[i]);
     send_events(); /* of what they did */
     qmp_send_committed();
@@ -184,12 +195,31 @@ bool control_step(void)
     return more;
 }
 
+bool control_init_line(const struct platform *p)
+{
+    const char *name = boot_option("control");
+    const struct platform_uart *u = name ? platform_find_uart(p, name) : NULL;
+
+    if (name && !u)
+        log_error(
+            "control=%.20s: no UART that there is a driver for: uart0 to uart%u, or 0xADDRESS",
+            name, p->more_uart_count);
+    if (u && serial_line_init(u, u != &p->uart)) {
+        log_error("control=%.20s: its registers cannot be mapped", name);
+        u = NULL;
+    }
+    if (u)
+        log_info("control: the machine protocol is on %s", u->path);
+    return u && u == &p->uart;
+}
+
 void control_start(void (*wake)(void))
 {
-    for (unsigned i = 0; i < SERIAL_PORTS; i++)
+    for (unsigned i = 0; i < CLIENTS; i++)
         clients[i].port = i;
     wake_control = wake;
     timer_init(&output_timer, output_is_due);
     serial_ports_start(wake);
+    has_line = serial_line_start(wake);
     vm_event_watch(wake);
 }

@@ -14,6 +14,8 @@ static struct thread *thread;
 
 void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
 
+bool ctl_has_terminal = true;
+
 static void wake(void) { thread_wake(thread); }
 
 /* The shell and all sessions of the machine protocol are run by one thread: no two commands at a time. */
@@ -46,8 +48,9 @@ int ctl_start(void)
     thread = thread_create("control", control_main, NULL);
     if (!thread)
         return -ENOMEM;
-    console_set_host(host_console_write);
-    log_set_sink(console_log);
+    if (ctl_has_terminal)
+        console_set_host(host_console_write);
+    log_set_sink(ctl_has_terminal ? console_log : NULL);
     give_first_focus(); /* before the shell draws its prompt */
     error = shell_init(wake);
     if (error)

@@ -354,6 +354,28 @@ static bool scan(struct qmp_session *s)
     return false;
 }
 
+/* A client that comes says so within what it sends: of all before it, nothing is left. */
+static void look_for_new_session(struct qmp_session *s, size_t read)
+{
+    size_t from = s->have;
+
+    while (from > s->have - read && s->message[from - 1] != QMP_ANEW)
+        from--;
+    if (from == s->have - read)
+        return;
+    qmp_detach_all(s);
+    upload_close_all(s);
+    s->have -= from;
+    memmove(s->message, s->message + from, s->have);
+    s->scanned = 0;
+    message_begins(s);
+    s->negotiated = false;
+    s->lost = 0;
+    s->out.len = s->out.sent = 0;
+    put_line_end(s); /* what was cut off there is no part of the greeting */
+    put_greeting(s);
+}
+
 bool qmp_step(struct qmp_session *s)
 {
     while (qmp_flush(s)) {
@@ -365,6 +387,8 @@ bool qmp_step(struct qmp_session *s)
         if (!n)
             return false;
         s->have += n;
+        if (s->is_line)
+            look_for_new_session(s, n);
     }
     return false;
 }

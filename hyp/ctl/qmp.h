@@ -15,6 +15,8 @@
 #include "ctl/json.h"
 
 enum { QMP_MESSAGE = 65536 - 64, QMP_OUTPUT = 262144 };
+/* Never part of UTF-8. As QEMU's guest agent has it. */
+#define QMP_ANEW '\xff'
 
 /* Bytes that wait for a client; grows on the heap. */
 struct qmp_buffer {
@@ -30,6 +32,7 @@ struct qmp_session {
     void *port;
     bool negotiated;
     bool quiet; /* no events */
+    bool is_line; /* nobody says when a client comes or goes: the byte QMP_ANEW does */
     struct qmp_session *next; /* of all sessions */
     /* What came in and has not been answered; of it, what has been looked at for the message's end. skipping: the message
      * is too long, what came is dropped, its end is awaited. */

@@ -267,3 +267,42 @@ def test_clients_come_and_go(control):
     assert long.execute("query-status") == {"status": "prelaunch", "running": False}
     m.expect(SHELL_PROMPT)
     assert "one" in m.command("list")
+
+
+@pytest.mark.parametrize("uart", ["uart0", "0x10000000"])
+def test_control_on_a_serial_line(machine, bundle, uart):
+    """The machine's only UART is the protocol's (no emulated machine with the H extension has two): no terminal."""
+    m = machine(bundle=bundle(vm("one", autostart=False)), append=f"keep control={uart}")
+    m.expect(r"control: the machine protocol is on /soc/serial@10000000")
+    m.send('{"execute": "query-vms"}\n')  # of nobody: whatever comes of it
+
+    def ask(command, **arguments):
+        m.send(json.dumps({"execute": command, "arguments": arguments, "id": command}) + "\n")
+        return json.loads(m.expect(r"\n(\{\"(return|error)\": .*, \"id\": \"" + command + r"\"\})(?=\n)").group(1))
+
+    for _ in range(3):  # clients that come and go
+        m.send(b'{"execute": "cut\xff')
+        m.expect(r"\n\{\"QMP\": \{.*\}\}(?=\n)")
+        assert ask("query-status")["error"]["class"] == "CommandNotFound"
+        assert ask("qmp_capabilities")["return"] == {}
+    assert "control=" in str(ask("query-log")) or "the machine protocol is on" in str(ask("query-log"))
+    number = ask("bundle-open", size=100)["return"]["bundle"]
+    assert ask("bundle-write", bundle=number, offset=0, data="AAAA" * 25)["return"] == {"received": 75}
+    m.send(b"\xff")
+    m.expect(r"\n\{\"QMP\": ")
+    ask("qmp_capabilities")
+    assert [b["bundle"] for b in ask("query-bundles")["return"]] == [0]
+    assert ask("vm-start", vm="one")["return"] == {}
+    m.expect(r'"event": "VM_STARTED", "data": \{"vm": "one"\}')
+    ask("console-attach", vm="one")
+    m.expect(r'"event": "CONSOLE_OUTPUT".*userspace up', 60)
+    shown = m.output[m.output.index('{"QMP"'):]
+    assert all(line.startswith("{") for line in shown.splitlines() if line), shown
+    m.send('{"execute": "quit"}\n')
+    m.expect_off()
+
+
+def test_control_on_no_line(machine, bundle):
+    m = machine(bundle=bundle(vm("one", autostart=False)), append="keep control=uart1")
+    m.expect(r"error: control=uart1: no UART that there is a driver for: uart0 to uart0, or 0xADDRESS")
+    m.expect(SHELL_PROMPT)

@@ -323,6 +323,55 @@ static void test_uart(void **state)
     free(fdt);
 }
 
+/* Others than the console's, by number in the tree's order, or by address. */
+static void test_more_uarts(void **state)
+{
+    static const char *const none[] = {"uart3",
+                                       "uart",
+                                       "uart1x",
+                                       "uart-1",
+                                       "0x",
+                                       "0x10010000x",
+                                       "",
+                                       "1",
+                                       "serial1",
+                                       "0x1",
+                                       "0x10000000000000000"};
+    void *fdt = base_tree();
+    fdt64_t regs[2] = {cpu_to_fdt64(0x10010000), cpu_to_fdt64(0x1000)};
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) { /* a new node comes first */
+        char name[32];
+        int node;
+
+        snprintf(name, sizeof(name), "serial@100%u0000", 3 - i);
+        node = fdt_add_subnode(fdt, at(fdt, "/soc"), name);
+        assert_true(node >= 0);
+        regs[0] = cpu_to_fdt64(0x10000000 + 0x10000 * (3 - i));
+        assert_int_equal(fdt_setprop(fdt, node, "reg", regs, sizeof(regs)), 0);
+        fdt_setprop_string(fdt, node, "compatible", i == 1 ? "arm,pl011" : "snps,dw-apb-uart");
+        fdt_setprop_u32(fdt, node, "reg-shift", 2);
+        fdt_setprop_u32(fdt, node, "clock-frequency", 24000000);
+    }
+    assert_int_equal(read_tree(fdt), 0);
+    assert_int_equal(p.more_uart_count, 2);
+    assert_ptr_equal(platform_find_uart(&p, "uart0"), &p.uart);
+    assert_ptr_equal(platform_find_uart(&p, "0x10000000"), &p.uart);
+    assert_ptr_equal(platform_find_uart(&p, "uart1"), &p.more_uarts[0]);
+    assert_ptr_equal(platform_find_uart(&p, "0x10030000"), &p.more_uarts[1]);
+    assert_null(platform_find_uart(&p, "0x10020000"));
+    for (unsigned i = 0; i < ARRAY_LEN(none); i++)
+        assert_null(platform_find_uart(&p, none[i]));
+    assert_string_equal(p.more_uarts[0].path, "/soc/serial@10010000");
+    assert_int_equal(p.more_uarts[0].clock_hz, 24000000);
+    assert_int_equal(p.more_uarts[0].baud, 115200);
+    assert_true(p.more_uarts[0].dw_apb);
+    p.uart.kind = UART_NONE;
+    assert_null(platform_find_uart(&p, "uart0"));
+    free(fdt);
+}
+
 static void test_no_plic(void **state)
 {
     (void)state;
@@ -599,6 +648,7 @@ int main(void)
         cmocka_unit_test(test_titan),
         cmocka_unit_test(test_what_is_missing),
         cmocka_unit_test(test_uart),
+        cmocka_unit_test(test_more_uarts),
         cmocka_unit_test(test_no_plic),
         cmocka_unit_test(test_initrd),
         cmocka_unit_test(test_banks),

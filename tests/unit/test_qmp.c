@@ -358,6 +358,33 @@ static void test_nothing_left(void **state)
     fake_client_begin(true);
 }
 
+#define GREETING "{\"QMP\": {\"version\": "
+
+/* On a line nobody sees clients come and go: a byte that is never JSON's begins a new session, whatever was under way. */
+static void test_line(void **state)
+{
+    static const char anew[] = "{\"execute\": \"que\xff",
+                      before[] = "\xff\xff{\"execute\": \"query-version\"}";
+
+    (void)state;
+    fake_expect("{\"execute\": \"x\xff\"}", /* no line: it is a byte that is no UTF-8 */
+                "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"The command x\\ufffd has "
+                "not been "
+                "found\"}}\r\n");
+    fake_session.is_line = true;
+    fake_expect_part("{\"execute\": \"console-attach\", \"arguments\": {\"vm\": \"on\"}}",
+                     "position");
+    fake_ask_bytes(anew, strlen(anew));
+    assert_memory_equal(fake_sent, "\r\n" GREETING, strlen(GREETING) + 2);
+    assert_null(fake_session.attached);
+    fake_expect_part("{\"execute\": \"query-version\"}", "Expecting capabilities negotiation");
+    fake_expect_part("{\"execute\": \"qmp_capabilities\"}", "{\"return\": {}}\r\n");
+    fake_ask_bytes(before, strlen(before)); /* what comes with it is of the new session */
+    assert_memory_equal(fake_sent, "\r\n" GREETING, strlen(GREETING) + 2);
+    assert_non_null(strstr(fake_sent, "Expecting capabilities negotiation"));
+    fake_session.is_line = false;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -366,7 +393,7 @@ int main(void)
         TEST(negotiation),   TEST(bad_messages), TEST(pieces),       TEST(too_long),
         TEST(many_values),   TEST(arguments),    TEST(list),         TEST(operations),
         TEST(shell_command), TEST(console),      TEST(quit),         TEST(slow_client),
-        TEST(events),        TEST(events_lost),  TEST(nothing_left),
+        TEST(events),        TEST(events_lost),  TEST(nothing_left), TEST(line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
