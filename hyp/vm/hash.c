@@ -58,31 +58,50 @@ static const uint32_t sha_k[64] = {
 
 static uint32_t sha_rotr(uint32_t x, unsigned n) { return x >> n | x << (32 - n); }
 
-static void sha_block(uint32_t h[8], const uint8_t *p)
+/* One round. The eight words change places after it: eight rounds in a row name them by where they are, and none moves. */
+static inline __attribute__((always_inline)) void sha_round(uint32_t a, uint32_t b, uint32_t c,
+                                                            uint32_t *d, uint32_t e, uint32_t f,
+                                                            uint32_t g, uint32_t *h, uint32_t kw)
 {
-    uint32_t w[64], s[8];
+    uint32_t t1 =
+        *h + (sha_rotr(e, 6) ^ sha_rotr(e, 11) ^ sha_rotr(e, 25)) + ((e & (f ^ g)) ^ g) + kw;
+    uint32_t t2 = (sha_rotr(a, 2) ^ sha_rotr(a, 13) ^ sha_rotr(a, 22)) + ((a & b) | (c & (a | b)));
+
+    *d += t1;
+    *h = t1 + t2;
+}
+
+static void sha_block(uint32_t state[8], const uint8_t *p)
+{
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    uint32_t e = state[4], f = state[5], g = state[6], h = state[7], w[64];
 
     for (unsigned i = 0; i < 16; i++)
         w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
                (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
     for (unsigned i = 16; i < 64; i++) {
-        uint32_t a = w[i - 15], b = w[i - 2];
-        w[i] = w[i - 16] + (sha_rotr(a, 7) ^ sha_rotr(a, 18) ^ a >> 3) + w[i - 7] +
-               (sha_rotr(b, 17) ^ sha_rotr(b, 19) ^ b >> 10);
+        uint32_t x = w[i - 15], y = w[i - 2];
+        w[i] = w[i - 16] + (sha_rotr(x, 7) ^ sha_rotr(x, 18) ^ x >> 3) + w[i - 7] +
+               (sha_rotr(y, 17) ^ sha_rotr(y, 19) ^ y >> 10);
     }
-    memcpy(s, h, sizeof(s));
-    for (unsigned i = 0; i < 64; i++) {
-        uint32_t e = s[4], a = s[0];
-        uint32_t t1 = s[7] + (sha_rotr(e, 6) ^ sha_rotr(e, 11) ^ sha_rotr(e, 25)) +
-                      ((e & s[5]) ^ (~e & s[6])) + sha_k[i] + w[i];
-        uint32_t t2 = (sha_rotr(a, 2) ^ sha_rotr(a, 13) ^ sha_rotr(a, 22)) +
-                      ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
-        memmove(&s[1], &s[0], 7 * sizeof(s[0]));
-        s[4] += t1;
-        s[0] = t1 + t2;
+    for (unsigned i = 0; i < 64; i += 8) {
+        sha_round(a, b, c, &d, e, f, g, &h, sha_k[i] + w[i]);
+        sha_round(h, a, b, &c, d, e, f, &g, sha_k[i + 1] + w[i + 1]);
+        sha_round(g, h, a, &b, c, d, e, &f, sha_k[i + 2] + w[i + 2]);
+        sha_round(f, g, h, &a, b, c, d, &e, sha_k[i + 3] + w[i + 3]);
+        sha_round(e, f, g, &h, a, b, c, &d, sha_k[i + 4] + w[i + 4]);
+        sha_round(d, e, f, &g, h, a, b, &c, sha_k[i + 5] + w[i + 5]);
+        sha_round(c, d, e, &f, g, h, a, &b, sha_k[i + 6] + w[i + 6]);
+        sha_round(b, c, d, &e, f, g, h, &a, sha_k[i + 7] + w[i + 7]);
     }
-    for (unsigned i = 0; i < 8; i++)
-        h[i] += s[i];
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+    state[5] += f;
+    state[6] += g;
+    state[7] += h;
 }
 
 static void sha_more(struct hash *h, const uint8_t *p, size_t len)
