@@ -12,7 +12,7 @@ static uint64_t hole(struct worker *w)
     case 2:
         return rt_ram_base - 8;
     case 3:
-        return VIRTIO + 0x1000 * (2 + disks) + random_below(w, 0x1000);
+        return VIRTIO + 0x1000 * (2 + disks + nets) + random_below(w, 0x1000);
     case 4:
         return 0;
     case 5: /* between devices */

@@ -14,7 +14,8 @@ struct worker {
 };
 extern struct worker workers[RT_HARTS];
 extern uint64_t seed; /* of the command line */
-extern unsigned disks; /* virtio disks that this VM has, behind console and entropy */
+extern unsigned disks,
+    nets; /* virtio disks that this VM has, behind console and entropy; network cards behind these */
 /* Whether to try what M-mode's firmware sees before the hypervisor: OpenSBI writes a line on the machine's console for
    each illegal instruction of opcode SYSTEM that accesses no CSR. */
 extern bool to_firmware;

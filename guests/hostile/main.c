@@ -5,13 +5,14 @@
 //   rounds=N      all attacks, so many times; 0: for ever (1)
 //   attack=a,b    only these
 //   disks=N       virtio disks that the VM has (0)
+//   nets=N        network cards (0)
 //   firmware=1    also instructions that make firmware write to the machine's console (0)
 //   then=WORD     what ends it: off, or a final attack by name
 #include "hostile/hostile.h"
 
 struct worker workers[RT_HARTS];
 uint64_t seed;
-unsigned disks;
+unsigned disks, nets;
 bool to_firmware;
 uint64_t arena, arena_size;
 
@@ -118,6 +119,7 @@ void guest_main(void)
 
     seed = rt_number("seed", 1);
     disks = (unsigned)rt_number("disks", 0);
+    nets = (unsigned)rt_number("nets", 0);
     to_firmware = rt_number("firmware", 0);
     set_up();
     printf("hostile: seed %lu, %u harts, %lu MiB\n", seed, rt_hart_count, rt_ram_size >> 20);

@@ -95,7 +95,7 @@ static uint64_t choose_address(struct worker *w)
         a = UART + (one_in(w, 4) ? random_below(w, 0x100 - 16) : random_below(w, 10));
         break;
     default:
-        a = VIRTIO + 0x1000 * random_below(w, 2 + disks) +
+        a = VIRTIO + 0x1000 * random_below(w, 2 + disks + nets) +
             (one_in(w, 8) ? random_below(w, 0x1000 - 16) : random_below(w, 0x140));
     }
     return one_in(w, 4) ? a : a & ~3ul;

@@ -44,7 +44,7 @@ static uint64_t leaf_pte(struct worker *w)
 
     switch (random_below(w, 8)) {
     case 0:
-        return pte(VIRTIO + 0x1000 * random_below(w, 2 + disks), V | R | W | A | D);
+        return pte(VIRTIO + 0x1000 * random_below(w, 2 + disks + nets), V | R | W | A | D);
     case 1:
         return pte(PLIC + 0x1000 * random_below(w, 4), V | R | W | A | D);
     case 2:

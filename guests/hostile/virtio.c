@@ -13,6 +13,9 @@ struct desc {
     uint16_t flags, next;
 };
 
+/* Queues of the nth device: console, entropy, disks, network cards. */
+static unsigned queues_of(unsigned n) { return n == 0 ? 2 : n < 2 + disks ? 1 : 3; }
+
 static volatile uint64_t target; /* the queue's area that is being attacked */
 
 static void put(uint64_t device, unsigned reg, uint64_t value)
@@ -40,7 +43,7 @@ static void set_queue(struct worker *w, uint64_t device, unsigned queue, uint64_
 }
 
 /* A driver's way up (virtio 1.2, 3.1.1), with some of the features. */
-static void begin(struct worker *w, uint64_t device, uint64_t area)
+static void begin(struct worker *w, uint64_t device, uint64_t area, unsigned queues)
 {
     uint64_t deadline = rdtime() + usec(1000000);
 
@@ -59,7 +62,7 @@ static void begin(struct worker *w, uint64_t device, uint64_t area)
     }
     put(device, 0x70, 11);
     memset((void *)(area + AVAIL), 0, 0x3000);
-    for (unsigned q = 0; q < 2; q++)
+    for (unsigned q = 0; q < queues; q++)
         set_queue(w, device, q, area + q * AREA);
     put(device, 0x70, 15);
 }
@@ -125,13 +128,55 @@ static void block_request(struct worker *w, uint64_t area, unsigned head)
     store_desc(area + DESC + 16 * status, (struct desc){area + HEADERS + 0x4000, 1, WRITE, 0});
 }
 
-static void fill(struct worker *w, uint64_t area)
+/* Something that is nearly a frame: to anybody, from the card's own address or another, with offloads that may be
+ * agreed on; or a command; or a buffer to receive into. */
+static void network_request(struct worker *w, uint64_t device, uint64_t area, unsigned head,
+                            unsigned queue)
+{
+    uint64_t at = area + HEADERS + 64 * head;
+    volatile uint8_t *b = (volatile uint8_t *)at;
+    unsigned next = (head + 1) % SIZE;
+    uint32_t more = one_in(w, 16) ? length(w) : (uint32_t)random_below(w, 1400);
+
+    for (unsigned i = 0; i < 64; i++)
+        b[i] = i < 12 && !one_in(w, 16) ? 0 : (uint8_t)random_next(w);
+    for (unsigned i = 0; i < 6; i++) {
+        if (one_in(w, 2))
+            b[12 + i] = 0xff; /* else somebody's, hardly anybody's */
+        if (!one_in(w, 64))
+            b[18 + i] = *(volatile uint8_t *)(device + 0x100 + i);
+    }
+    if (one_in(w, 2)) { /* IPv4 and TCP, to be segmented */
+        static const uint8_t ip[] = {8, 0, 0x45, 0};
+
+        for (unsigned i = 0; i < sizeof(ip); i++)
+            b[24 + i] = ip[i];
+        b[0] = 1;
+        b[1] = one_in(w, 2);
+        b[6] = 34;
+        b[8] = 16;
+        b[35] = 6;
+    }
+    if (queue == 2) {
+        b[0] = (uint8_t)random_below(w, 3);
+        b[1] = (uint8_t)random_below(w, 6);
+    }
+    store_desc(area + DESC + 16 * head,
+               (struct desc){queue ? at : arena_address(w), queue ? 64 : 2048,
+                             (uint16_t)(queue ? NEXT : WRITE), (uint16_t)next});
+    store_desc(area + DESC + 16 * next,
+               (struct desc){arena_address(w), more, queue == 2 ? WRITE : 0, 0});
+}
+
+static void fill(struct worker *w, uint64_t device, uint64_t area, unsigned queue, bool network)
 {
     volatile uint16_t *avail = (volatile uint16_t *)(area + AVAIL);
     unsigned head = (unsigned)random_below(w, SIZE), n = 1 + (unsigned)random_below(w, 4);
 
     for (unsigned i = 0; i < n; i++) {
-        if (one_in(w, 2))
+        if (one_in(w, 2) && network)
+            network_request(w, device, area, (head + 3 * i) % SIZE, queue);
+        else if (one_in(w, 2))
             block_request(w, area, (head + 3 * i) % SIZE);
         else
             store_desc(area + DESC + 16 * ((head + 3 * i) % SIZE), wild(w, area));
@@ -173,17 +218,17 @@ static void fill_long(struct worker *w, uint64_t area)
 void attack_virtio(struct worker *w)
 {
     for (uint64_t i = 0; i < w->ops; i++) {
-        unsigned n = (unsigned)random_below(w, 2 + disks);
+        unsigned n = (unsigned)random_below(w, 2 + disks + nets);
         uint64_t device = VIRTIO + 0x1000 * n, area = arena + arena_size - 0x200000 + n * 2 * AREA;
-        unsigned queue = (unsigned)random_below(w, n ? 1 : 2);
+        unsigned queue = (unsigned)random_below(w, queues_of(n));
 
         if ((get(device, 0x70) & 0xff) != 15 || one_in(w, 32))
-            begin(w, device, area);
+            begin(w, device, area, queues_of(n));
         target = area + queue * AREA;
         if (one_in(w, 16))
             fill_long(w, target);
         else
-            fill(w, target);
+            fill(w, device, target, queue, n >= 2 + disks);
         put(device, 0x50, one_in(w, 32) ? nasty(w) : queue);
         if (one_in(w, 16))
             put(device, 0x64, get(device, 0x60));
@@ -193,7 +238,7 @@ void attack_virtio(struct worker *w)
         }
         w->done++;
     }
-    for (unsigned n = 0; n < 2 + disks; n++)
+    for (unsigned n = 0; n < 2 + disks + nets; n++)
         put(VIRTIO + 0x1000 * n, 0x70, 0);
 }
 
@@ -220,7 +265,7 @@ void attack_virtio_scribble(struct worker *w)
             if (one_in(w, 16))
                 ((volatile uint16_t *)(area + AVAIL))[1] += (uint16_t)random_below(w, 300);
             else if (one_in(w, 32))
-                put(VIRTIO + 0x1000 * random_below(w, 2 + disks), 0x50, random_below(w, 2));
+                put(VIRTIO + 0x1000 * random_below(w, 2 + disks + nets), 0x50, random_below(w, 3));
         }
         w->done++;
     }

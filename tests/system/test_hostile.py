@@ -29,8 +29,8 @@ EXITS = ("sbi", "virtual-instruction", "load-guest-page", "store-guest-page", "i
 LIMIT = 60 + OPS // 10 + WORK * 4
 
 
-def hostile(name, words, vcpus=3, disks=(), autostart=False):
-    return vm(name, HOSTILE, None, words, vcpus=vcpus, ram="128M", disks=disks, autostart=autostart)
+def hostile(name, words, vcpus=3, disks=(), autostart=False, nets=()):
+    return vm(name, HOSTILE, None, words, vcpus=vcpus, ram="128M", disks=disks, autostart=autostart, nets=nets)
 
 
 def free_kib(m):

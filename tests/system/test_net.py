@@ -9,6 +9,7 @@ import threading
 import urllib.request
 
 import harness
+from test_hostile import hostile
 
 FILE = 24 << 20  # bytes
 SERVER = (
@@ -172,3 +173,30 @@ def test_nat_to_the_hosts_network(machine, bundle):
     m.run("ip addr add 10.77.0.9/24 dev eth0")
     assert m.shell("ping -c 1 -W 1 -I 10.77.0.9 10.77.0.3")[0] == 1
     assert int(re.search(r"(\d+) of other addresses", ports_text(m)).group(1)) >= 1
+
+
+def test_beside_a_flood_and_one_that_means_harm(machine, bundle, tmp_path):
+    """A hostile guest on the same switch, and one that floods it: two others exchange a file meanwhile, and are not kept from it."""
+    # The kernel's own generator: broadcasts, as many as go.
+    flood = ("ip link set eth0 up; cd /proc/net/pktgen; echo add_device eth0 >kpktgend_0; for word in 'count 0' 'pkt_size 1000' 'dst 10.9.0.255' "
+             "'dst_mac ff:ff:ff:ff:ff:ff'; do echo $word >eth0; done; echo start >pgctrl")
+    initrd = harness.make_initrd(str(tmp_path / "pktgen.cpio"), modules=["pktgen"])
+    m = machine(bundle=bundle(harness.vm(nets=["lan0"]), server(), hostile("bad", "seed=3 ops=2000 rounds=0 nets=1 attack=virtio",
+                                                                           nets=["lan0"], autostart=True),
+                              harness.vm("flood", initrd=initrd, nets=["lan0"], bootargs=f'{harness.BOOTARGS} tl.cmd="{flood}"')),
+                harts=2, mem="2G", append="keep", limit=420)
+    m.boot(180)
+    m.run(CLIENT)
+    m.run("until ping -c 1 -W 1 10.9.0.2; do :; done", 120)
+    m.run("until wget -q -O /tmp/sum http://10.9.0.2/sum; do :; done", 180)
+    assert m.run("wget -q -O - http://10.9.0.2/file | md5sum | diff - /tmp/sum && echo same", 240).endswith("same\n")
+    ports = table(m)
+    assert int(ports["flood.0"][3]) > 1000 and int(ports["bad.0"][3]) > 0
+    for name in ("bad", "flood"):
+        m.command(f"stop {name}")
+        assert re.search(rf"^{name}\s+off", m.command("list"), re.M)
+        m.command(f"destroy {name}")
+    assert not re.search(r"^(bad|flood)\b", m.command("frames"), re.M)
+    assert set(table(m)) == {"vm0.0", "vm1.0"}
+    assert "hostile: FAIL" not in m.output and "not given back" not in m.output
+    assert "well: " in m.command("stacks")
