@@ -111,6 +111,32 @@ def test_accounts(control):
         c.execute("inject-nmi", vm="two")
 
 
+def test_every_command(control):
+    """Each with no arguments, wrong ones, and of a VM that runs, is off, or is not there: an answer, and all goes on."""
+    m, paths = control(vm("on"), vm("off", autostart=False))
+    c = Client(paths[0])
+    m.expect(PROMPT, 60)
+    names = [entry["name"] for entry in c.execute("query-commands")]
+    assert len(names) >= 39 and len(set(names)) == len(names)
+    changes = {"qmp_capabilities", "quit", "stop", "cont", "system_reset", "vm-start", "vm-stop", "vm-destroy", "inject-nmi",
+               "sysrq"}
+    for name in names:
+        answer = c.ask({"execute": name, "arguments": {"no-such": 1}, "id": name})
+        assert answer["id"] == name and answer["error"]["desc"]
+        for arguments in ({}, {"vm": "on"}, {"vm": "off"}, {"vm": "nobody"}, {"vm": 1}, {"vm": None}, {"bundle": 7}, []):
+            if name in changes and arguments in ({}, {"vm": "on"}, {"vm": "off"}):
+                continue
+            answer = c.ask({"execute": name, "arguments": arguments, "id": [name]})
+            assert answer["id"] == [name] and ("return" in answer) != ("error" in answer)
+            assert "return" in answer or answer["error"]["desc"]
+            assert arguments != [] or "error" in answer
+    assert {v["name"]: v["status"] for v in c.execute("query-vms")} == {"on": "running", "off": "prelaunch"}
+    with pytest.raises(RuntimeError, match="off: it is off"):
+        c.execute("stop", vm="off")
+    c.execute("console-write", vm="on", data="echo $((6*7))$((6*7))\n")
+    m.expect("4242", 30)
+
+
 def test_attached_consoles(control):
     """Two clients and a person see the same output; one that does not read holds nobody up."""
     m, paths = control(vm("one"))

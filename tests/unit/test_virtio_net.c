@@ -95,6 +95,7 @@ static void add_frame(uint32_t len, uint32_t cut, bool indirect)
 static void send_all_ways(void **state)
 {
     static const uint32_t lens[] = {14, 15, 60, 143, 144, 145, 1514, 9000};
+    uint64_t total = 0;
 
     (void)state;
     assert_true(drv_init(ALL, 3, 64));
@@ -112,11 +113,14 @@ static void send_all_ways(void **state)
             assert_int_equal(drv_kick(VNET_TX), MMIO_OK);
             assert_int_equal(net.sent, sent + 1);
             assert_int_equal(net.len, len);
+            total += len;
             assert_memory_equal(net.frame, bytes, len);
             assert_true(drv_used(VNET_TX, &id, &written));
             assert_int_equal(written, 0);
         }
     assert_int_equal(net.net.refused, 0);
+    assert_int_equal(dev->account.operations[VDEV_WRITE], net.sent);
+    assert_int_equal(dev->account.bytes[VDEV_WRITE], total);
     assert_false(drv_needs_reset());
     add_frame(60, 2000, false);
     assert_true(drv_want_kick(VNET_TX, (uint16_t)(drv_q[VNET_TX].idx - 1)));
@@ -325,6 +329,7 @@ static void without_merging(void **state)
     assert_int_equal(give(1515), NET_FULL); /* by a byte */
     assert_int_equal(drv_used_idx(VNET_RX), 0);
     assert_int_equal(give(1514), NET_TAKEN);
+    assert_true(dev->account.operations[VDEV_READ] >= 1 && dev->account.bytes[VDEV_READ] >= 1514);
     find_frame(1514, 1526, 0, false);
     assert_int_equal(give(100), NET_TAKEN);
     assert_int_equal(give(100), NET_FULL);

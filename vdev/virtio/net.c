@@ -231,6 +231,8 @@ static enum net_fate rx_locked(struct vnet *n, const struct net_frame *f)
     r = rx_frame(&rx, f);
     if (!r) {
         virtio_used(&n->v, VNET_RX);
+        vdev_operated(&n->v.vdev, VDEV_READ);
+        vdev_moved(&n->v.vdev, VDEV_READ, f->len);
         return NET_TAKEN;
     }
     while (rx.chains--)
@@ -368,6 +370,8 @@ static uint64_t tx_send(struct vnet *n, struct tx *t)
         n->net->refused++;
         return 0;
     }
+    vdev_operated(&n->v.vdev, VDEV_WRITE);
+    vdev_moved(&n->v.vdev, VDEV_WRITE, f.len);
     return n->net->send(n->net->ctx, &f);
 }
 
