@@ -155,9 +155,12 @@ static void put_device(const struct source *s, const struct vdev *dev)
     const struct vdev_account *a = &dev->account;
 
     put_named(s, dev->reads + dev->writes, "%s.accesses", dev->role);
+    if (!dev->irq.set) /* the interrupt controller, the watchdog: they carry nothing */
+        return;
     put_named(s, a->operations[VDEV_READ], "%s.read-ops", dev->role);
     put_named(s, a->operations[VDEV_WRITE], "%s.write-ops", dev->role);
-    put_named(s, a->flushes, "%s.flush-ops", dev->role);
+    if (a->flushes)
+        put_named(s, a->flushes, "%s.flush-ops", dev->role);
     put_named(s, a->bytes[VDEV_READ], "%s.read-bytes", dev->role);
     put_named(s, a->bytes[VDEV_WRITE], "%s.write-bytes", dev->role);
 }

@@ -38,6 +38,13 @@ static void host_write(const char *data, size_t len)
     (void)len;
 }
 
+static void set_line(void *chip, uint32_t source, bool level)
+{
+    (void)chip;
+    (void)source;
+    (void)level;
+}
+
 static void make_tree(struct vm *vm)
 {
     vm->fdt = heap_alloc(512);
@@ -60,6 +67,7 @@ static int setup(void **state)
     snprintf(dead->end_reason, sizeof(dead->end_reason), "it went wrong");
     snprintf(dead->crash_report, sizeof(dead->crash_report), "dead: oops\n  pc 0x1234");
     disk.base = gpa(0x10002000);
+    disk.irq.set = set_line;
     disk.reads = 5;
     disk.writes = 2;
     disk.account = (struct vdev_account){{3, 1}, {4096, 512}, 7};
