@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What the scheduler does, measured from inside, by the word in the command line:
-//   hog    computes; prints how much it did from second 1 to second 1 + seconds=N of its own time
+//   hog    computes (tick: see compute_until); prints how much it did from second 1 to second 1 + seconds=N of its own time
 //   wake   waits for a timer 200 times; prints how late it was woken, in ns
 //   yield  gives its hart up by WRS.NTO 2000 times; prints the instructions (time, under icount) of each
 // A hog goes on for another second, so that those that began later have the same neighbours to their end.
 #include "rt/rt.h"
 
-enum { WAKES = 200, YIELDS = 2000, WARM_UP = 100 };
+enum { TICK_US = 50, WAKES = 200, YIELDS = 2000, WARM_UP = 100 };
 
 static uint64_t number_after(const char *word, uint64_t otherwise)
 {
@@ -22,14 +22,19 @@ static uint64_t number_after(const char *word, uint64_t otherwise)
 
 static uint64_t ns(uint64_t ticks) { return ticks * (1000000000 / rt_timebase); }
 
-/* Rounds of the same loop until a time. */
+/* Rounds of the same loop until a time. With `tick`, a timer is set all the time, of which nothing comes: the emulator gives
+ * harts their turns at such times, and one that computes without would have the machine to itself. */
 static uint64_t compute_until(uint64_t end)
 {
-    uint64_t rounds = 0;
+    uint64_t rounds = 0, tick = strstr(rt_bootargs, "tick") ? usec(TICK_US) : 0, next = 0, now;
 
-    for (; rdtime() < end; rounds++) {
+    for (; (now = rdtime()) < end; rounds++) {
         uint64_t n = 100;
 
+        if (tick && now >= next) {
+            next = now + tick;
+            __asm__ volatile("csrw 0x14d, %0" ::"r"(next)); /* stimecmp */
+        }
         __asm__ volatile("1: addi %0, %0, -1\n bnez %0, 1b" : "+r"(n));
     }
     return rounds;

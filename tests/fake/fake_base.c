@@ -27,6 +27,7 @@
 _Thread_local unsigned fake_hart;
 void *fake_hart_data[64];
 void (*fake_pause_hook)(void);
+void (*fake_wfi_hook)(void);
 uint64_t fake_time;
 uint64_t fake_csr[4096];
 bool fake_csr_absent[4096];
@@ -59,6 +60,7 @@ void fake_arch_reset(void)
     fake_fences = 0;
     fake_zeroed_bytes = 0;
     fake_zero_hook = NULL;
+    fake_wfi_hook = NULL;
     fake_pause_hook = NULL;
     fake_mmio_read = NULL;
     fake_mmio_write = NULL;

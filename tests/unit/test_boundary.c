@@ -577,6 +577,27 @@ static void test_fast_access_that_cannot_fetch(void **state)
     assert_int_equal(v->gpr[10], 0xffffffff80000001);
 }
 
+/* An IPI to a vCPU that runs elsewhere interrupts that hart; one to a vCPU that is on no hart costs no interrupt. */
+static void test_ipi_to_what_does_not_run(void **state)
+{
+    (void)state;
+    start();
+    harts[0] = &hart0;
+    load_unload(v);
+    fake_hart = 1;
+    vcpu_irq_raise_ssip(v);
+    assert_int_equal(hart0.requests, 0);
+    assert_int_equal(v->requests, VCPU_REQ_IRQ);
+    fake_hart = 0;
+    boundary_pass(v);
+    assert_true(csr_read(CSR_HVIP) & HVIP_VSSIP);
+    fake_hart = 1;
+    vcpu_irq_raise_ssip(v);
+    assert_int_equal(hart0.requests, HART_REQ_KICK);
+    fake_hart = 0;
+    boundary_pass(v);
+}
+
 static void on_hart_fp(unsigned hart, struct vcpu *vcpu, uint64_t expected, uint32_t fcsr)
 {
     fake_hart = hart;
@@ -787,6 +808,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_left_of_the_aia, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kick_ends_with_the_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stopped_counts_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ipi_to_what_does_not_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fp, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vector, setup, teardown),
         cmocka_unit_test_setup_teardown(test_steal_time, setup, teardown),

@@ -457,6 +457,45 @@ static void test_alone_takes_no_tick(void **state)
     assert_true(hart[0].timer_armed != UINT64_MAX || hart[1].timer_armed != UINT64_MAX);
 }
 
+static jmp_buf asleep;
+static void fall_asleep(void) { longjmp(asleep, 1); }
+
+/* A hart with nothing to do waits for an interrupt, and none is set to come. */
+static void test_idle_hart_sleeps(void **state)
+{
+    (void)state;
+    start_machine(2);
+    add_job(&group[0], 0, 0); /* for the other hart */
+    job[0].t.hart = 1;
+    run_machine(10 * MS);
+    for (unsigned h = 0; h < 2; h++) {
+        if (hart[h].current != hart[h].idle)
+            continue;
+        fake_hart = h;
+        fake_wfi_hook = fall_asleep;
+        if (!setjmp(asleep))
+            sched_idle();
+        assert_int_equal(hart[h].timer_armed, UINT64_MAX);
+        assert_ptr_equal(hart[h].current, hart[h].idle);
+        return;
+    }
+    fail_msg("no hart is idle");
+}
+
+/* Jobs of the hypervisor's own that compute and compute have one share between them, as a VM has. */
+static void test_hypervisor_threads_have_one_share(void **state)
+{
+    (void)state;
+    start_machine(1);
+    add_job(&group[0], 0, 0);
+    add_job(&group[1], 0, 0);
+    for (unsigned i = 0; i < 4; i++)
+        add_job(&thread_hypervisor, i < 2 ? 0 : 3 * MS, i < 2 ? 0 : 10 * US);
+    run_machine(3000 * MS);
+    assert_near(job[0].got, 1000 * MS, 10);
+    assert_near(job[1].got, 1000 * MS, 10);
+}
+
 static void test_idle_hart_takes_what_waits(void **state)
 {
     (void)state;
@@ -731,6 +770,8 @@ int main(void)
         cmocka_unit_test(test_storm_pays_for_its_switches),
         cmocka_unit_test(test_storm_on_two_harts),
         cmocka_unit_test(test_alone_takes_no_tick),
+        cmocka_unit_test(test_idle_hart_sleeps),
+        cmocka_unit_test(test_hypervisor_threads_have_one_share),
         cmocka_unit_test(test_idle_hart_takes_what_waits),
         cmocka_unit_test(test_no_needless_ipi),
         cmocka_unit_test(test_times_add_up),

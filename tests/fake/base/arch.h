@@ -51,7 +51,12 @@ static inline unsigned hart_index(void) { return fake_hart; }
 extern void *fake_hart_data[64]; /* by fake_hart; a test that links sched/ code fills it in */
 static inline void *arch_hart_data(void) { return fake_hart_data[fake_hart]; }
 static inline uint64_t arch_time(void) { return fake_time; }
-static inline void arch_wfi(void) {}
+extern void (*fake_wfi_hook)(void); /* called when a hart goes to sleep */
+static inline void arch_wfi(void)
+{
+    if (fake_wfi_hook)
+        fake_wfi_hook();
+}
 extern void (*fake_pause_hook)(void); /* called while somebody waits: another hart's turn */
 static inline void arch_pause(void)
 {
