@@ -14,9 +14,8 @@ static void tell(unsigned disk, const char *problem, char *why, size_t why_size)
     fmt_snprintf(why, why_size, "disk %u: %s", disk, problem);
 }
 
-/* Calls each() with every partition of a disk until it returns nonzero: that, or 0, or the error of the table. */
-static int each_partition(unsigned disk, int (*each)(void *ctx, const struct disks_place *p),
-                          void *ctx, char *why, size_t why_size)
+int disks_each(unsigned disk, int (*each)(void *ctx, const struct disks_place *p), void *ctx,
+               char *why, size_t why_size)
 {
     struct blk_backend *b = host_disk_open_range(disk, 0, host_disk_sectors(disk), HOST_DISK_LOOK);
     struct disks_place p = {.disk = disk};
@@ -62,7 +61,7 @@ int disks_find(const char *name, struct disks_place *place, char *why, size_t wh
     char problem[96] = "";
 
     for (unsigned i = 0; i < host_disk_count(); i++)
-        if (each_partition(i, match, &s, problem, sizeof(problem)) == -ENOMEM) {
+        if (disks_each(i, match, &s, problem, sizeof(problem)) == -ENOMEM) {
             fmt_snprintf(why, why_size, "out of memory");
             return -ENOMEM;
         }

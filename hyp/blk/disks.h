@@ -13,6 +13,9 @@ struct disks_place {
     struct gpt_partition part;
 };
 
+/* Calls each() with every partition of a disk until it returns nonzero: that, or 0, or the error of the table. */
+int disks_each(unsigned disk, int (*each)(void *ctx, const struct disks_place *p), void *ctx,
+               char *why, size_t why_size) MUST_CHECK;
 /* 0; -ENOENT: there is none; -EEXIST: there are several; -ENOMEM. */
 int disks_find(const char *name, struct disks_place *place, char *why, size_t why_size) MUST_CHECK;
 /* The partition as a backend of its own, its name as the serial number. As find, or -EBUSY: taken. */

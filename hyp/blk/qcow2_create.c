@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "blk/blk_io.h"
 #include "blk/qcow2_create.h"
 #include "mem/heap.h"
@@ -100,4 +101,87 @@ int qcow2_create(struct blk_backend *file, const struct qcow2_new *n)
         error = blk_write(file, 0, cluster, CLUSTER);
     heap_free(cluster);
     return error ? error : blk_flush(file);
+}
+
+/* Per cluster of data 8 bytes of level 2 and 2 of counts; half-used tables at the ends. */
+uint64_t qcow2_full_size(uint64_t size)
+{
+    uint64_t data = clusters_of(size), l2 = (data + CLUSTER / 8 - 1) / (CLUSTER / 8);
+    uint64_t l1 = clusters_of(8 * l2), blocks = (data + l2 + l1) / COUNTS + 2;
+
+    return (1 + clusters_of(8 * blocks) + blocks + l1 + l2 + data) * CLUSTER;
+}
+
+/* ---- larger ---- */
+
+/* The level 1 table with more entries, in new clusters. *at: where. */
+static int move_l1(struct qcow2 *q, uint64_t entries, uint64_t *at)
+{
+    uint64_t bytes = align_up(8 * entries, qcow2_cluster(q)), want = bytes >> q->cluster_bits;
+    uint64_t first, got;
+    uint8_t *table;
+    int error = qcow2_alloc(q, want, &first, &got);
+
+    if (error)
+        return error;
+    if (got < want) /* not in one piece */
+        return qcow2_release(q, first, got) ? -EIO : -ENOSPC;
+    table = heap_alloc(bytes);
+    if (!table)
+        return qcow2_release(q, first, got) ? -EIO : -ENOMEM;
+    error =
+        q->l1_size ? blk_read(q->file, q->l1_at, table, align_up(8ul * q->l1_size, BLK_SECTOR)) : 0;
+    memset(table + 8ul * q->l1_size, 0, bytes - 8ul * q->l1_size);
+    *at = first << q->cluster_bits;
+    if (!error)
+        error = blk_write(q->file, *at, table, bytes);
+    heap_free(table);
+    return error;
+}
+
+/* The header's first sector in one write: old or new, whatever happens. */
+static int write_size(struct qcow2 *q, uint64_t size, uint64_t l1_at, uint64_t entries)
+{
+    size_t len = max_u64(q->file->block_size, BLK_SECTOR);
+    uint8_t *h = heap_alloc(len);
+    int error = h ? blk_read(q->file, 0, h, len) : -ENOMEM;
+
+    if (!error) {
+        meta_put_be(h + QCOW2_H_SIZE, size, 8);
+        meta_put_be(h + QCOW2_H_L1_SIZE, entries, 4);
+        meta_put_be(h + QCOW2_H_L1_AT, l1_at, 8);
+        error = blk_write(q->file, 0, h, len);
+    }
+    heap_free(h);
+    return error ? error : blk_flush(q->file);
+}
+
+/* The old table's clusters, which nothing refers to any more. */
+static int drop_l1(struct qcow2 *q)
+{
+    uint64_t n = align_up(8ul * q->l1_size, qcow2_cluster(q)) >> q->cluster_bits;
+    int error = q->l1_size ? qcow2_release(q, q->l1_at >> q->cluster_bits, n) : 0;
+
+    return error ? error : qcow2_flush(q);
+}
+
+int qcow2_resize(struct qcow2 *q, uint64_t size, char *why, size_t why_size)
+{
+    uint64_t per_l1 = qcow2_cluster(q) * qcow2_l2_entries(q), at = q->l1_at;
+    uint64_t entries = size / per_l1 + (size % per_l1 != 0);
+    bool more = entries > q->l1_size;
+    int error;
+
+    fmt_snprintf(why, why_size,
+                 "a disk can only be made larger, by whole sectors, to at most %lu GiB",
+                 (unsigned long)(QCOW2_L1_MAX / 8 * per_l1 >> 30));
+    if (size <= q->size || size % BLK_SECTOR || entries > QCOW2_L1_MAX / 8)
+        return -EINVAL;
+    fmt_snprintf(why, why_size, "its partition has no room for the tables, or cannot be written");
+    error = more ? move_l1(q, entries, &at) : 0;
+    if (!error)
+        error = qcow2_flush(q); /* counts and the new table, before what refers to them */
+    if (!error)
+        error = write_size(q, size, at, more ? entries : q->l1_size);
+    return !error && more ? drop_l1(q) : error;
 }

@@ -12,3 +12,8 @@ struct qcow2_new {
 /* Writes an empty image over whatever is in the file: clusters of 64 KiB, counts of 16 bits. 0; -ENOSPC: the file is too
  * small; -EINVAL; -ENOMEM; -EIO. */
 int qcow2_create(struct blk_backend *file, const struct qcow2_new *n) MUST_CHECK;
+/* How large a file must be to hold all of a guest's disk of so many bytes, tables included. */
+uint64_t qcow2_full_size(uint64_t size);
+/* Makes the guest's disk of an image that is open for writing, and used by nobody else, larger; q is closed then and opened anew by the
+ * caller. 0; -EINVAL and why: smaller, too large; -ENOSPC; -ENOMEM; -EIO. */
+int qcow2_resize(struct qcow2 *q, uint64_t size, char *why, size_t why_size) MUST_CHECK;

@@ -100,6 +100,7 @@ COMMAND_FN(console);
 COMMAND_FN(send);
 COMMAND_FN(devices);
 COMMAND_FN(fdt);
+COMMAND_FN(disk);
 COMMAND_FN(net);
 COMMAND_FN(report);
 COMMAND_FN(dump);

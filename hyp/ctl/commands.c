@@ -80,6 +80,11 @@ const struct command commands[] = {
      QMP("query-walk", query_walk, VM, MUST("gva", ANY), VCPU)},
     {SHELL(gpa, "VM GPA", "translate a guest physical address, step by step", WORD_VM),
      QMP("query-gpa", query_gpa, VM, MUST("gpa", ANY))},
+    {SHELL(disk,
+           "[create NAME SIZE [raw] | clone TEMPLATE NAME [SIZE] | resize NAME SIZE | delete NAME "
+           "[force]] [room=SIZE] [on=DISK]",
+           "partitions of the host's disks, and images in them; make, grow, delete them",
+           WORD_NONE)},
     {SHELL(net, "[link VM.N up|down]",
            "switches, their ports, what these carried and dropped; pull a cable", WORD_NONE)},
     {SHELL(fdt, "VM", "the device tree that a VM was given, as source", WORD_VM),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/panic.h"
+#include "blk/disks_edit.h"
 #include "boot/platform.h"
 #include "ctl/console.h"
 #include "fake_mem.h"
@@ -241,6 +242,50 @@ const char *exit_cause_name(unsigned index)
 __attribute__((weak)) struct vcpu_features vcpu_features;
 __attribute__((weak)) void *heap_alloc(size_t size) { return calloc(1, size); }
 __attribute__((weak)) void heap_free(void *p) { free(p); }
+
+/* ---- disks: one; what is done to them is noted ---- */
+
+char fake_disk_deed[160];
+
+static int note_deed(const char *name, char *why, size_t size, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(fake_disk_deed, sizeof(fake_disk_deed), fmt, ap);
+    va_end(ap);
+    snprintf(why, size, "'%s' is in use by a VM: `destroy` that first", name);
+    return strcmp(name, "busy") ? 0 : -EBUSY;
+}
+
+int disks_create(const struct disks_new *n, char *why, size_t why_size)
+{
+    return note_deed(n->name, why, why_size, "create %s %lu %lu %d%s %s", n->name,
+                     (unsigned long)n->size, (unsigned long)n->room, n->disk, n->raw ? " raw" : "",
+                     n->template ? n->template : "-");
+}
+
+int disks_resize(const char *name, uint64_t size, char *why, size_t why_size)
+{
+    return note_deed(name, why, why_size, "resize %s %lu", name, (unsigned long)size);
+}
+
+int disks_delete(const char *name, bool force, char *why, size_t why_size)
+{
+    return note_deed(name, why, why_size, "delete %s%s", name, force ? " force" : "");
+}
+
+int disks_list(void (*each)(void *ctx, const struct disks_info *i), void *ctx)
+{
+    struct disks_info i = {.place = {.disk = 1, .part = {.sectors = 2048 * 20, .name = "web"}},
+                           .image = true,
+                           .size = MIB(16),
+                           .behind = "template",
+                           .use = DISKS_WRITTEN};
+
+    each(ctx, &i);
+    return 0;
+}
 
 /* ---- switches: one, with two ports ---- */
 

@@ -17,5 +17,6 @@ extern bool fake_vcpu_stuck; /* vCPUs do not park */
 extern bool fake_link; /* of the one port that has one to be pulled */
 extern const char *fake_vm_why; /* operations fail with this */
 extern const char *fake_vm_refused; /* the VM of this name cannot be created */
+extern char fake_disk_deed[160]; /* the last thing that was done to disks */
 extern unsigned fake_vm_claims, fake_parks, fake_machine_off, fake_destroyed;
 extern bool fake_costs;

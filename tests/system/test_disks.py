@@ -98,3 +98,51 @@ def test_template_serves_two(machine, bundle, disk, file_system, tmp_path):
         fsck(raw)
         text = read_file(raw, "/hello").decode()
         assert digest == text + md5sum(read_file(raw, "/file"))
+
+
+def test_disks_from_the_shell(machine, bundle, disk, file_system, tmp_path):
+    """Disks made, cloned, grown and deleted in Trapline's shell; a VM then uses them."""
+    image = disk(1 << 20)
+    parts = harness.make_partitions(image, 512 << 20, template="64MiB")
+    harness.copy_in(image, parts["template"], file_system({"hello": "from the template\n"}, "64M"))
+    waiting = bundle(vm("web", disks=["qcow2:web", "qcow2:data", "part:raw"]))
+    m = machine(bundle=waiting, disk=image, append="keep")
+    m.expect("VM web: .*no partition is called 'web'")
+    m.expect(harness.SHELL_PROMPT)
+    m.command("disk clone template web room=48M")
+    m.command("disk create data 20M")
+    m.command("disk create raw 8M raw")
+    m.command("disk create gone 8M")
+    assert "it is behind 'web'" in m.command("disk delete template")
+    assert "no room" in m.command("disk create large 1G")
+    m.command("disk delete gone")
+    m.command("disk resize data 40M")
+    lines = m.command("disk").splitlines()
+    assert [line.split()[1:6] for line in lines[1:5]] == [
+        ["template", "64", "raw", "64", "free"], ["web", "48", "qcow2", "64", "free"],
+        ["data", "21", "qcow2", "40", "free"], ["raw", "8", "raw", "8", "free"]]
+    assert lines[2].split()[6] == "template"
+    assert "well" in m.command("stacks").splitlines()[-1]
+    m.line("poweroff")
+    m.expect_off()
+    subprocess.run(["/sbin/sfdisk", "-q", "--verify", image], check=True, capture_output=True)
+
+    m = machine(bundle=waiting, disk=image, append="keep")
+    m.boot()
+    digest = m.run(WORK, 60)
+    m.run("mke2fs -q /dev/vdb >/dev/null && mount /dev/vdb /mnt && cp /bin/busybox /mnt/file && umount /mnt")
+    assert m.shell("dd if=/dev/zero of=/dev/vdb bs=1M seek=36 count=8")[0] != 0  # past its end
+    m.run("dd if=/dev/zero of=/dev/vdc bs=1M count=8")
+    m.to_shell()
+    assert "in use" in m.command("disk delete web force")
+    assert "well" in m.command("stacks").splitlines()[-1]
+    m.line("poweroff now")
+    m.expect_off()
+    for name, place in harness.partitions_of(image).items():
+        harness.copy_out(image, place, str(tmp_path / name))
+    for name in ("web", "data"):
+        qemu_img("check", "-f", "qcow2", name, cwd=tmp_path)
+        qemu_img("convert", "-f", "qcow2", "-O", "raw", name, f"{name}.raw", cwd=tmp_path)
+        fsck(str(tmp_path / f"{name}.raw"))
+    web = str(tmp_path / "web.raw")
+    assert digest == read_file(web, "/hello").decode() + md5sum(read_file(web, "/file"))

@@ -534,6 +534,52 @@ static void test_fdt(void **state)
     expect("fdt on", "damaged");
 }
 
+static void test_disk(void **state)
+{
+    (void)state;
+    expect("disk", "   1 web                         20 qcow2         16 in use  template");
+    expect("disk create web 10G", "");
+    assert_string_equal(fake_disk_deed, "create web 10737418240 0 -1 -");
+    expect("disk create web 4096 raw on=2 room=1T", "");
+    assert_string_equal(fake_disk_deed, "create web 4096 1099511627776 2 raw -");
+    expect("disk clone base web", "");
+    assert_string_equal(fake_disk_deed, "create web 0 0 -1 base");
+    expect("disk clone base web 20M room=5M", "");
+    assert_string_equal(fake_disk_deed, "create web 20971520 5242880 -1 base");
+    expect("disk resize web 0x10K", "");
+    assert_string_equal(fake_disk_deed, "resize web 16384");
+    expect("disk delete web", "");
+    assert_string_equal(fake_disk_deed, "delete web");
+    expect("disk delete web force", "");
+    assert_string_equal(fake_disk_deed, "delete web force");
+    expect("disk delete busy", "cannot delete busy: 'busy' is in use");
+    expect("disk resize busy 1G", "cannot resize busy: 'busy' is in use");
+    expect("disk create busy 1G", "cannot create busy: 'busy' is in use");
+    fake_disk_deed[0] = 0;
+    static const char *const wrong[] = {
+        "disk web",
+        "disk create",
+        "disk create web",
+        "disk create web G",
+        "disk create web 0",
+        "disk create web 1X",
+        "disk create web 2000T",
+        "disk create web 1 thin",
+        "disk create web 1 on=x",
+        "disk clone web",
+        "disk clone a b 1 raw",
+        "disk resize web",
+        "disk resize web 1 2",
+        "disk delete",
+        "disk delete web now",
+        "disk delete web force now",
+        "disk create web 11111111111111111111111111",
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(wrong); i++)
+        expect(wrong[i], "usage: disk");
+    assert_string_equal(fake_disk_deed, "");
+}
+
 static void test_net(void **state)
 {
     (void)state;
@@ -828,6 +874,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_walk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gpa, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fdt, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_net, setup, teardown),
         cmocka_unit_test_setup_teardown(test_devices_report_frames, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dump, setup, teardown),
