@@ -203,7 +203,88 @@ static int take_part(struct vm_node *v, const char *s, size_t len, struct vm_dis
     return 1;
 }
 
-/* One entry of disks: an image's name, "host", "host@N", "part:NAME" or "qcow2:NAME"; ":ro" behind it makes it read only. */
+/* A number with K, M or G behind it, len characters; false: it is none, or 0, or more than most. */
+static bool read_amount(const char *s, size_t len, uint64_t most, uint64_t *value)
+{
+    static const char units[] = "KMG";
+    const char *unit = len ? memchr(units, s[len - 1], sizeof(units) - 1) : NULL;
+
+    *value = 0;
+    len -= unit != NULL;
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] < '0' || s[i] > '9' || *value > most)
+            return false;
+        *value = *value * 10 + (unsigned)(s[i] - '0');
+    }
+    if (unit && *value <= most)
+        *value <<= 10 * (unit - units + 1);
+    return len && *value && *value <= most;
+}
+
+static bool is_word(const char *s, size_t len, const char *word)
+{
+    return len == strlen(word) && !memcmp(s, word, len);
+}
+
+static bool take_serial(const char *s, size_t len, struct vm_disk *d)
+{
+    if (!len || len >= sizeof(d->serial))
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (s[i] <= ' ' || s[i] > '~')
+            return false;
+    memcpy(d->serial, s, len);
+    return true;
+}
+
+/* "ro", "iops=N", "bytes=N", "serial=TEXT". 1; 0: it is no option; -EINVAL: a bad one. */
+static int take_disk_option(struct vm_node *v, const char *s, size_t len, struct vm_disk *d)
+{
+    const char *equals = memchr(s, '=', len);
+    size_t name = equals ? (size_t)(equals - s) : len, rest = equals ? len - name - 1 : 0;
+    uint64_t n;
+
+    if (is_word(s, len, "ro")) {
+        d->read_only = true;
+        return 1;
+    }
+    if (!equals)
+        return 0;
+    if (is_word(s, name, "serial"))
+        return take_serial(equals + 1, rest, d)
+                   ? 1
+                   : fit_fail(v->f, "disks: a serial number has 1 to 20 characters, no blanks");
+    if (is_word(s, name, "iops")) {
+        if (!read_amount(equals + 1, rest, 10000000, &n))
+            return fit_fail(v->f, "disks: iops=N: 1 to 10000000 requests a second");
+        d->limit.iops = (uint32_t)n;
+        return 1;
+    }
+    if (!is_word(s, name, "bytes"))
+        return 0;
+    if (!read_amount(equals + 1, rest, BIT(33) - 1, &d->limit.bytes) ||
+        d->limit.bytes < BLK_LIMIT_BYTES_MIN)
+        return fit_fail(v->f, "disks: bytes=N: 64K to 7G a second");
+    return 1;
+}
+
+/* Takes the options off the end of an entry: *len is what is left. */
+static int take_disk_options(struct vm_node *v, const char *s, size_t *len, struct vm_disk *d)
+{
+    for (;;) {
+        size_t colon = *len;
+        int taken;
+
+        while (colon && s[colon - 1] != ':')
+            colon--;
+        taken = colon ? take_disk_option(v, s + colon, *len - colon, d) : 0;
+        if (taken <= 0)
+            return taken;
+        *len = colon - 1;
+    }
+}
+
+/* One entry of disks: an image's name, "host", "host@N", "part:NAME" or "qcow2:NAME"; options behind it, each after a colon. */
 static int parse_disk(struct vm_node *v, const char *s)
 {
     struct vm_disk *d;
@@ -213,10 +294,9 @@ static int parse_disk(struct vm_node *v, const char *s)
     if (v->c->disk_count == VM_MAX_DISKS)
         return fit_fail(v->f, "disks: more than %d", VM_MAX_DISKS);
     d = &v->c->disk[v->c->disk_count++];
-    if (len > 3 && !strcmp(s + len - 3, ":ro")) {
-        d->read_only = true;
-        len -= 3;
-    }
+    part = take_disk_options(v, s, &len, d);
+    if (part)
+        return part;
     if (is_host_disk(s, len, &d->host_index)) {
         d->kind = VM_DISK_HOST;
         return 0;

@@ -11,6 +11,7 @@
 // call them from threads only, no locks held.
 // Lock rank: LOCK_VM for the list. Callers: ctl, boot, the manager itself.
 #pragma once
+#include "blk/limit.h"
 #include "net/switch.h"
 #include "vcpu/vcpu.h"
 #include "vdev/watchdog.h"
@@ -39,6 +40,8 @@ struct vm_disk {
     char part[VM_PART_NAME]; /* PART: the name of a partition on any of the host's disks */
     bool qcow2; /* PART: it holds an image, else it is the disk itself */
     bool read_only;
+    struct blk_limit limit;
+    char serial[21]; /* "": one that the disk has of itself */
 };
 
 /* A network card; port.mac all zero: by the VM's name. */

@@ -115,6 +115,23 @@ static int open_disk(struct vm *vm, unsigned n, const char **why)
     }
 }
 
+/* What the configuration says of a disk of whatever kind. */
+static int shape_disk(struct vm *vm, unsigned n)
+{
+    const struct vm_disk *d = &vm->config.disk[n];
+    struct blk_backend *limited;
+
+    if (d->serial[0])
+        memcpy(vm->disk[n]->serial, d->serial, sizeof(d->serial));
+    if (!d->limit.iops && !d->limit.bytes)
+        return 0;
+    limited = blk_limit_create(vm->disk[n], &d->limit);
+    if (!limited)
+        return -ENOMEM;
+    vm->disk[n] = limited;
+    return 0;
+}
+
 static int add_disks(struct vm *vm, const char **why)
 {
     for (unsigned i = 0; i < vm->config.disk_count; i++) {
@@ -124,7 +141,7 @@ static int add_disks(struct vm *vm, const char **why)
 
         if (error)
             return error;
-        dev = virtio_blk_create(&vm->guest.s2, vm->disk[i]);
+        dev = shape_disk(vm, i) ? NULL : virtio_blk_create(&vm->guest.s2, vm->disk[i]);
         if (!dev)
             vm->disk[i]->close(vm->disk[i]->ctx); /* the device does it from now on */
         fmt_snprintf(role, sizeof(role), "disk-%u", i);

@@ -608,6 +608,12 @@ WEAK int disks_open_image(const char *name, bool read_only, struct blk_backend *
     return disks_open(name, read_only, out, why, why_size);
 }
 
+WEAK struct blk_backend *blk_limit_create(struct blk_backend *below, const struct blk_limit *limit)
+{
+    (void)limit;
+    return may_create() ? below : NULL;
+}
+
 struct console {
     struct chr_backend chr[2];
 };

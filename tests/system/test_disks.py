@@ -146,3 +146,38 @@ def test_disks_from_the_shell(machine, bundle, disk, file_system, tmp_path):
         fsck(str(tmp_path / f"{name}.raw"))
     web = str(tmp_path / "web.raw")
     assert digest == read_file(web, "/hello").decode() + md5sum(read_file(web, "/file"))
+
+
+def test_limits_and_errors(machine, bundle, disk, tmp_path):
+    """A rate holds; a full partition and a bad sector are errors for the guest and lines for the operator, no more."""
+    image = disk(1 << 20)
+    parts = harness.make_partitions(image, 64 << 20, thin="8MiB", slow="24MiB")
+    qemu_img("create", "-q", "-f", "qcow2", "thin", "32M", cwd=tmp_path)
+    harness.copy_in(image, parts["thin"], str(tmp_path / "thin"))
+    guest = vm(disks=["qcow2:thin:serial=thin-1", "part:slow:bytes=2M:iops=1000", "host"])
+    bad = disk(8 << 20)
+    broken = ["-blockdev", f"driver=file,filename={bad},node-name=file1",
+              "-blockdev", "driver=blkdebug,image=file1,node-name=bad1,inject-error.0.event=read_aio,"
+              "inject-error.0.sector=8192,inject-error.0.errno=5",
+              "-blockdev", "driver=raw,file=bad1,node-name=disk1", "-device", "virtio-blk-device,drive=disk1"]
+    m = machine(bundle=bundle(guest), append="keep", args=broken + [
+        "-drive", f"if=none,id=disk,format=raw,file={image}", "-device", "virtio-blk-device,drive=disk"])
+    m.boot()
+    bad_disk = m.run("for d in a b c; do [ $(blockdev --getsize64 /dev/vd$d) = 8388608 ] && echo vd$d; done; true").strip()
+    assert bad_disk == "vdc", "the order of the host's disks has changed"
+    assert m.run("echo $(cat /sys/block/vda/serial)").strip() == "thin-1"
+    text = m.run("cut -d' ' -f1 /proc/uptime; dd if=/dev/vdb of=/dev/null bs=64k count=192 2>/dev/null; "
+                 "cut -d' ' -f1 /proc/uptime", 120)
+    before, after = (float(word) for word in text.split())
+    assert after - before > 3.5  # 12 MiB, less a burst of 4, at 2 a second
+    assert m.shell("dd if=/dev/vdc of=/dev/null bs=4k skip=1000 count=100", 60)[0] != 0
+    m.run("dd if=/dev/vdc of=/dev/null bs=4k count=100")
+    m.run("dd if=/dev/urandom of=/dev/vda bs=64k count=64 conv=fsync")
+    assert m.shell("dd if=/dev/urandom of=/dev/vda bs=64k seek=64 count=400 conv=fsync", 120)[0] != 0
+    m.run("dd if=/dev/vda of=/dev/null bs=64k count=64")
+    m.to_shell()
+    assert "disk thin: write at byte" in m.command("log") and "its partition is full" in m.command("log")
+    m.line("poweroff now")
+    m.expect_off()
+    harness.copy_out(image, parts["thin"], str(tmp_path / "thin"))
+    qemu_img("check", "-f", "qcow2", "thin", cwd=tmp_path)

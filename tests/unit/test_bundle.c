@@ -218,6 +218,48 @@ static void test_partitions(void **state)
     refused("part:", "1 to 36");
 }
 
+static void test_disk_options(void **state)
+{
+    static const char *const wrong[][2] = {
+        {"host:iops=0", "iops="},
+        {"host:iops=", "iops="},
+        {"host:iops=1x", "iops="},
+        {"host:iops=99G", "iops="},
+        {"host:bytes=63K", "bytes="},
+        {"host:bytes=9G", "bytes="},
+        {"host:bytes=-1", "bytes="},
+        {"host:serial=", "serial"},
+        {"host:serial=a b", "serial"},
+        {"host:serial=123456789012345678901", "serial"},
+        {"host:bytes=99999999999999999999G", "bytes="},
+        {"host:fast=1", "no image"},
+    };
+
+    static const char good[] =
+        "initrd:ro:iops=2K\0qcow2:web:serial=S/N-1:bytes=10M:iops=5\0host@1:bytes=7G";
+
+    (void)state;
+    set(VM, "disks", good, sizeof(good));
+    pack_tree();
+    assert_int_equal(read_it(), 0);
+    assert_int_equal(seen[0].disk_count, 3);
+    assert_int_equal(seen[0].disk[0].kind, VM_DISK_RAM);
+    assert_true(seen[0].disk[0].read_only);
+    assert_int_equal(seen[0].disk[0].limit.iops, 2048);
+    assert_int_equal(seen[0].disk[0].limit.bytes, 0);
+    assert_string_equal(seen[0].disk[1].part, "web");
+    assert_string_equal(seen[0].disk[1].serial, "S/N-1");
+    assert_int_equal(seen[0].disk[1].limit.bytes, 10 << 20);
+    assert_int_equal(seen[0].disk[1].limit.iops, 5);
+    assert_int_equal(seen[0].disk[2].host_index, 1);
+    assert_int_equal(seen[0].disk[2].limit.bytes, 7ul << 30);
+    open_tree();
+    for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
+        set_s(VM, "disks", wrong[i][0]);
+        refused("disks", wrong[i][1]);
+    }
+}
+
 static void test_least(void **state)
 {
     (void)state;
@@ -768,6 +810,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_good, setup),
         cmocka_unit_test_setup(test_partitions, setup),
+        cmocka_unit_test_setup(test_disk_options, setup),
         cmocka_unit_test_setup(test_least, setup),
         cmocka_unit_test_setup(test_share, setup),
         cmocka_unit_test_setup(test_networks, setup),
