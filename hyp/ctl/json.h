@@ -64,5 +64,5 @@ void json_put_u64(struct json_out *o, const char *key, uint64_t v);
 void json_put_i64(struct json_out *o, const char *key, int64_t v);
 void json_put_bool(struct json_out *o, const char *key, bool v);
 void json_put_null(struct json_out *o, const char *key);
-/* A value of a message that was read, as it stands there. */
+/* A value of a message that was read, as it stands there but in one line, as answers are. */
 void json_put_copy(struct json_out *o, const char *key, const struct json *j, int index);

@@ -126,7 +126,14 @@ void json_put_copy(struct json_out *o, const char *key, const struct json *j, in
 {
     const struct json_value *v = &j->value[index];
     bool quoted = v->type == JSON_STRING;
+    const char *at = j->text + v->start - quoted, *end = j->text + v->end + quoted, *p;
 
     lead(o, key);
-    o->put(o->ctx, j->text + v->start - quoted, v->end - v->start + 2 * quoted);
+    for (; at < end; at = p + 1) {
+        for (p = at; p < end && *p != '\r' && *p != '\n';)
+            p++;
+        o->put(o->ctx, at, (size_t)(p - at));
+        if (p < end)
+            o->put(o->ctx, " ", 1);
+    }
 }

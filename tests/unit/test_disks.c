@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Disks made, grown, cloned and deleted on a host's disk, as sfdisk and qemu-img see them; and the power cut at every write.
-// units: hyp/blk/*.c hyp/vm/hash.c tests/fake/fake_disk.c tests/fake/fake_base.c
+// units: hyp/blk/disks*.c hyp/blk/gpt*.c hyp/blk/image*.c hyp/blk/qcow2*.c hyp/blk/meta_cache.c hyp/blk/blk_io.c hyp/vm/hash.c tests/fake/fake_disk.c tests/fake/fake_base.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
