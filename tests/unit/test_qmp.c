@@ -85,7 +85,8 @@ static void test_bad_messages(void **state)
                 GENERIC("QMP input member 'execute' must be a string, the name of a command"));
     fake_expect_part("{\"execute\": \"stop\", \"arguments\": []}", "'arguments' must be an object");
     /* An answer is one line, whatever the id's own blanks are. */
-    fake_expect_part("{\"execute\": \"stop\", \"more\": 1, \"id\": [1,\r\n {}]}", "besides 'execute'");
+    fake_expect_part("{\"execute\": \"stop\", \"more\": 1, \"id\": [1,\r\n {}]}",
+                     "besides 'execute'");
     assert_non_null(strstr(fake_sent, "\"id\": [1,   {}]}"));
     fake_expect_part("{\"execute\": \"stop\", \"more\": 1, \"id\": [1, {}]}", "besides 'execute'");
     assert_non_null(strstr(fake_sent, "\"id\": [1, {}]}"));
