@@ -51,9 +51,11 @@ void thread_times(const struct thread *t, uint64_t times[THREAD_TIMES])
     static const enum thread_time ready_as[] = {THREAD_WAITED, THREAD_CAPPED};
     unsigned state = atomic_load(&t->state);
     uint64_t since = t->since, now = arch_time();
-    enum thread_time kind = state == THREAD_RUNNING ? THREAD_RAN
-                            : state == THREAD_READY ? ready_as[t->fair.held]
-                                                    : t->blocked_as;
+    /* An idle thread is never queued: it stays RUNNING while others have its hart. */
+    bool waits = state == THREAD_READY || (state == THREAD_RUNNING && !atomic_load(&t->on_hart));
+    enum thread_time kind = waits                     ? ready_as[t->fair.held]
+                            : state == THREAD_RUNNING ? THREAD_RAN
+                                                      : t->blocked_as;
 
     memcpy(times, t->time, sizeof(t->time));
     if (now > since)
