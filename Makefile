@@ -51,6 +51,15 @@ run: setup-run ## starts Trapline with a bundle under QEMU
 	$(again) trapline trapctl $(filter build/default.itb,$(BUNDLE))
 	@tools/run "$$BUNDLE"
 
+build/demo.itb: build/linux/Image build/linux/initrd.cpio tools/mkbundle tools/demo-bundle
+	@echo "FIT $@"
+	@tools/demo-bundle $@
+
+.PHONY: demo
+demo: setup-run ## three VMs, one of them a hog under a cap; watch them with build/trapctl top
+	$(again) trapline trapctl build/demo.itb
+	@KEEP=1 tools/run build/demo.itb
+
 .PHONY: bundle
 bundle: setup-run ## makes a one-VM bundle from a kernel
 	@test -n "$$KERNEL" -a -n "$$OUT" || { echo 'usage: make bundle KERNEL=f [INITRD=f] [DISK=f] [NET=f]' \
@@ -89,7 +98,7 @@ format: ## formats the C files (clang-format)
 
 .PHONY: clean
 clean: ## removes what was built here; keeps what was downloaded
-	@rm -rf build/hyp build/debug build/tools build/trapctl build/unit build/fuzz build/coverage build/guests build/test-logs build/trapline.* build/*.itb build/*.its
+	@rm -rf build/hyp build/debug build/tools build/trapctl build/unit build/fuzz build/coverage build/guests build/test-logs build/trapline.* build/*.itb build/*.its build/demo.img
 
 .PHONY: distclean
 distclean: ## removes build/ altogether
