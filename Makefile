@@ -106,7 +106,7 @@ distclean: ## removes build/ altogether
 
 .PHONY: help
 help: ## this text
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile tools/trapctl/build.mk | expand -t 18
 	@sed 's/^/  /' tools/help.txt
 
 # --- unit tests -----------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ def test_initrd_is_the_same_each_time(tmp_path):
 def test_help_names_every_setting():
     text = tool("make", "-s", "help").stdout
     for word in ("run", "bundle", "unit", "test", "bench", "HARTS", "MEM", "MACHINE", "CPU", "DISK", "KEEP",
-                 "QEMU", "QEMU_ARGS", "KERNEL", "INITRD", "BOOTARGS", "VCPUS", "RAM", "NAME", "OUT"):
+                 "QEMU", "QEMU_ARGS", "demo", "install", "uninstall", "PREFIX", "DESTDIR", "KERNEL", "INITRD", "BOOTARGS", "VCPUS", "RAM", "NAME", "OUT"):
         assert re.search(rf"\b{word}\b", text), word
 
 
