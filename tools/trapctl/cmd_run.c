@@ -135,9 +135,10 @@ static int take_answer(struct upload *u)
 
 static int bundle_write(struct upload *u)
 {
+    const char *slash = strrchr(u->path, '/');
     int code = EXIT_OK;
 
-    progress_begin(&u->progress, u->path, u->size, u->c->quiet || u->c->json);
+    progress_begin(&u->progress, slash ? slash + 1 : u->path, u->size, u->c->quiet || u->c->json);
     while (!code && (u->sent < u->size || u->due)) {
         if (u->sent < u->size && u->due < WINDOW) {
             code = send_chunk(u);
