@@ -655,6 +655,16 @@ def test_shell(fake, tmp_path):
     assert "pause one" in (tmp_path / ".local" / "state" / "trapctl" / "history").read_text().replace("\\040", " ")
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_shell_restores_the_terminal(fake, tmp_path, how):
+    fake()
+    with Terminal("shell", cwd=tmp_path) as t:
+        t.expect("trapctl>")
+        t.until(lambda: t.settings() != t.before)
+        os.kill(t.child.pid, how)
+        assert t.end() == -how and t.settings() == t.before
+
+
 def test_shell_script(fake, ctl):
     m = fake()
     assert good(ctl("shell", stdin="# a script\npause one\n\nresume 'one'\n!frames\n")) == \

@@ -170,10 +170,13 @@ static char *read_prompt(void)
 
     if (sigsetjmp(prompt_again, 1))
         putchar('\n');
+    term_catch_interrupt(true);
+    (void)term_guard();
     signal(SIGINT, on_interrupt);
     at_prompt = 1;
     line = readline("trapctl> ");
     at_prompt = 0;
+    term_restore();
     return line;
 }
 

@@ -101,10 +101,26 @@ static void on_change(int sig)
     changed = 1;
 }
 
-int term_raw(int flags)
+int term_guard(void)
 {
     if (tcgetattr(STDIN_FILENO, &before))
         return say_error(EXIT_LOCAL, "standard input is no terminal: %s", strerror(errno));
+    flags_now = 0;
+    for (unsigned i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
+        if (deadly[i] != SIGINT || !catching)
+            set_handler(deadly[i], on_deadly);
+    active = 1;
+    if (!registered)
+        registered = !atexit(term_restore);
+    return EXIT_OK;
+}
+
+int term_raw(int flags)
+{
+    int code = term_guard();
+
+    if (code)
+        return code;
     during = before;
     cfmakeraw(&during);
     if (flags & TERM_SIGNALS)
@@ -112,14 +128,8 @@ int term_raw(int flags)
     if (flags & TERM_SCREEN)
         during.c_oflag |= OPOST;
     flags_now = flags;
-    for (unsigned i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
-        if (deadly[i] != SIGINT || !catching)
-            set_handler(deadly[i], on_deadly);
     set_handler(SIGTSTP, on_stop);
     set_handler(SIGWINCH, on_change);
-    active = 1;
-    if (!registered)
-        registered = !atexit(term_restore);
     take();
     return EXIT_OK;
 }

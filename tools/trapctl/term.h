@@ -13,6 +13,8 @@ void term_size(unsigned *columns, unsigned *rows);
 /* Input by single keys, without echo; with TERM_SIGNALS, Ctrl-C and the like remain signals; with TERM_SCREEN, the
    alternate screen without a cursor. 0, or an exit code, said. */
 int term_raw(int flags);
+/* The same restoring for one whose settings somebody else changes (libedit). */
+int term_guard(void);
 void term_restore(void);
 /* Whether the size, or what is on the screen, has changed since the last call (SIGWINCH, SIGCONT). */
 bool term_changed(void);
