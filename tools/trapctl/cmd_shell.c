@@ -168,8 +168,11 @@ static char *read_prompt(void)
 {
     char *line;
 
-    if (sigsetjmp(prompt_again, 1))
+    if (sigsetjmp(prompt_again, 1)) {
+        rl_deprep_terminal(); /* readline() has not come to it */
+        term_restore();
         putchar('\n');
+    }
     term_catch_interrupt(true);
     (void)term_guard();
     signal(SIGINT, on_interrupt);
