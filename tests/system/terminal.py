@@ -26,7 +26,16 @@ def run(*words, program=CHECKED, cwd="/", env=None, stdin=None, timeout=60):
 
 def environment(more=None):
     env = {k: v for k, v in os.environ.items() if k not in ("TRAPCTL_CONNECT", "XDG_RUNTIME_DIR", "XDG_STATE_HOME")}
-    return {**env, "TERM": "xterm-256color", "HOME": "/nonesuch", **(more or {})}
+    return {**env, "TERM": "xterm-256color", "HOME": "/dev/null", **(more or {})}
+
+
+def fresh_settings():
+    """Of a terminal that nobody has used."""
+    ends = os.openpty()
+    settings = termios.tcgetattr(ends[0])
+    for end in ends:
+        os.close(end)
+    return settings
 
 
 class Terminal:
@@ -39,7 +48,7 @@ class Terminal:
         self.child = pexpect.spawn(words[0] if program is None else program, list(words[1:] if program is None else words),
                                    dimensions=(rows, columns), cwd=cwd, env=environment(env), timeout=30 * FACTOR)
         self.child.delaybeforesend = None
-        self.before = self.settings()
+        self.before = fresh_settings()  # the program may have changed its own already
 
     def settings(self):
         """Of the terminal: what has to be the same afterwards."""

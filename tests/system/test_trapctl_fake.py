@@ -447,11 +447,11 @@ def test_top_once(fake, ctl):
     assert re.match(r"harts   2, 50 % busy: 75 25$", lines[0])
     assert re.match(r"memory  2\.0 GiB, 1\.0 GiB free; 384 MiB promised to 3 VMs$", lines[1])
     assert [line.split()[0] for line in lines[4:]] == ["fast", "slow", "idle"]
-    assert re.match(r"fast +running +1 150\.0 +0\.0 +0\.0 +0 +128 MiB .* 200 +150% all ", lines[4])
-    assert re.match(r"slow +running +1  25\.0 ", lines[5])
+    assert re.match(r"fast +running +1 1[45]\d\.\d +0\.0 +0\.0 +0 +128 MiB .* 200 +150% all ", lines[4])
+    assert re.match(r"slow +running +1  2\d\.\d ", lines[5])
     rows = json.loads(good(ctl("top", "--json", "-d", "0.2", "-v", "-s", "name")))
     assert [r["vm"] for r in rows] == ["fast", "fast", "idle", "idle", "slow", "slow"] and rows[1]["vcpu"] == 0
-    assert abs(rows[0]["cpu"] - 150) < 1 and rows[0]["harts"] == "all"
+    assert abs(rows[0]["cpu"] - 150) < 15 and rows[0]["harts"] == "all"
     assert good(ctl("top", "-n", "2", "-d", "0.1")).count("harts   2") == 2
 
 

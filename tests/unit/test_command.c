@@ -621,10 +621,13 @@ static void test_devices_report_frames(void **state)
     expect("threads", "on/1");
     assert_non_null(strstr(screen, "waits"));
     atomic_store(&vcpu.state, THREAD_RUNNING);
+    atomic_store(&vcpu.on_hart, true);
     fake_time += 5000;
     vcpu.time[THREAD_RAN] = 1000;
     vcpu.since = fake_time - 2345;
     expect("threads", "running     0        3.345 s"); /* what is not accounted for yet, too */
+    atomic_store(&vcpu.on_hart, false);
+    expect("threads", "running     0        1.000 s"); /* an idle thread while others have its hart */
     atomic_store(&vcpu.state, THREAD_READY);
     expect("info", "no banner");
 }
