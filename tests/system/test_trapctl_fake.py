@@ -455,6 +455,13 @@ def test_top_once(fake, ctl):
     assert good(ctl("top", "-n", "2", "-d", "0.1")).count("harts   2") == 2
 
 
+def test_top_once_in_a_terminal(fake, tmp_path):
+    fake()
+    with Terminal("top", "-1", "-d", "0.2", cwd=tmp_path, columns=60) as t:
+        assert t.end() == OK and t.shows("%CPU") and not t.shows("UPTIME")
+        assert len([line for line in t.lines() if line]) == 5  # none is wrapped
+
+
 def test_top_keys(fake, tmp_path):
     fake(vm("b", cpu=0.3, mapped=3 << 20, wait=0.1), vm("c", cpu=0.1, mapped=9 << 20, wait=0.2), vm("a", cpu=0.2, mapped=5 << 20))
     with Terminal("top", "-d", "0.2", cwd=tmp_path) as t:

@@ -287,6 +287,8 @@ static void print_json(struct top *t)
 
 static void print_table(struct top *t)
 {
+    if (isatty(STDOUT_FILENO))
+        term_size(&t->view.columns, &t->terminal_rows);
     for (unsigned i = 0; i < TOP_MACHINE_LINES; i++) {
         top_put_machine(&t->view, &t->host, i, stdout);
         putchar('\n');
