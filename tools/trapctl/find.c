@@ -11,11 +11,11 @@
 enum { UPWARD = 32 };
 
 /* Takes path over. Symbolic links that lead nowhere count: what they say is useful. */
-static void add(struct find *f, char *path, bool must_be)
+static void add(struct find *f, char *path, bool anyway)
 {
     struct stat st;
 
-    if (f->count < FIND_MAX && (must_be || !lstat(path, &st)))
+    if (f->count < FIND_MAX && (anyway || !lstat(path, &st)))
         f->path[f->count++] = path;
     else
         free(path);
