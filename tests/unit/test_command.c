@@ -627,7 +627,8 @@ static void test_devices_report_frames(void **state)
     vcpu.since = fake_time - 2345;
     expect("threads", "running     0        3.345 s"); /* what is not accounted for yet, too */
     atomic_store(&vcpu.on_hart, false);
-    expect("threads", "running     0        1.000 s"); /* an idle thread while others have its hart */
+    expect("threads",
+           "running     0        1.000 s"); /* an idle thread while others have its hart */
     atomic_store(&vcpu.state, THREAD_READY);
     expect("info", "no banner");
 }
