@@ -13,7 +13,9 @@ import tty
 
 import pytest
 
+import fake_machine
 from fake_machine import FakeMachine, GREETING, vm
+from harness import TOP
 from terminal import CHECKED, Terminal, bash, run
 
 OK, REFUSED, USAGE, CONNECT, LOST, LOCAL = range(6)
@@ -703,3 +705,12 @@ def test_completion_without_a_machine(ctl):
     assert good(ctl("__complete", "pa", cwd="/")) == "pause\n"
     code, out, _ = ctl("__complete", "pause", "", cwd="/")
     assert (code, out) == (OK, "")
+
+
+def test_fake_speaks_as_the_documents_say():
+    """The fake has no command that docs/control.md does not have."""
+    with open(os.path.join(TOP, "docs", "control.md"), encoding="utf-8") as file:
+        known = set(re.findall(r"`([a-z_-]+)`", file.read()))
+    for name in dir(fake_machine.Session):
+        if name.startswith("do_"):
+            assert {name[3:], name[3:].replace("_", "-")} & known, name
