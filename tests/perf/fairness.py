@@ -23,7 +23,7 @@ def make(tmp, *vms):
 
 def one_result(tmp, name, row, *vms):
     with harness.Machine(f"bench-sched-{name}", bundle=make(tmp, *vms), icount=True) as m:
-        return int(m.expect(rf"sched {row} (\d+)", 60).group(1))
+        return int(m.expect(rf"sched {row} (\d+)[ \n]", 60).group(1))
 
 
 def seconds_run(m):
