@@ -30,15 +30,16 @@ static void send_on(struct nat *n, struct nat_packet *p, enum nat_way way)
 {
     struct net_piece piece = {.hva = p->whole + NET_HEAD};
     struct net_data data = {.piece = &piece, .pieces = 1, .read = net_read_host};
+    struct net_frame frame = p->frame;
 
-    if (p->frame.head == p->whole) {
-        piece.len = p->frame.len - p->frame.head_len;
-        p->frame.data = &data;
+    if (frame.head == p->whole) {
+        piece.len = frame.len - frame.head_len;
+        frame.data = &data;
     }
     if (way == NAT_OUT)
-        (void)uplink_send(&p->frame);
+        (void)uplink_send(&frame);
     else if (way == NAT_IN)
-        (void)n->net->send(n->net->ctx, &p->frame);
+        (void)n->net->send(n->net->ctx, &frame);
 }
 
 /* Takes a frame up: its head copied and parsed. False: nothing for us. */
