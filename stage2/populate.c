@@ -40,8 +40,6 @@ struct attempt {
     struct stage2_flush flush;
 };
 
-void (*stage2_memory_low)(void);
-
 static int want_flush(struct attempt *a, uint64_t size)
 {
     flush_add(&a->flush, align_down(a->g, size), size);
@@ -269,11 +267,7 @@ static bool may_have(const struct attempt *a)
 
     if (atomic_load_explicit(&a->s2->starved, memory_order_relaxed))
         return false;
-    if (frame_guests_may_have(n, false))
-        return true;
-    if (n == 1 && stage2_memory_low)
-        stage2_memory_low();
-    return a->at_once && frame_guests_may_have(n, true);
+    return frame_guests_may_have(n, a->at_once);
 }
 
 static int allocate(struct attempt *a)

@@ -135,12 +135,9 @@ int stage2_dirty_harvest(struct stage2 *s2, gpa_t g, uint64_t size,
 
 /* The guest touched g: makes RAM there present (and writable, breaking
  * copy-on-write or marking dirty). 0; -EFAULT: g is not RAM, or a write to what is mapped
- * read-only; -ENOMEM: nothing is left but the reserve (frame.h), and stage2_memory_low was called. Local stale entries are flushed when it returns; remote ones where that
+ * read-only; -ENOMEM: nothing is left but the reserve (frame.h). Local stale entries are flushed when it returns; remote ones where that
  * matters. Hot path: called from the page-fault exit. */
 int stage2_populate(struct stage2 *s2, gpa_t g, bool write) MUST_CHECK;
-/* Called by a population that finds guests' memory at its end; on any hart, perhaps with locks up to LOCK_IRQCHIP held:
- * it may wake somebody, no more. NULL: nobody. Set once at boot. */
-extern void (*stage2_memory_low)(void);
 /* 0 and the leaf, or -ENOENT. */
 int stage2_lookup(struct stage2 *s2, gpa_t g, struct stage2_leaf *leaf) MUST_CHECK;
 

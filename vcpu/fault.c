@@ -13,7 +13,10 @@ static enum exit_result populate(struct vcpu *v, gpa_t g, bool write)
     case 0:
         return EXIT_RESUME;
     case -ENOMEM:
-        return exit_crash(v, "the host has no memory left for this VM's RAM");
+        if (!v->guest->ops->no_memory(v->guest))
+            return exit_crash(v, "the host has no memory left for this VM's RAM");
+        v->yielding = true; /* nobody wakes it: the same instruction again, after others */
+        return EXIT_BLOCK;
     default:
         return exit_crash(v, "guest RAM that cannot be made present");
     }

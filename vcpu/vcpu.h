@@ -162,6 +162,9 @@ struct guest_ops {
     /* The VM's SBI debug console: bytes taken / read now (may be 0). data is hypervisor memory. */
     size_t (*console_write)(struct guest *g, const char *data, size_t len);
     size_t (*console_read)(struct guest *g, char *to, size_t max);
+    /* A vCPU found no memory for its guest's RAM: whether it is to try again after others, since some is on the
+     * way (or its VM is about to be stopped); else the VM crashes. Safe from any vCPU thread, no locks held. */
+    bool (*no_memory)(struct guest *g);
 };
 
 struct guest {

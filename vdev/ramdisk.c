@@ -33,16 +33,24 @@ static void *page_entry(const struct ramdisk *d, uint64_t page)
     return table ? table[page % TABLE_ENTRIES] : NULL;
 }
 
+/* As the guest's RAM, it leaves the reserve alone. */
+static void *new_page(struct ramdisk *d)
+{
+    void *page = frame_guests_may_have(1, false) ? frame_alloc_page() : NULL;
+
+    d->frames += page != NULL;
+    return page;
+}
+
 /* The place of a page's entry, its table made when it is missing. NULL when out of memory. */
 static void **page_slot(struct ramdisk *d, uint64_t page)
 {
     void ***table = &d->table[page / TABLE_ENTRIES];
 
     if (!*table) {
-        *table = frame_alloc_page();
+        *table = new_page(d);
         if (!*table)
             return NULL;
-        d->frames++;
     }
     return &(*table)[page % TABLE_ENTRIES];
 }
@@ -79,10 +87,9 @@ static char *own_page(struct ramdisk *d, uint64_t page, bool whole)
         return NULL;
     if (is_own(*slot))
         return *slot;
-    copy = frame_alloc_page();
+    copy = new_page(d);
     if (!copy)
         return NULL;
-    d->frames++;
     if (!whole && !*slot)
         read_image(d, page * PAGE_SIZE, copy, PAGE_SIZE);
     *slot = copy;
@@ -310,6 +317,8 @@ struct blk_backend *ramdisk_create(const void *image, uint64_t image_size, uint6
     memcpy(d->blk.serial, serial, strnlen(serial, sizeof(d->blk.serial) - 1));
     return &d->blk;
 }
+
+void ramdisk_revert(struct blk_backend *disk) { drop_all(disk->ctx); }
 
 uint64_t ramdisk_frames(const struct blk_backend *disk)
 {

@@ -4,7 +4,7 @@
 //
 // A page of 4 KiB is the image's, or a frame of ours, or known to be zero (written so, or discarded).
 // The table of pages has two levels, made as writes come: an untouched disk costs a few bytes per 2 MiB.
-// Requests end within submit. When memory runs out a write fails with -ENOSPC, the disk stays
+// Requests end within submit. When memory runs out (guests' memory: mem/frame.h has a reserve) a write fails with -ENOSPC, the disk stays
 // as it was but for what the request had already written.
 // Lock rank: none: its one device, which holds its own lock, is the only caller. Callers: hyp/vm.
 #pragma once
@@ -15,5 +15,7 @@
  * the backend frees it: virtio-blk's destroy does. */
 struct blk_backend *ramdisk_create(const void *image, uint64_t image_size, uint64_t size,
                                    bool read_only, const char *serial);
+/* Drops all that was written: the disk is the image again. No request is under way. */
+void ramdisk_revert(struct blk_backend *disk);
 /* Frames that the disk holds, tables included. */
 uint64_t ramdisk_frames(const struct blk_backend *disk);

@@ -84,7 +84,7 @@ static int create(const struct command_out *out, struct disks_new *n, int argc, 
 }
 
 /* disk create NAME SIZE [OPTION...] */
-static int cmd_create(const struct command_out *out, int argc, char *const argv[])
+static int disk_create(const struct command_out *out, int argc, char *const argv[])
 {
     struct disks_new n = {.disk = -1};
 
@@ -140,7 +140,7 @@ int cmd_disk(const struct command_out *out, int argc, char *const argv[])
         const char *name;
         int (*run)(const struct command_out *out, int argc, char *const argv[]);
     } verbs[] = {
-        {"create", cmd_create},
+        {"create", disk_create},
         {"clone", cmd_clone},
         {"resize", cmd_resize},
         {"delete", cmd_delete},

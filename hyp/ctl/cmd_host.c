@@ -28,6 +28,7 @@ int cmd_info(const struct command_out *out, int argc, char *const argv[])
     if (!ctl_banner)
         return command_fail(out, -ENOENT, "this build has no banner");
     ctl_banner(&platform, out->emit, out->ctx);
+    command_print_promise(out);
     return 0;
 }
 

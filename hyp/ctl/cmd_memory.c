@@ -41,6 +41,7 @@ int cmd_frames(const struct command_out *out, int argc, char *const argv[])
     print_counts(out, "no VM", OWNER_HYP);
     print_counts(out, "all", -1);
     command_print(out, "%lu free pieces of 2 MiB", (unsigned long)frame_free_blocks());
+    command_print_promise(out);
     return 0;
 }
 

@@ -10,23 +10,36 @@
 #include "ctl/dts.h"
 #include "ctl/inspect.h"
 #include "vm/vm_account.h"
+#include "vm/vm_memory.h"
+
+void command_print_promise(const struct command_out *out)
+{
+    char line[160];
+
+    vm_memory_describe(line, sizeof(line));
+    command_print(out, "%s", line);
+}
 
 static void list_one(const struct command_out *out, struct vm *vm)
 {
     enum vm_state state = (enum vm_state)atomic_load(&vm->state);
     const char *note = state == VM_OFF || state == VM_CRASHED ? vm->end_reason : "";
-    char uptime[24] = "-", mapped[24] = "-";
+    char uptime[24] = "-", mapped[24] = "-", shared[24] = "-";
+    struct vm_account_memory memory;
 
     if (state == VM_RUNNING || state == VM_PAUSED) {
         unsigned long s = vm_account_ns(vm_account_uptime(vm)) / 1000000000;
 
         fmt_snprintf(uptime, sizeof(uptime), "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
     }
-    if (state != VM_OFF)
-        fmt_snprintf(mapped, sizeof(mapped), "%lu KiB", vm->guest.s2.mapped_bytes >> 10);
-    command_print(out, "%-16s %-8s %5u %6lu MiB %12s %11s %5lu  %s%s", vm->config.name,
-                  vm_state_name(state), vm->config.vcpus, vm->config.memory >> 20, mapped, uptime,
-                  vm->boots,
+    vm_account_memory(vm, &memory);
+    if (state != VM_OFF) {
+        fmt_snprintf(mapped, sizeof(mapped), "%lu KiB", memory.mapped >> 10);
+        fmt_snprintf(shared, sizeof(shared), "%lu KiB", memory.shared >> 10);
+    }
+    command_print(out, "%-16s %-8s %5u %6lu MiB %12s %11s %11s %5lu  %s%s", vm->config.name,
+                  vm_state_name(state), vm->config.vcpus, vm->config.memory >> 20, mapped, shared,
+                  uptime, vm->boots,
                   vm->console && console_has_focus(vm->console) ? "(has the terminal) " : "", note);
 }
 
@@ -43,12 +56,14 @@ int cmd_list(const struct command_out *out, int argc, char *const argv[])
         if (!vm)
             continue;
         if (!any)
-            command_print(out, "%-16s %-8s %5s %10s %12s %11s %5s", "NAME", "STATE", "VCPUS",
-                          "MEMORY", "MAPPED", "UPTIME", "BOOTS");
+            command_print(out, "%-16s %-8s %5s %10s %12s %11s %11s %5s", "NAME", "STATE", "VCPUS",
+                          "MEMORY", "MAPPED", "SHARED", "UPTIME", "BOOTS");
         any = true;
         list_one(out, vm);
     }
-    if (!any)
+    if (any)
+        command_print_promise(out);
+    else
         command_print(out, "there are no VMs");
     return 0;
 }
@@ -76,12 +91,37 @@ static int operate(const struct command_out *out, int argc, char *const argv[],
     { \
         return operate(out, argc, argv, vm_##verb); \
     }
-OPERATION(start)
 OPERATION(stop)
 OPERATION(pause)
 OPERATION(resume)
 OPERATION(reset)
 OPERATION(destroy)
+
+int cmd_start(const struct command_out *out, int argc, char *const argv[])
+{
+    int result = operate(out, argc, argv, vm_start);
+
+    if (!result)
+        command_print_promise(out);
+    return result;
+}
+
+int cmd_create(const struct command_out *out, int argc, char *const argv[])
+{
+    const char *why = "";
+    struct vm *vm;
+    int error;
+
+    if (argc != 2)
+        return COMMAND_USAGE;
+    error = vm_from_bundle(argv[1], &vm, &why);
+    if (error)
+        return command_fail(out, error, "cannot create %s: %s", argv[1], why);
+    command_print(out, "%s: %lu MiB when it is started", argv[1],
+                  (unsigned long)(vm->config.memory >> 20));
+    command_print_promise(out);
+    return 0;
+}
 
 int cmd_console(const struct command_out *out, int argc, char *const argv[])
 {

@@ -76,6 +76,8 @@ int command_fail(const struct command_out *out, int error, const char *fmt, ...)
 void command_print_vcpu(const struct command_out *out, const struct vm *vm, const struct vcpu *v);
 /* All of a text of several lines. */
 void command_print_text(const struct command_out *out, const char *text);
+/* What VMs are promised of the host's memory. */
+void command_print_promise(const struct command_out *out);
 /* NULL after saying that there is none of that name. */
 struct vm *command_vm(const struct command_out *out, const char *name);
 /* The VM of that name, held for a look (ctl/inspect.h); with its vCPU. 0, or negative errno after saying why.
@@ -90,6 +92,7 @@ bool command_number(const char *word, uint64_t *value);
 #define COMMAND_FN(name) int cmd_##name(const struct command_out *out, int argc, char *const argv[])
 COMMAND_FN(help);
 COMMAND_FN(list);
+COMMAND_FN(create);
 COMMAND_FN(start);
 COMMAND_FN(stop);
 COMMAND_FN(pause);

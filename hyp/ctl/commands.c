@@ -24,6 +24,8 @@ const struct command commands[] = {
     {SHELL(list, "", "VMs: state, vCPUs, memory, uptime", WORD_NONE), QMP("query-vms", query_vms)},
     {QMP("query-status", query_status, VM)},
     {QMP("query-cpus-fast", query_cpus_fast, VM)},
+    {SHELL(create, "VM", "make a VM of a bundle anew that was destroyed", WORD_NONE),
+     QMP("vm-create", create, MUST("vm", STRING))},
     {SHELL(start, "VM", "start a VM that is off", WORD_VM), QMP("vm-start", start, VM)},
     {SHELL(stop, "VM", "stop a VM at once, as by its power switch", WORD_VM),
      QMP("vm-stop", stop, VM)},

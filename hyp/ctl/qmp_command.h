@@ -42,6 +42,8 @@ int qmp_inspect_vcpu(struct qmp_call *c, bool memory, struct inspect *in) MUST_C
 /* {"qemu": {"major": …}, "package": …}, the numbers Trapline's own: of the greeting and query-version. */
 void qmp_put_version(struct json_out *o, const char *key);
 void qmp_put_address(struct json_out *o, const char *key, uint64_t v);
+/* "promised", "room", "overcommitted": the promises made to VMs, into the object that is open. */
+void qmp_put_memory(struct json_out *o);
 /* "status" and "running", of QEMU's StatusInfo. */
 void qmp_put_status(struct json_out *o, struct vm *vm);
 /* "/NAME/vcpuN" */
@@ -60,6 +62,7 @@ QMP_FN(quit);
 QMP_FN(query_vms);
 QMP_FN(query_status);
 QMP_FN(query_cpus_fast);
+QMP_FN(create);
 QMP_FN(start);
 QMP_FN(stop);
 QMP_FN(pause);

@@ -6,6 +6,7 @@
 #include "ctl/qmp_command.h"
 #include "mem/frame.h"
 #include "vm/vm_account.h"
+#include "vm/vm_memory.h"
 
 /* An idle thread is ready whenever its hart does something else. */
 static void put_hart(struct json_out *o, unsigned index)
@@ -26,18 +27,14 @@ static void put_hart(struct json_out *o, unsigned index)
     json_end_object(o);
 }
 
-static uint64_t promised_bytes(void)
+void qmp_put_memory(struct json_out *o)
 {
-    struct vm_account_memory m;
-    uint64_t sum = 0;
+    struct vm_memory_host h;
 
-    for (unsigned i = 0; i < VM_MAX; i++) {
-        if (!vm_at(i))
-            continue;
-        vm_account_memory(vm_at(i), &m);
-        sum += m.promised;
-    }
-    return sum;
+    vm_memory_host(&h);
+    json_put_u64(o, "promised", h.promised);
+    json_put_u64(o, "room", h.room);
+    json_put_u64(o, "overcommitted", h.overcommitted);
 }
 
 static void put_memory(struct json_out *o)
@@ -48,7 +45,7 @@ static void put_memory(struct json_out *o)
         [FRAME_SHARED] = "shared",     [FRAME_LENT] = "lent",
         [FRAME_RESERVED] = "reserved", [FRAME_IMAGE] = "image",
     };
-    uint64_t n[FRAME_STATES], total = 0, promised = promised_bytes(), there;
+    uint64_t n[FRAME_STATES], total = 0;
 
     frame_count(-1, n);
     json_begin_object(o, "memory");
@@ -58,10 +55,8 @@ static void put_memory(struct json_out *o)
     }
     json_put_u64(o, "free-2m", frame_free_blocks());
     json_put_u64(o, "total", total * PAGE_SIZE);
-    json_put_u64(o, "promised", promised);
-    /* What guests would lack if all touched all that they were told of. */
-    there = (n[FRAME_FREE] + n[FRAME_VM]) * PAGE_SIZE;
-    json_put_u64(o, "overcommitted", promised > there ? promised - there : 0);
+    json_put_u64(o, "reserve", frame_reserve_size() * PAGE_SIZE);
+    qmp_put_memory(o);
     json_end_object(o);
 }
 

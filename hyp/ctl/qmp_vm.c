@@ -21,12 +21,44 @@ static int operate(struct qmp_call *c, int (*operation)(struct vm *vm, const cha
 
 #define OPERATION(verb) \
     int qmp_##verb(struct qmp_call *c) { return operate(c, vm_##verb); }
-OPERATION(start)
 OPERATION(stop)
 OPERATION(pause)
 OPERATION(resume)
 OPERATION(reset)
 OPERATION(destroy)
+
+/* What a program should know after it has asked for memory. */
+static void put_promise(struct json_out *o)
+{
+    json_begin_object(o, NULL);
+    qmp_put_memory(o);
+    json_end_object(o);
+}
+
+int qmp_start(struct qmp_call *c)
+{
+    int error = operate(c, vm_start);
+
+    if (!error)
+        put_promise(c->out);
+    return error;
+}
+
+int qmp_create(struct qmp_call *c)
+{
+    char name[VM_NAME_MAX + 1];
+    const char *why = "";
+    struct vm *vm;
+    int error;
+
+    if (!qmp_arg_string(c, "vm", name, sizeof(name)))
+        return qmp_fail(c, -EINVAL, "a VM's name has 1 to 31 characters");
+    error = vm_from_bundle(name, &vm, &why);
+    if (error)
+        return qmp_fail(c, error, "%s: %s", name, why);
+    put_promise(c->out);
+    return 0;
+}
 
 /* QEMU's RunState, as far as we have the state. */
 static const char *run_state(struct vm *vm)
@@ -76,6 +108,7 @@ static void put_vm(struct json_out *o, struct vm *vm)
     json_put_u64(o, "vcpus", vm->config.vcpus);
     json_put_u64(o, "memory", vm->config.memory);
     json_put_u64(o, "mapped", memory.mapped + memory.shared);
+    json_put_u64(o, "shared", memory.shared);
     json_put_u64(o, "boots", vm->boots);
     if (state == VM_RUNNING || state == VM_PAUSED)
         json_put_u64(o, "uptime", vm_account_ns(vm_account_uptime(vm)) / 1000000000);

@@ -12,6 +12,8 @@ struct frame_db frame_db = {.lock = SPINLOCK_INIT(LOCK_FRAME),
                             .free_blocks = {NO_BLOCK, 0},
                             .partial_blocks = {NO_BLOCK, 0}};
 
+void (*frame_guests_low)(void);
+
 /* ---- finding ---- */
 
 struct block *frame_db_block(uint64_t p)
@@ -468,9 +470,12 @@ uint64_t frame_reserve_size(void) { return frame_db.reserve; }
 
 bool frame_guests_may_have(uint64_t n, bool at_once)
 {
-    uint64_t keep = frame_db.reserve >> at_once;
+    uint64_t free = frame_db.free_frames, keep = frame_db.reserve;
 
-    return frame_db.free_frames >= keep && frame_db.free_frames - keep >= n;
+    if (free <= keep && frame_guests_low)
+        frame_guests_low();
+    keep >>= at_once;
+    return free >= keep && free - keep >= n;
 }
 
 void *frame_alloc_page(void)

@@ -104,10 +104,13 @@ enum frame_supply {
 enum frame_supply frame_supply(void); /* cheap */
 bool frame_plentiful(void); /* FRAME_PLENTY */
 /* Guests may not have the last frames, which page tables and the hypervisor need to go on with what there is: a
- * 256th of RAM, 256 frames at least, 16384 at most. Whether a guest may have n more; at_once: by whom it cannot
- * wait for, who may have half of the reserve. Who is told no leaves it. */
+ * 256th of RAM, 256 frames at least, 16384 at most. Whether a guest may have n more. at_once: for who cannot
+ * wait, and may have half of the reserve. */
 uint64_t frame_reserve_size(void);
 bool frame_guests_may_have(uint64_t n, bool at_once);
+/* Called when not even one more may be had without the reserve; on any hart, perhaps with locks before LOCK_FRAME
+ * held: it may wake somebody, no more. NULL: nobody. Set once. */
+extern void (*frame_guests_low)(void);
 void frame_reset(void); /* tests only: back to before the first frame_add_bank */
 /* A page for the hypervisor itself, zeroed; NULL when out of memory. */
 void *frame_alloc_page(void);

@@ -24,7 +24,7 @@ struct bundle {
 };
 
 /* Memory for a file of size bytes, with the caller's reference; contents are what was there before. 0, -EINVAL (no
- * bytes), -ENOMEM (no run of memory that long), -ENOSPC (BUNDLE_MAX). */
+ * bytes), -ENOMEM (no run of memory that long without the reserve of mem/frame.h), -ENOSPC (BUNDLE_MAX). */
 int bundle_alloc(uint64_t size, struct bundle **out) MUST_CHECK;
 /* The boot bundle, once: its reserved memory [base, base+size) becomes FRAME_IMAGE. NULL: out of memory. */
 struct bundle *bundle_adopt_boot(pa_t base, uint64_t size) MUST_CHECK;

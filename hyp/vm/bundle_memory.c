@@ -40,7 +40,10 @@ int bundle_alloc(uint64_t size, struct bundle **out)
     b = heap_alloc(sizeof(*b));
     if (!b)
         return -ENOMEM;
-    error = frame_alloc_run(blocks, FRAME_IMAGE, OWNER_HYP, &b->base);
+    /* What VMs that run need to go on is not for a new one. */
+    error = blocks <= UINT32_MAX && frame_guests_may_have(blocks * (MIB(2) / PAGE_SIZE), false)
+                ? frame_alloc_run(blocks, FRAME_IMAGE, OWNER_HYP, &b->base)
+                : -ENOMEM;
     if (error) {
         heap_free(b);
         return error;

@@ -110,6 +110,7 @@ int vm_start_claimed(struct vm *vm, const char **why)
     atomic_store(&vm->pending, 0);
     atomic_store(&g->crashed, 0);
     vm->end_reason[0] = vm->crash_report[0] = 0;
+    vm->keeps_memory = false;
     vm->started_at = arch_time();
     g->time_delta = -vm->started_at; /* a machine's clock starts at 0 */
     vm->boots++;

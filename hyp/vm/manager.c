@@ -7,6 +7,7 @@
 #include "ctl/console.h"
 #include "vm/event.h"
 #include "vm/vm_ops.h"
+#include "vm/vm_relief.h"
 
 static struct thread *manager;
 static bool off_when_idle;
@@ -178,9 +179,12 @@ static void manager_main(void *arg)
     bool look_idle = true; /* at first: perhaps none could start */
 
     (void)arg;
+    vm_relief_watch();
     autostart();
     for (;;) {
         reboot_at = UINT64_MAX;
+        while (vm_relief_run())
+            look_idle = any_failed = true;
         for (unsigned i = 0; i < VM_MAX; i++) {
             struct vm *vm = vm_at(i);
             if (vm && look_at(vm))

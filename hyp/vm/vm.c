@@ -11,6 +11,7 @@
 #include "vm/layout.h"
 #include "vm/event.h"
 #include "vm/vm_ops.h"
+#include "vm/vm_relief.h"
 
 #define CLAIM_PATIENCE_US 1000000
 
@@ -158,6 +159,7 @@ static const struct guest_ops guest_ops = {
     .event = manager_event,
     .console_write = guest_console_write,
     .console_read = guest_console_read,
+    .no_memory = vm_relief_wait,
 };
 
 static int check_config(const struct vm_config *c, const char **why)

@@ -93,6 +93,8 @@ struct vm {
     uint64_t boots, started_at;
     char end_reason[96]; /* why it is OFF or CRASHED, for people */
     char crash_report[1024];
+    bool
+        keeps_memory; /* it could not be stopped for its memory; the manager's, until its next start */
     bool busy; /* an operation is under way; LOCK_VM */
     _Atomic uint64_t pending; /* a guest's event for the manager: vm_event_pack(); 0: none */
     uint64_t paused_at; /* host time */
@@ -107,6 +109,8 @@ static inline struct vm *guest_to_vm(struct guest *g) { return CONTAINER_OF(g, s
  * *why, never NULL then, says it for people; valid until the next operation on this VM. */
 /* Makes an OFF VM; copies config. -EEXIST (name), -ENOSPC, -ENOMEM, -EINVAL; *why says more. */
 int vm_create(const struct vm_config *config, struct vm **out, const char **why) MUST_CHECK;
+/* hyp/vm/vm_from_bundle.c: the same for the VM of this name in a bundle that is still in memory. Also -ENOENT. */
+int vm_from_bundle(const char *name, struct vm **out, const char **why) MUST_CHECK;
 int vm_start(struct vm *vm, const char **why) MUST_CHECK;
 int vm_stop(struct vm *vm, const char **why) MUST_CHECK;
 int vm_pause(struct vm *vm, const char **why) MUST_CHECK;

@@ -70,7 +70,13 @@ static size_t console_read(struct guest *g, char *to, size_t max)
     return n;
 }
 
-static const struct guest_ops ops = {guest_event, console_write, console_read};
+static bool no_memory(struct guest *g)
+{
+    (void)g;
+    return false;
+}
+
+static const struct guest_ops ops = {guest_event, console_write, console_read, no_memory};
 
 void fake_sbi_load(unsigned vcpu, int hart)
 {

@@ -218,6 +218,14 @@ bool fake_manager_run(void)
     return true;
 }
 
+void thread_times(const struct thread *t, uint64_t times[THREAD_TIMES])
+{
+    (void)t;
+    memset(times, 0, THREAD_TIMES * sizeof(times[0]));
+}
+
+void exit_set_costs(bool on) { (void)on; }
+
 /* --- vCPUs --- */
 
 struct fake_cpu {

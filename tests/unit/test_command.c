@@ -242,21 +242,35 @@ static void test_every_state(void **state)
         expect(*l, "on: another operation on it is under way");
 }
 
+static void test_create(void **state)
+{
+    (void)state;
+    expect("create", "usage: create VM");
+    expect("create none", "cannot create none: no bundle has a VM of this name");
+    expect("create again", "again: 16 MiB when it is started\r\nVMs are promised 48 MiB");
+    expect("create again", "cannot create again: there is a VM of this name");
+    expect("start again", "VMs are promised 64 MiB");
+}
+
 static void test_list(void **state)
 {
     (void)state;
     on->started_at = 1000;
     on->guest.s2.mapped_bytes = MIB(4);
+    on->guest.s2.shared_bytes = MIB(1);
     held->started_at = 1000;
     held->paused_at = 63000;
     fake_time = 1000 + 3723000;
     run("list");
-    assert_non_null(
-        strstr(screen, "on               running      2     16 MiB     4096 KiB     1:02:03"));
+    assert_non_null(strstr(
+        screen, "on               running      2     16 MiB     3072 KiB    1024 KiB     1:02:03"));
+    assert_non_null(strstr(screen, "\r\nVMs are promised 48 MiB, the host has 6"));
     assert_non_null(strstr(screen, "0:01:02"));
     assert_non_null(strstr(screen, "it went wrong"));
     console_set_focus(dead->console);
     assert_non_null(strstr(run("list"), "dead"));
+    on->config.memory = MIB(100);
+    expect("frames", "MiB are overcommitted\r\n");
     fake_vms_end();
     expect("list", "there are no VMs");
     expect("frames", "all");
@@ -869,6 +883,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_usage_everywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_help_covers_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_every_state, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_create, setup, teardown),
         cmocka_unit_test_setup_teardown(test_list, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lifecycle, setup, teardown),
         cmocka_unit_test_setup_teardown(test_regs, setup, teardown),

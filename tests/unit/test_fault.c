@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <errno.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -103,6 +104,14 @@ bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault)
     return true;
 }
 
+static bool relief; /* memory is on the way */
+static bool no_memory(struct guest *g)
+{
+    assert_ptr_equal(g, &guest);
+    return relief;
+}
+static const struct guest_ops ops = {.no_memory = no_memory};
+
 static enum exit_result fault(uint64_t cause, uint64_t at, uint64_t htinst)
 {
     populations = injected = accesses = 0;
@@ -120,6 +129,8 @@ static int setup(void **state)
     memset(&guest, 0, sizeof(guest));
     memset(v, 0, sizeof(*v));
     v->guest = &guest;
+    guest.ops = &ops;
+    relief = false;
     v->pc = 0x80200000;
     guest.htinst_mask = UINT64_MAX;
     vcpu_features.htval = true;
@@ -136,6 +147,21 @@ static void expect_populated(unsigned n, uint64_t at, bool write)
 {
     assert_int_equal(populated[n].gpa, at);
     assert_int_equal(populated[n].write, write);
+}
+
+/* The instruction is run again, after others, until there is memory or the VM is stopped. */
+static void test_waits_for_memory(void **state)
+{
+    (void)state;
+    populate_error = -ENOMEM;
+    relief = true;
+    assert_int_equal(fault(CAUSE_STORE_GUEST_PAGE_FAULT, RAM, 0), EXIT_BLOCK);
+    assert_true(v->yielding);
+    assert_null(v->stop_reason);
+    relief = v->yielding = false;
+    assert_int_equal(fault(CAUSE_STORE_GUEST_PAGE_FAULT, RAM, 0), EXIT_STOP);
+    assert_non_null(v->stop_reason);
+    assert_false(v->yielding);
 }
 
 static void test_told(void **state)
@@ -236,6 +262,7 @@ static void test_not_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_waits_for_memory, setup),
         cmocka_unit_test_setup(test_told, setup),
         cmocka_unit_test_setup(test_not_told, setup),
         cmocka_unit_test_setup(test_not_asked, setup),

@@ -4,7 +4,7 @@
 // every step, and not one frame lost by it.
 // units: hyp/vm/vm.c hyp/vm/vm_sched.c hyp/vm/vm_devices.c hyp/vm/vm_watchdog.c vdev/watchdog.c hyp/vm/vm_load.c hyp/vm/lifecycle.c hyp/vm/manager.c
 // units: hyp/vm/poweroff.c hyp/vm/layout.c hyp/vm/guest_fdt.c vdev/bus.c vdev/ramdisk.c
-// units: hyp/vm/event.c hyp/vm/bundle_memory.c hyp/mem/frame_run.c
+// units: hyp/vm/vm_memory.c hyp/vm/vm_relief.c hyp/vm/vm_account.c hyp/vm/vm_from_bundle.c hyp/vm/bundle.c hyp/vm/bundle_net.c hyp/vm/fit.c hyp/vm/hash.c hyp/vm/event.c hyp/vm/bundle_memory.c hyp/mem/frame_run.c
 // units: hyp/base/state.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_vcpu.c tests/fake/fake_base.c
 // units: tests/fake/fake_mem.c hyp/sched/fair.c
 #include <errno.h>
@@ -622,6 +622,180 @@ static void test_event_during_operation(void **state)
     assert_int_equal(state_of(vm), VM_RUNNING);
 }
 
+/* ---- memory that ends ---- */
+
+static void ignore_done(struct blk_request *r) { (void)r; }
+
+static pa_t hoard[40000];
+static unsigned hoarded;
+
+/* The hypervisor takes all that guests could still have. */
+static void use_up(void)
+{
+    while (frame_guests_may_have(1, false))
+        assert_int_equal(frame_alloc(FRAME_ORDER_4K, FRAME_HYP, OWNER_HYP, &hoard[hoarded++]), 0);
+}
+
+static void give_back(void)
+{
+    while (hoarded)
+        frame_put(hoard[--hoarded]);
+}
+
+static struct vm *make_holding(const char *name, uint64_t bytes, unsigned weight)
+{
+    struct vm *vm;
+
+    snprintf(config.name, sizeof(config.name), "%s", name);
+    config.sched.weight = weight;
+    vm = make();
+    ok(vm_start(vm, &why));
+    vm->guest.s2.mapped_bytes = bytes; /* as if */
+    vm->guest.s2.shared_bytes = MIB(1);
+    vm->guest.s2.mapped_bytes += MIB(1);
+    return vm;
+}
+
+/* One VM is stopped, which holds most for its weight; the others go on. */
+static void test_memory_ends(void **state)
+{
+    struct vm *small, *heavy, *hog;
+
+    (void)state;
+    ok(vm_manager_start(false));
+    run_manager();
+    small = make_holding("small", MIB(8), 0);
+    heavy = make_holding("heavy", MIB(40), 300);
+    hog = make_holding("hog", MIB(20), 100);
+    run_manager();
+    assert_int_equal(state_of(hog), VM_RUNNING); /* nothing is wrong yet */
+    use_up();
+    assert_true(small->guest.ops->no_memory(&small->guest)); /* though it is another that asked */
+    run_manager();
+    assert_int_equal(state_of(hog), VM_OFF);
+    assert_int_equal(owned(hog), 0);
+    assert_int_equal(state_of(small), VM_RUNNING);
+    assert_int_equal(state_of(heavy), VM_RUNNING);
+    assert_string_equal(hog->end_reason, "the host had no memory left, and it held most: 20 MiB");
+    assert_non_null(strstr(hog->crash_report, "the most of all VMs for its weight"));
+    says("memory: none is left but");
+    says("memory: heavy holds 40 MiB of its own, weight 300");
+    says("hog: stopped: the host had no memory left");
+    assert_false(atomic_load(&small->guest.s2.starved));
+    /* The next: 40 / 300 is more than 8 / 100. A paused one can go too. */
+    ok(vm_pause(heavy, &why));
+    use_up();
+    assert_true(small->guest.ops->no_memory(&small->guest));
+    run_manager();
+    assert_int_equal(state_of(heavy), VM_OFF);
+    assert_int_equal(state_of(small), VM_RUNNING);
+    give_back();
+    /* It starts as if nothing had been. */
+    ok(vm_start(hog, &why));
+    assert_int_equal(hog->crash_report[0], 0);
+    assert_false(atomic_load(&hog->guest.s2.starved));
+}
+
+/* Whoever has the VM keeps it until his operation ends; then it goes, unless there is memory again. */
+static void test_memory_ends_while_busy(void **state)
+{
+    struct vm *hog;
+
+    (void)state;
+    ok(vm_manager_start(false));
+    run_manager();
+    hog = make_holding("hog", MIB(20), 100);
+    use_up();
+    hog->busy = true;
+    assert_true(hog->guest.ops->no_memory(&hog->guest));
+    run_manager();
+    assert_int_equal(state_of(hog), VM_RUNNING);
+    assert_true(atomic_load(&hog->guest.s2.starved));
+    give_back();
+    vm_release(hog);
+    run_manager();
+    assert_int_equal(state_of(hog), VM_RUNNING);
+    assert_false(atomic_load(&hog->guest.s2.starved));
+    use_up();
+    hog->busy = true;
+    assert_true(hog->guest.ops->no_memory(&hog->guest));
+    run_manager();
+    vm_release(hog);
+    run_manager();
+    assert_int_equal(state_of(hog), VM_OFF);
+    give_back();
+}
+
+/* One whose disk never answers keeps its memory: the next goes. With none left, the vCPU crashes its VM. */
+static void test_memory_ends_and_nobody_can_go(void **state)
+{
+    struct vm *stuck, *other;
+
+    (void)state;
+    ok(vm_manager_start(false));
+    run_manager();
+    fake_host_disks = 1;
+    config.disk_count = 1;
+    config.disk[0].kind = VM_DISK_HOST;
+    stuck = make_holding("stuck", MIB(30), 100);
+    config.disk_count = 0;
+    other = make_holding("other", MIB(20), 100);
+    use_up();
+    fake_device_busy = 1000000;
+    assert_true(other->guest.ops->no_memory(&other->guest));
+    run_manager();
+    says("stuck: cannot be stopped for its memory");
+    assert_int_equal(state_of(stuck), VM_CRASHED);
+    assert_int_equal(state_of(other), VM_RUNNING);
+    fake_device_busy = 0;
+    assert_true(other->guest.ops->no_memory(&other->guest));
+    run_manager();
+    assert_int_equal(state_of(other), VM_OFF);
+    use_up();
+    assert_true(stuck->guest.ops->no_memory(&stuck->guest));
+    run_manager();
+    assert_int_equal(state_of(stuck), VM_CRASHED);
+    assert_false(stuck->guest.ops->no_memory(&stuck->guest));
+    give_back();
+}
+
+/* What was written to RAM disks is memory too, and outlives a stop. */
+static void test_memory_ends_by_disks(void **state)
+{
+    char page[PAGE_SIZE];
+    struct blk_segment seg = {page, sizeof(page)};
+    struct blk_request r = {.op = BLK_WRITE, .sectors = 8, .seg = &seg, .seg_count = 1};
+    struct vm *writer, *other;
+
+    (void)state;
+    ok(vm_manager_start(false));
+    run_manager();
+    config.disk_count = 1;
+    config.disk[0].kind = VM_DISK_RAM;
+    config.disk[0].image = config.initrd;
+    strcpy(config.name, "writer");
+    writer = make();
+    r.done = ignore_done;
+    memset(page, 7, sizeof(page));
+    for (r.sector = 0; r.sector < 16 * 8; r.sector += 8)
+        assert_int_equal(writer->disk[0]->submit(writer->disk[0]->ctx, &r), 0);
+    assert_int_equal(r.result, 0);
+    config.disk_count = 0;
+    other = make_holding("other", 0, 100);
+    other->guest.s2.table_frames = 0;
+    use_up();
+    assert_true(other->guest.ops->no_memory(&other->guest));
+    run_manager();
+    says("writer: what it had written to its RAM disks is dropped");
+    assert_int_equal(state_of(writer), VM_OFF);
+    assert_int_equal(state_of(other), VM_RUNNING);
+    r.op = BLK_READ;
+    r.sector = 0;
+    assert_int_equal(writer->disk[0]->submit(writer->disk[0]->ctx, &r), 0);
+    assert_memory_equal(page, initrd, sizeof(page));
+    give_back();
+}
+
 static void test_pause_stops_the_clock(void **state)
 {
     struct vm *vm = make();
@@ -837,6 +1011,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_to_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flush_that_never_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_event_during_operation, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_ends_while_busy, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_ends_and_nobody_can_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_ends_by_disks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pause_stops_the_clock, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vcpu_does_not_park, setup, teardown),
         cmocka_unit_test_setup_teardown(test_disk_does_not_answer, setup, teardown),

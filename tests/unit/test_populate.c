@@ -145,7 +145,7 @@ static void test_small_when_short(void **state)
     (void)state;
     start(MIB(256), MIB(512));
     memory_was_low = 0;
-    stage2_memory_low = note_low;
+    frame_guests_low = note_low;
     for (before = 0; (r = stage2_populate(&s2, gpa(g), true)) == 0; before = s2.mapped_bytes) {
         uint64_t size = s2.mapped_bytes - before;
         unsigned now = size == step[LARGE] ? LARGE : size == step[MEDIUM] ? MEDIUM : SMALL;
@@ -158,7 +158,7 @@ static void test_small_when_short(void **state)
         g += size;
         assert_int_equal(memory_was_low, 0);
     }
-    stage2_memory_low = NULL;
+    frame_guests_low = NULL;
     assert_int_equal(r, -ENOMEM);
     assert_int_equal(memory_was_low, 1);
     assert_int_equal(count[LARGE], 128 - 1 - 128 / 16); /* one block has the database */

@@ -207,8 +207,8 @@ static void test_operations(void **state)
     fake_expect("{\"execute\": \"vm-stop\", \"arguments\": {\"vm\": \"on\"}}",
                 "{\"return\": {}}\r\n");
     assert_int_equal(on->state, VM_OFF);
-    fake_expect("{\"execute\": \"vm-start\", \"arguments\": {\"vm\": \"on\"}}",
-                "{\"return\": {}}\r\n");
+    fake_expect_part("{\"execute\": \"vm-start\", \"arguments\": {\"vm\": \"on\"}}",
+                     "{\"return\": {\"promised\": 50331648, \"room\": ");
     assert_int_equal(on->state, VM_RUNNING);
     fake_expect("{\"execute\": \"system_reset\", \"arguments\": {\"vm\": \"dead\"}}",
                 "{\"return\": {}}\r\n");
@@ -222,6 +222,12 @@ static void test_operations(void **state)
     fake_expect("{\"execute\": \"vm-destroy\", \"arguments\": {\"vm\": \"off\"}}",
                 "{\"return\": {}}\r\n");
     assert_int_equal(fake_destroyed, 1);
+    fake_expect_part("{\"execute\": \"vm-create\", \"arguments\": {\"vm\": \"again\"}}",
+                     "{\"return\": {\"promised\": ");
+    fake_expect_part("{\"execute\": \"vm-create\", \"arguments\": {\"vm\": \"again\"}}",
+                     "\"desc\": \"again: there is a VM of this name\"");
+    fake_expect_part("{\"execute\": \"vm-create\", \"arguments\": {\"vm\": \"none\"}}",
+                     "\"desc\": \"none: no bundle has a VM of this name\"");
 }
 
 static void test_shell_command(void **state)

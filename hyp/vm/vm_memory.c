@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vm/vm_memory.h"
+
+#include "base/log.h"
+#include "mem/frame.h"
+#include "vm/vm_account.h"
+#include "vm/vm_ops.h"
+
+/* ---- what there is ---- */
+
+void vm_memory_host(struct vm_memory_host *h)
+{
+    uint64_t n[FRAME_STATES];
+
+    *h = (struct vm_memory_host){.free = frame_free_count() * PAGE_SIZE,
+                                 .reserve = frame_reserve_size() * PAGE_SIZE};
+    frame_count(-1, n);
+    h->room = (n[FRAME_FREE] + n[FRAME_VM]) * PAGE_SIZE;
+    h->room -= min_u64(h->room, h->reserve);
+    for (unsigned i = 0; i < VM_MAX; i++) {
+        struct vm *vm = vm_at(i);
+
+        if (vm && vm_state(vm) != VM_OFF)
+            h->promised += vm->config.memory;
+    }
+    h->overcommitted = h->promised > h->room ? h->promised - h->room : 0;
+}
+
+int vm_memory_describe(char *to, size_t size)
+{
+    struct vm_memory_host h;
+
+    vm_memory_host(&h);
+    if (h.overcommitted)
+        return fmt_snprintf(
+            to, size,
+            "VMs are promised %lu MiB, the host has %lu MiB for them: %lu MiB are overcommitted",
+            (unsigned long)(h.promised >> 20), (unsigned long)(h.room >> 20),
+            (unsigned long)((h.overcommitted + MIB(1) - 1) >> 20));
+    return fmt_snprintf(to, size, "VMs are promised %lu MiB, the host has %lu MiB for them",
+                        (unsigned long)(h.promised >> 20), (unsigned long)(h.room >> 20));
+}
+
+/* ---- who goes ---- */
+
+uint64_t vm_memory_held(struct vm *vm)
+{
+    struct vm_account_memory m;
+
+    vm_account_memory(vm, &m);
+    return m.mapped + m.tables + m.disks;
+}
+
+uint64_t vm_memory_weight(const struct vm *vm)
+{
+    return vm->config.sched.weight ? vm->config.sched.weight : FAIR_WEIGHT_DEFAULT;
+}
+
+struct vm *vm_memory_choose(void)
+{
+    struct vm *most = NULL;
+    uint64_t held = 0;
+
+    for (unsigned i = 0; i < VM_MAX; i++) {
+        struct vm *vm = vm_at(i);
+        uint64_t n = vm && !vm->keeps_memory ? vm_memory_held(vm) : 0;
+
+        /* n / weight > held / weight of the most; at most 2^44 bytes, and weights of 14 bits. */
+        if (n && (!most || n * vm_memory_weight(most) > held * vm_memory_weight(vm))) {
+            most = vm;
+            held = n;
+        }
+    }
+    return most;
+}
