@@ -83,8 +83,14 @@ static void release_memory(struct vm *vm)
                     (unsigned long)left);
 }
 
+static unsigned long microseconds(uint64_t ticks)
+{
+    return timer_hz ? ticks * 1000000 / timer_hz : 0;
+}
+
 int vm_start_claimed(struct vm *vm, const char **why)
 {
+    uint64_t begin = arch_time();
     struct guest *g = &vm->guest;
     gpa_t entry, fdt;
     int error = stage2_create(&g->s2, g->id, GUEST_RAM_BASE + vm->config.memory);
@@ -114,10 +120,13 @@ int vm_start_claimed(struct vm *vm, const char **why)
     vm->started_at = arch_time();
     g->time_delta = -vm->started_at; /* a machine's clock starts at 0 */
     vm->boots++;
-    log_limited(&g->log, LOG_INFO, "%s: started: %u vCPU%s, %lu MiB, entry %#lx, device tree %#lx",
+    log_limited(&g->log, LOG_INFO,
+                "%s: started: %u vCPU%s, %lu MiB, entry %#lx, device tree %#lx; made in %lu us, "
+                "loaded in %lu us",
                 vm->config.name, g->vcpu_count, g->vcpu_count == 1 ? "" : "s",
                 (unsigned long)(vm->config.memory >> 20), (unsigned long)entry.v,
-                (unsigned long)fdt.v);
+                (unsigned long)fdt.v, microseconds(vm->made_in),
+                microseconds(vm->started_at - begin));
     /* From here on the guest may ask for its end. */
     atomic_store(&vm->state, VM_RUNNING);
     unpark_all(vm);

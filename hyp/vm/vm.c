@@ -227,6 +227,7 @@ no_memory:
 
 int vm_create(const struct vm_config *config, struct vm **out, const char **why)
 {
+    uint64_t begin = arch_time();
     struct vm *vm;
     int error = check_config(config, why);
 
@@ -254,6 +255,7 @@ int vm_create(const struct vm_config *config, struct vm **out, const char **why)
         vm_free(vm);
         return error;
     }
+    vm->made_in = arch_time() - begin;
     vm_event(vm, VM_EVENT_CREATED, false);
     vm_release(vm);
     *out = vm;

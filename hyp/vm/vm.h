@@ -91,6 +91,7 @@ struct vm {
     } watchdog;
     void *fdt; /* the guest's tree as built at the last start; heap */
     uint64_t boots, started_at;
+    uint64_t made_in; /* how long vm_create took, in ticks */
     char end_reason[96]; /* why it is OFF or CRASHED, for people */
     char crash_report[1024];
     bool

@@ -68,7 +68,8 @@ static void take_from(struct vm *vm)
                  (unsigned long)(held >> 20));
     write_report(vm, held);
     if (vm_stop_claimed(vm, reason, &why)) {
-        log_error("%s: cannot be stopped for its memory: %s", vm->config.name, why);
+        log_limited(&vm->guest.log, LOG_ERROR, "%s: cannot be stopped for its memory: %s",
+                    vm->config.name, why);
         vm->keeps_memory = true;
     }
     vm_event(vm, vm_state(vm) == VM_OFF ? VM_EVENT_STOPPED : VM_EVENT_CRASHED, true);
