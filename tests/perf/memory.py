@@ -39,7 +39,7 @@ def debians(tmp, name, count, mem):
             m.line(f"console d{n}")
             m.expect(rf"\[trapline: console of d{n}\b[^\n]*\]", 30)
             m.expect(r"guest:~# ", PATIENCE)
-        m.to_shell(count + 2)
+            m.to_shell(count + 2)
         frames, listed = m.command("frames", 60), m.command("list", 60)
     own = [tuple(map(int, pair)) for pair in re.findall(r"^d\d+ +running +\d+ +\d+ MiB +(\d+) KiB +(\d+) KiB", listed, re.M)]
     if len(own) != count:
