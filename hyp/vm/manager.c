@@ -130,7 +130,7 @@ static bool too_early(const struct vm *vm, uint64_t packed)
     return true;
 }
 
-/* Whether something was done. */
+/* Whether something was done. The VM is held. */
 static bool look_at(struct vm *vm)
 {
     uint64_t event = atomic_load(&vm->pending);
@@ -147,15 +147,25 @@ static bool look_at(struct vm *vm)
     return event != 0;
 }
 
+static void start_at_boot(struct vm *vm)
+{
+    const char *why;
+
+    if (!vm->config.autostart || vm_state(vm) != VM_OFF || !vm_start(vm, &why))
+        return;
+    log_error("%s: cannot start: %s", vm->config.name, why);
+    any_failed = true;
+}
+
 static void autostart(void)
 {
     for (unsigned i = 0; i < VM_MAX; i++) {
-        struct vm *vm = vm_at(i);
-        const char *why;
-        if (!vm || !vm->config.autostart || vm_state(vm) != VM_OFF || !vm_start(vm, &why))
+        struct vm *vm = vm_hold(i);
+
+        if (!vm)
             continue;
-        log_error("%s: cannot start: %s", vm->config.name, why);
-        any_failed = true;
+        start_at_boot(vm);
+        vm_let_go(vm);
     }
 }
 
@@ -186,9 +196,12 @@ static void manager_main(void *arg)
         while (vm_relief_run())
             look_idle = any_failed = true;
         for (unsigned i = 0; i < VM_MAX; i++) {
-            struct vm *vm = vm_at(i);
-            if (vm && look_at(vm))
-                look_idle = true;
+            struct vm *vm = vm_hold(i);
+
+            if (!vm)
+                continue;
+            look_idle |= look_at(vm);
+            vm_let_go(vm);
         }
         if (look_idle && !vm_any_active()) {
             if (off_when_idle)

@@ -62,10 +62,13 @@ void vm_machine_off(bool failure)
     struct sbi_ret r;
 
     for (unsigned i = 0; i < VM_MAX; i++) {
-        struct vm *vm = vm_at(i);
+        struct vm *vm = vm_hold(i);
+
         for (unsigned d = 0; vm && d < vm->config.disk_count; d++)
             if (vm->disk[d] && vm->disk[d]->can_flush && !vm->disk[d]->read_only)
                 flush_disk(vm->disk[d]);
+        if (vm)
+            vm_let_go(vm);
     }
     log_notice("no VM runs: powering off");
     r = arch_sbi(SBI_EXT_SRST, 0, SRST_SHUTDOWN,

@@ -102,6 +102,25 @@ struct vm *vm_at(unsigned index)
     return index < VM_MAX ? __atomic_load_n(&list[index], __ATOMIC_ACQUIRE) : NULL;
 }
 
+struct vm *vm_hold(unsigned index)
+{
+    struct vm *vm;
+
+    spin_lock(&list_lock);
+    vm = index < VM_MAX ? list[index] : NULL;
+    if (vm)
+        vm->holders++;
+    spin_unlock(&list_lock);
+    return vm;
+}
+
+void vm_let_go(struct vm *vm)
+{
+    spin_lock(&list_lock);
+    vm->holders--;
+    spin_unlock(&list_lock);
+}
+
 bool vm_any_active(void)
 {
     bool active = false;
@@ -138,11 +157,24 @@ static int list_add(struct vm *vm, const char **why)
     return error;
 }
 
+static bool is_held(const struct vm *vm)
+{
+    bool held;
+
+    spin_lock(&list_lock);
+    held = vm->holders > 0;
+    spin_unlock(&list_lock);
+    return held;
+}
+
+/* Nobody finds it any more, and nobody looks at it when this returns. */
 static void list_drop(struct vm *vm)
 {
     spin_lock(&list_lock);
     __atomic_store_n(&list[vm->guest.id - 1], NULL, __ATOMIC_RELEASE);
     spin_unlock(&list_lock);
+    while (is_held(vm))
+        thread_yield();
 }
 
 static size_t guest_console_write(struct guest *g, const char *data, size_t len)
@@ -278,5 +310,6 @@ int vm_destroy(struct vm *vm, const char **why)
     vm_event(vm, VM_EVENT_DESTROYED, false);
     list_drop(vm);
     vm_free(vm);
+    manager_wake(); /* as vm_release: it may have wanted this VM's memory */
     return 0;
 }

@@ -97,6 +97,7 @@ struct vm {
     bool
         keeps_memory; /* it could not be stopped for its memory; the manager's, until its next start */
     bool busy; /* an operation is under way; LOCK_VM */
+    unsigned holders; /* vm_hold; LOCK_VM */
     _Atomic uint64_t pending; /* a guest's event for the manager: vm_event_pack(); 0: none */
     uint64_t paused_at; /* host time */
     uint64_t top_at, top_ran; /* when `top` was asked for last; what it had run by then */
@@ -124,6 +125,10 @@ int vm_sched_check(const struct vm_sched *s, unsigned vcpus, const char **why) M
 struct vm *vm_find(const char *name);
 /* The list, for iteration: index 0..VM_MAX-1, NULL entries are free. */
 struct vm *vm_at(unsigned index);
+/* The same for other threads than the one that destroys VMs: what is held is not freed before vm_let_go, for which
+ * vm_destroy waits, so neither waits for long. NULL needs no letting go. */
+struct vm *vm_hold(unsigned index) MUST_CHECK;
+void vm_let_go(struct vm *vm);
 const char *vm_state_name(enum vm_state s);
 /* Starts the manager thread, which first starts every VM with config.autostart, then carries out
  * what guests ask for. power_off_when_idle: when a guest has ended (not: was stopped by a person),

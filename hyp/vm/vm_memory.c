@@ -18,10 +18,13 @@ void vm_memory_host(struct vm_memory_host *h)
     h->room = (n[FRAME_FREE] + n[FRAME_VM]) * PAGE_SIZE;
     h->room -= min_u64(h->room, h->reserve);
     for (unsigned i = 0; i < VM_MAX; i++) {
-        struct vm *vm = vm_at(i);
+        struct vm *vm = vm_hold(i);
 
-        if (vm && vm_state(vm) != VM_OFF)
+        if (!vm)
+            continue;
+        if (vm_state(vm) != VM_OFF)
             h->promised += vm->config.memory;
+        vm_let_go(vm);
     }
     h->overcommitted = h->promised > h->room ? h->promised - h->room : 0;
 }
@@ -62,14 +65,17 @@ struct vm *vm_memory_choose(void)
     uint64_t held = 0;
 
     for (unsigned i = 0; i < VM_MAX; i++) {
-        struct vm *vm = vm_at(i);
+        struct vm *vm = vm_hold(i), *less = vm;
         uint64_t n = vm && !vm->keeps_memory ? vm_memory_held(vm) : 0;
 
         /* n / weight > held / weight of the most; at most 2^44 bytes, and weights of 14 bits. */
         if (n && (!most || n * vm_memory_weight(most) > held * vm_memory_weight(vm))) {
+            less = most;
             most = vm;
             held = n;
         }
+        if (less)
+            vm_let_go(less);
     }
     return most;
 }

@@ -21,5 +21,5 @@ int vm_memory_describe(char *to, size_t size);
 /* Bytes that only this VM holds. */
 uint64_t vm_memory_held(struct vm *vm);
 uint64_t vm_memory_weight(const struct vm *vm);
-/* The VM that goes next, or NULL: none holds anything. */
+/* The VM that goes next, held (vm_hold), or NULL: none holds anything. */
 struct vm *vm_memory_choose(void) MUST_CHECK;

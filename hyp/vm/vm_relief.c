@@ -20,12 +20,15 @@ static void log_holders(void)
     log_error("memory: none is left but %lu KiB in reserve. %s",
               (unsigned long)(frame_free_count() * PAGE_SIZE >> 10), line);
     for (unsigned i = 0; i < VM_MAX; i++) {
-        struct vm *vm = vm_at(i);
+        struct vm *vm = vm_hold(i);
 
-        if (vm && vm_memory_held(vm))
+        if (!vm)
+            continue;
+        if (vm_memory_held(vm))
             log_error("memory: %s holds %lu MiB of its own, weight %lu", vm->config.name,
                       (unsigned long)(vm_memory_held(vm) >> 20),
                       (unsigned long)vm_memory_weight(vm));
+        vm_let_go(vm);
     }
 }
 
@@ -77,14 +80,20 @@ static void take_from(struct vm *vm)
 
 static void spare_all(void)
 {
-    for (unsigned i = 0; i < VM_MAX; i++)
-        if (vm_at(i))
-            atomic_store(&vm_at(i)->guest.s2.starved, false);
+    for (unsigned i = 0; i < VM_MAX; i++) {
+        struct vm *vm = vm_hold(i);
+
+        if (!vm)
+            continue;
+        atomic_store(&vm->guest.s2.starved, false);
+        vm_let_go(vm);
+    }
 }
 
 bool vm_relief_run(void)
 {
     struct vm *vm;
+    int error;
 
     if (!atomic_exchange(&ended, false))
         return false;
@@ -99,7 +108,10 @@ bool vm_relief_run(void)
         return false;
     /* From here on nothing is left for it, whatever its devices do. */
     atomic_store(&vm->guest.s2.starved, true);
-    if (vm_claim(vm, 1u << VM_OFF | 1u << VM_RUNNING | 1u << VM_PAUSED | 1u << VM_CRASHED, NULL)) {
+    error =
+        vm_claim(vm, 1u << VM_OFF | 1u << VM_RUNNING | 1u << VM_PAUSED | 1u << VM_CRASHED, NULL);
+    vm_let_go(vm); /* a VM that is claimed stays, too */
+    if (error) {
         atomic_store(&ended, true); /* the end of that operation wakes the manager */
         return false;
     }

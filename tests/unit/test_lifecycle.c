@@ -796,6 +796,71 @@ static void test_memory_ends_by_disks(void **state)
     give_back();
 }
 
+static struct vm *beside, *held;
+
+static void manager_looks(void)
+{
+    fake_step = NULL;
+    use_up();
+    assert_true(beside->guest.ops->no_memory(&beside->guest));
+    run_manager();
+}
+
+/* The manager wants the memory of a VM that is being destroyed. Its end wakes the manager, as that of any operation:
+ * else nothing would, when memory ends again. */
+static void test_memory_ends_while_destroyed(void **state)
+{
+    struct vm *hog;
+
+    (void)state;
+    ok(vm_manager_start(false));
+    run_manager();
+    beside = make_holding("beside", MIB(2), 100);
+    fake_host_disks = 1;
+    config.disk_count = 1;
+    config.disk[0].kind = VM_DISK_HOST;
+    hog = make_holding("hog", MIB(20), 100);
+    manager_event(&hog->guest, GUEST_CRASHED, 0);
+    run_manager();
+    assert_int_equal(state_of(hog), VM_CRASHED);
+    fake_device_busy = 3;
+    fake_step = manager_looks;
+    ok(vm_destroy(hog, &why));
+    assert_null(vm_find("hog"));
+    assert_int_equal(state_of(beside), VM_RUNNING);
+    run_manager();
+    use_up();
+    assert_true(beside->guest.ops->no_memory(&beside->guest));
+    run_manager();
+    assert_int_equal(state_of(beside), VM_OFF);
+    give_back();
+}
+
+static void let_go_late(void)
+{
+    assert_string_equal(held->config.name, "vm0"); /* it is there, though no longer in the list */
+    assert_null(vm_find("vm0"));
+    if (fake_steps == 5)
+        vm_let_go(held);
+}
+
+/* What the manager looks at on another hart is not freed meanwhile. */
+static void test_destroy_waits_for_who_looks(void **state)
+{
+    struct vm *vm = make();
+
+    (void)state;
+    held = vm_hold(vm->guest.id - 1u);
+    assert_ptr_equal(held, vm);
+    fake_steps = 0;
+    fake_step = let_go_late;
+    ok(vm_destroy(vm, &why));
+    assert_int_equal(fake_steps, 5);
+    fake_step = NULL;
+    assert_null(vm_hold(0));
+    assert_null(vm_hold(VM_MAX));
+}
+
 static void test_pause_stops_the_clock(void **state)
 {
     struct vm *vm = make();
@@ -1015,6 +1080,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_memory_ends_while_busy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory_ends_and_nobody_can_go, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory_ends_by_disks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_ends_while_destroyed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_destroy_waits_for_who_looks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pause_stops_the_clock, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vcpu_does_not_park, setup, teardown),
         cmocka_unit_test_setup_teardown(test_disk_does_not_answer, setup, teardown),
