@@ -119,7 +119,7 @@ static int write_data(struct qmp_call *c, struct upload *u, uint64_t offset)
     int error = upload_write(u, offset, raw, len), n;
     char *text;
 
-    if (error != -EINVAL || json_plain_length(raw, len) == len)
+    if ((error != -EINVAL && error != -ERANGE) || json_plain_length(raw, len) == len)
         return error;
     text = heap_alloc(len + 1);
     if (!text)
