@@ -430,22 +430,28 @@ int frame_set_state(pa_t p, enum frame_state state, uint16_t owner)
     return info.state == FRAME_FREE || info.state == FRAME_RESERVED ? -EINVAL : 0;
 }
 
+static void count_block(const struct block *b, int owner, uint64_t counts[FRAME_STATES])
+{
+    if (!b->frames && (owner < 0 || b->owner == owner))
+        counts[b->state] += FRAMES;
+    for (unsigned i = 0; b->frames && i < FRAMES; i++) {
+        if (owner < 0 || b->frames[i].owner == owner)
+            counts[b->frames[i].state]++;
+    }
+}
+
+/* The lock is free between blocks: a large machine has millions of frames, and all harts need some. */
 void frame_count(int owner, uint64_t counts[FRAME_STATES])
 {
     uint64_t others = 0;
 
     for (unsigned i = 0; i < FRAME_STATES; i++)
         counts[i] = 0;
-    spin_lock(&frame_db.lock);
     for (const struct block *b = frame_db.blocks; b < frame_db.blocks + frame_db.block_count; b++) {
-        if (!b->frames && (owner < 0 || b->owner == owner))
-            counts[b->state] += FRAMES;
-        for (unsigned i = 0; b->frames && i < FRAMES; i++) {
-            if (owner < 0 || b->frames[i].owner == owner)
-                counts[b->frames[i].state]++;
-        }
+        spin_lock(&frame_db.lock);
+        count_block(b, owner, counts);
+        spin_unlock(&frame_db.lock);
     }
-    spin_unlock(&frame_db.lock);
     /* Reserved descriptors also stand for holes between banks. */
     for (unsigned i = 0; i < FRAME_RESERVED; i++)
         others += counts[i];

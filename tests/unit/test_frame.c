@@ -16,6 +16,7 @@
 #include "base/arch.h"
 #include "fake_mem.h"
 #include "mem/frame.h"
+#include "mem/frame_db.h"
 #include "mem/heap.h"
 
 static uint64_t count_all(void)
@@ -46,6 +47,18 @@ static void test_database_is_small(void **state)
     assert_true(GIB(2) / PAGE_SIZE - frame_free_count() <= KIB(40) / PAGE_SIZE);
     assert_int_equal(frame_free_blocks(), 1023);
     assert_true(frame_plentiful());
+}
+
+/* Whoever counts all frames does not keep others from theirs all the while. */
+static void test_count_lets_others_in(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    fake_mem_start(GIB(2));
+    before = atomic_load(&frame_db.lock.serving);
+    count_all();
+    assert_true(atomic_load(&frame_db.lock.serving) - before >= GIB(2) / BLOCK_SIZE);
 }
 
 static void test_odd_banks(void **state)
@@ -452,6 +465,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_database_is_small),
+        cmocka_unit_test(test_count_lets_others_in),
         cmocka_unit_test(test_odd_banks),
         cmocka_unit_test(test_init_refusals),
         cmocka_unit_test(test_unreserve),
