@@ -80,6 +80,8 @@ void vm_account_set_costs(bool on)
 
 void vm_account_memory(struct vm *vm, struct vm_account_memory *m)
 {
+    uint64_t mapped;
+
     *m = (struct vm_account_memory){0};
     for (unsigned i = 0; i < vm->config.disk_count; i++)
         if (vm->config.disk[i].kind == VM_DISK_RAM && vm->disk[i])
@@ -87,7 +89,9 @@ void vm_account_memory(struct vm *vm, struct vm_account_memory *m)
     if (vm_state(vm) == VM_OFF)
         return;
     m->promised = vm->config.memory;
-    m->shared = vm->guest.s2.shared_bytes;
-    m->mapped = vm->guest.s2.mapped_bytes - m->shared;
+    /* Read while other harts change them: not one after the other of the same moment. */
+    mapped = vm->guest.s2.mapped_bytes;
+    m->shared = min_u64(vm->guest.s2.shared_bytes, mapped);
+    m->mapped = mapped - m->shared;
     m->tables = vm->guest.s2.table_frames * PAGE_SIZE;
 }

@@ -267,6 +267,10 @@ static void test_list(void **state)
     assert_non_null(strstr(screen, "\r\nVMs are promised 48 MiB, the host has 6"));
     assert_non_null(strstr(screen, "0:01:02"));
     assert_non_null(strstr(screen, "it went wrong"));
+    on->guest.s2.mapped_bytes = 0; /* read between the steps of its being freed */
+    run("list");
+    assert_non_null(
+        strstr(screen, "on               running      2     16 MiB        0 KiB       0 KiB"));
     console_set_focus(dead->console);
     assert_non_null(strstr(run("list"), "dead"));
     on->config.memory = MIB(100);

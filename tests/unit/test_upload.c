@@ -189,7 +189,8 @@ static void test_twice(void **state)
     write_text(b, 8, encode("ijklm", 5), "beyond the bundle's 12 bytes");
     write_text(b, 3, "####", "'data' is not base64");
     write_text(b, 8, "\\/\\/\\/\\/\\/\\/\\/\\/", "beyond the bundle's 12 bytes");
-    write_text(b, 8, "\\u0061\\u0057\\u0070\\u0072bA==", "\"received\": 12"); /* it fits without its escapes */
+    write_text(b, 8, "\\u0061\\u0057\\u0070\\u0072bA==",
+               "\"received\": 12"); /* it fits without its escapes */
     write_data(b, 12, "", 0, 12);
     assert_memory_equal(upload_find(b)->bundle->data, "abcdefghijkl\0\0\0\0", 16);
     on_bundle("bundle-commit", b, "", "12 bytes is no bundle");
