@@ -108,6 +108,24 @@ static void free_merged(struct stage2 *s2, pa_t tables)
     }
 }
 
+static void forget_code(void *arg)
+{
+    (void)arg;
+    arch_fence_i();
+}
+
+void flush_code(struct stage2 *s2)
+{
+    uint64_t harts;
+
+    atomic_fetch_add(&s2->code_written, 1);
+    /* As in stage2_flush_commit: a hart that is not in the set yet will see the count. */
+    arch_fence_rw();
+    harts = atomic_load(&s2->harts);
+    if (harts)
+        xcall_run(harts, forget_code, NULL);
+}
+
 void stage2_flush_commit(struct stage2_flush *f)
 {
     struct stage2 *s2 = f->s2;

@@ -270,6 +270,13 @@ static bool may_have(const struct attempt *a)
     return frame_guests_may_have(n, a->at_once);
 }
 
+static void fill(const struct attempt *a, uint64_t g)
+{
+    image_fill(a->s2, pa_to_hva(a->piece), g, a->piece_size);
+    if (stage2_has_image(a->s2, gpa(g), a->piece_size))
+        flush_code(a->s2);
+}
+
 static int allocate(struct attempt *a)
 {
     if (!may_have(a) || frame_alloc(order_of(a->piece_size), FRAME_VM, a->s2->owner, &a->piece)) {
@@ -277,7 +284,7 @@ static int allocate(struct attempt *a)
         return go_smaller(a, a->piece_size, -ENOMEM);
     }
     if (!a->raw)
-        image_fill(a->s2, pa_to_hva(a->piece), align_down(a->g, a->piece_size), a->piece_size);
+        fill(a, align_down(a->g, a->piece_size));
     return AGAIN;
 }
 

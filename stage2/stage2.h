@@ -62,6 +62,8 @@ struct stage2 {
     unsigned ram_count;
     struct stage2_image image[STAGE2_MAX_IMAGES]; /* ascending */
     unsigned image_count;
+    /* Counts what the hypervisor wrote that may be code. A vCPU that comes to a hart after it runs fence.i. */
+    _Atomic uint32_t code_written;
     _Atomic bool starved; /* population is refused: the VM is to be stopped for want of memory */
     uint64_t mapped_bytes; /* by leaves */
     uint64_t shared_bytes; /* of these, by leaves that are copy-on-write */

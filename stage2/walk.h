@@ -138,6 +138,10 @@ int change_locked(struct walk *w, uint64_t g, uint64_t size) MUST_CHECK;
 int split_locked(struct stage2 *s2, uint64_t g, uint64_t page_size,
                  struct stage2_flush *f) MUST_CHECK;
 
+/* flush.c: what was just written, and will be mapped, may be code: no hart that runs the VM keeps, in its instruction
+ * cache, what was there before. No lock held. */
+void flush_code(struct stage2 *s2);
+
 /* populate.c: as stage2_populate, for guest_mem: its callers cannot wait, so it may take a part of the reserve. */
 int populate_at_once(struct stage2 *s2, gpa_t g, bool write) MUST_CHECK;
 

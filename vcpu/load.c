@@ -70,14 +70,17 @@ static void load_translation(struct vcpu *v)
 {
     struct hart *h = this_hart();
     struct guest *g = v->guest;
+    uint32_t code;
 
     csr_write(CSR_VSATP, 0);
     csr_write(CSR_HGATP, vmid_load(&g->s2));
     /* Entries here may be of a sibling vCPU, or of this one before it fenced on another hart. */
     if (v->last_hart != (int)h->index || g->last_vcpu[h->index] != v->index + 1)
         arch_hfence_vvma_all();
-    if (v->last_hart != (int)h->index)
-        arch_fence_i(); /* its own fence.i was on another hart */
+    code = atomic_load_explicit(&g->s2.code_written, memory_order_relaxed);
+    if (v->last_hart != (int)h->index || v->code_seen != code)
+        arch_fence_i(); /* its own fence.i was on another hart, or the hypervisor wrote its code */
+    v->code_seen = code;
     v->last_hart = (int)h->index;
     g->last_vcpu[h->index] = (uint16_t)(v->index + 1);
     csr_write(CSR_VSATP, v->csr.vsatp);

@@ -82,6 +82,7 @@ struct vcpu {
     _Atomic uint64_t irq_edge; /* HVIP_VSSIP: raised once, the guest clears it itself */
     atomic_int loaded_hart; /* logical hart on which it is loaded, or -1 */
     int last_hart; /* where it was loaded last, or -1 */
+    uint32_t code_seen; /* guest->s2.code_written at that time */
     atomic_bool parked;
     bool yielding; /* at the next boundary, once: others first */
     bool in_wfi; /* blocked in WFI or an HSM retentive suspend */

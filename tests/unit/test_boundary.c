@@ -598,6 +598,36 @@ static void test_ipi_to_what_does_not_run(void **state)
     boundary_pass(v);
 }
 
+static unsigned code_fences(unsigned hart)
+{
+    unsigned n;
+
+    fake_fences = 0;
+    fake_hart = hart;
+    load_vcpu(v);
+    n = fake_fence_count(FENCE_I, hart);
+    load_unload(v);
+    fake_hart = 0;
+    return n;
+}
+
+/* A hart's instruction cache knows nothing of what was written elsewhere, by the guest or by the hypervisor. */
+static void test_code_on_another_hart(void **state)
+{
+    (void)state;
+    start();
+    load_unload(v);
+    assert_int_equal(code_fences(0), 0);
+    assert_int_equal(code_fences(1), 1);
+    assert_int_equal(code_fences(1), 0);
+    atomic_fetch_add(&guest.s2.code_written, 1); /* while it was on no hart */
+    assert_int_equal(code_fences(1), 1);
+    assert_int_equal(code_fences(1), 0);
+    assert_int_equal(code_fences(0), 1);
+    assert_int_equal(code_fences(0), 0);
+    load_vcpu(v);
+}
+
 static void on_hart_fp(unsigned hart, struct vcpu *vcpu, uint64_t expected, uint32_t fcsr)
 {
     fake_hart = hart;
@@ -809,6 +839,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kick_ends_with_the_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stopped_counts_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ipi_to_what_does_not_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_code_on_another_hart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fp, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vector, setup, teardown),
         cmocka_unit_test_setup_teardown(test_steal_time, setup, teardown),
