@@ -6,6 +6,9 @@
 // and ready, with no lock held: what a VM begins there counts as that thread's time, not as that of whom
 // the interrupt came upon, and is fair to all however many requests a VM makes. An opener counts the
 // calls that are out, and close waits for them.
+//
+// Whoever finds the queue full waits for a turn, and as long as somebody waits nobody else gets room: else one who submits
+// again from within done, as a busy guest's disk does, would have all room that its own requests give back, for ever.
 #include <errno.h>
 #include <string.h>
 
@@ -81,7 +84,10 @@ struct disk {
     uint8_t slot_of_head[VIRTIO_HOST_QUEUE];
     uint8_t free_slot;
     unsigned stalled; /* slots that are */
-    struct list openers;
+    unsigned requests; /* taken, and not done */
+    struct list openers; /* those that wait: in the order in which they began to */
+    unsigned waiting; /* openers that wait */
+    struct opener *turn; /* who may submit although others wait */
     /* Facts: */
     uint64_t sectors;
     uint32_t block_size, seg_max, max_discard, max_zeroes;
@@ -255,9 +261,29 @@ static void give_slot(struct disk *k, struct slot *s)
     k->free_slot = (uint8_t)(s - k->slot);
 }
 
+static void set_waiting(struct disk *k, struct opener *o, bool waits)
+{
+    k->waiting += (unsigned)waits - (unsigned)o->waiting;
+    o->waiting = waits;
+}
+
+/* Told -EAGAIN: behind those that wait already. Whose turn it is, and who found no room in it, keeps its place. */
+static void wait_for_turn(struct disk *k, struct opener *o)
+{
+    if (o->waiting)
+        return;
+    set_waiting(k, o, true);
+    if (k->turn == o)
+        return;
+    list_remove(&o->node);
+    list_push_back(&k->openers, &o->node);
+}
+
 /* With the lock held. 0; -EAGAIN; -EIO when it cannot be cut into parts. */
 static int start(struct disk *k, struct opener *o, struct blk_request *r)
 {
+    if (k->waiting > o->waiting && k->turn != o)
+        return -EAGAIN;
     struct slot *s = take_slot(k);
     if (!s)
         return -EAGAIN;
@@ -268,6 +294,9 @@ static int start(struct disk *k, struct opener *o, struct blk_request *r)
         return error;
     }
     o->calls_out++;
+    k->requests++;
+    if (k->waiting)
+        k->turn = NULL; /* one request a turn */
     send_part(k, s);
     return 0;
 }
@@ -280,7 +309,8 @@ static int disk_submit(void *ctx, struct blk_request *r)
     if (!error) {
         spin_lock(&k->lock);
         error = start(k, o, r);
-        o->waiting |= error == -EAGAIN;
+        if (error == -EAGAIN)
+            wait_for_turn(k, o);
         if (!error)
             virtio_host_kick(&k->queue);
         spin_unlock(&k->lock);
@@ -342,10 +372,15 @@ static struct blk_request *next_done(struct disk *k, struct opener **o)
     while ((head = virtio_host_used(&k->queue, &len)) >= 0) {
         struct slot *s = &k->slot[k->slot_of_head[head]];
         struct blk_request *r = s->request;
+        if (!r) {
+            give_slot(k, s); /* read_serial waited for it no longer */
+            continue;
+        }
         bool done = end_part(k, s);
         if (done) {
             *o = s->opener;
             give_slot(k, s);
+            k->requests--;
         }
         send_stalled(k);
         if (done)
@@ -360,29 +395,35 @@ static struct opener *next_waiting(struct disk *k)
     {
         struct opener *o = CONTAINER_OF(it, struct opener, node);
         if (o->waiting) {
-            o->waiting = false;
+            set_waiting(k, o, false);
             return o;
         }
     }
     return NULL;
 }
 
-/* Lets those try again who were told to wait, each once. */
+/* Lets those try again who were told to wait, in turn, until one finds the queue full. When nothing is in flight all
+ * get their turn, since no end of a request would call them again. One that has no ready tries by itself: the turn is
+ * its own until the next request ends. */
 static void call_ready(struct disk *k)
 {
     struct opener *o;
-    for (unsigned i = 0; i < 64 && (o = next_waiting(k)); i++) {
+    for (unsigned i = 0; (i < 64 || !k->requests) && (o = next_waiting(k)); i++) {
         void (*ready)(void *device) = o->backend.ready;
         void *device = o->backend.device;
+        k->turn = o;
+        if (!ready && k->requests)
+            return;
         o->calls_out++;
         spin_unlock(&k->lock);
         if (ready)
             ready(device);
         spin_lock(&k->lock);
         o->calls_out--;
-        if (o->waiting)
-            return; /* full again */
+        if (o->waiting && k->turn == o && k->requests)
+            break; /* full again */
     }
+    k->turn = NULL;
 }
 
 /* Some of what is done; true: there may be more. */
@@ -433,7 +474,7 @@ static void disk_close(void *ctx)
     struct opener *o = ctx;
     struct disk *k = o->disk;
     spin_lock(&k->lock);
-    o->waiting = false;
+    set_waiting(k, o, false);
     while (o->calls_out > 0) {
         spin_unlock(&k->lock);
         (void)complete(k);
@@ -441,6 +482,8 @@ static void disk_close(void *ctx)
         spin_lock(&k->lock);
     }
     list_remove(&o->node);
+    if (k->turn == o)
+        k->turn = NULL;
     spin_unlock(&k->lock);
     heap_free(o);
 }
@@ -535,16 +578,19 @@ static void read_facts(struct disk *k)
     }
 }
 
-/* The serial number, waited for: nothing else is in flight yet. */
+/* The serial number, waited for: nothing else is in flight yet. One that comes too late finds its slot still taken. */
 static void read_serial(struct disk *k)
 {
-    struct slot_dma *m = &k->dma[0];
+    struct slot *s = take_slot(k);
+    struct slot_dma *m = &k->dma[s - k->slot];
     uint32_t len;
     int head = -1, used = -EAGAIN;
     *m = (struct slot_dma){.header = {.type = T_GET_ID}, .status = S_NONE};
     append(k, &head, &m->header, sizeof(m->header), false);
     append(k, &head, m->id, sizeof(m->id), true);
     append(k, &head, &m->status, sizeof(m->status), true);
+    s->request = NULL;
+    k->slot_of_head[head] = (uint8_t)(s - k->slot);
     virtio_host_offer(&k->queue, head);
     virtio_host_kick(&k->queue);
     for (unsigned i = 0; i < ID_WAIT && used < 0; i++) {
@@ -552,8 +598,11 @@ static void read_serial(struct disk *k)
         used = virtio_host_used(&k->queue, &len);
     }
     virtio_host_ack(k->d);
-    if (used >= 0 && m->status == S_OK)
+    if (used < 0)
+        return;
+    if (m->status == S_OK)
         memcpy(k->serial, m->id, ID_LENGTH);
+    give_slot(k, s);
 }
 
 static int set_up(struct disk *k)

@@ -784,6 +784,120 @@ static void test_close_with_requests(void **state)
     assert_non_null(backend);
 }
 
+/* Who fills the queue, and submits again from within done, does not keep another opener out. */
+static struct greedy {
+    struct blk_backend *b;
+    struct blk_segment seg[60];
+    struct blk_request r[8], *idle[8];
+    unsigned idle_count, done;
+} greedy, modest;
+
+static void submit_all(struct greedy *g)
+{
+    while (g->idle_count) {
+        struct blk_request *r = g->idle[g->idle_count - 1];
+        if (g->b->submit(g->b->ctx, r) == -EAGAIN)
+            return;
+        g->idle_count--;
+    }
+}
+
+static void greedy_done(struct blk_request *r)
+{
+    struct greedy *g = r->owner;
+    g->done++;
+    g->idle[g->idle_count++] = r;
+    submit_all(g);
+}
+
+static void greedy_ready(void *g) { submit_all(g); }
+
+static void greedy_start(struct greedy *g, unsigned requests, unsigned segments)
+{
+    memset(g, 0, sizeof(*g));
+    g->b = host_disk_open_range(0, g == &greedy ? 0 : 64, 64, HOST_DISK_WRITE);
+    assert_non_null(g->b);
+    g->b->ready = greedy_ready;
+    g->b->device = g;
+    for (unsigned i = 0; i < segments; i++)
+        g->seg[i] = (struct blk_segment){page, 512};
+    for (unsigned i = 0; i < requests; i++) {
+        g->r[i] = request(BLK_WRITE, 0, segments, g->seg, segments);
+        g->r[i].done = greedy_done;
+        g->r[i].owner = g;
+        g->idle[g->idle_count++] = &g->r[i];
+    }
+    submit_all(g);
+}
+
+static void greedy_end(struct greedy *g)
+{
+    g->idle_count = 0;
+    g->b->close(g->b->ctx);
+}
+
+static void test_turns(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned segments[2];
+        bool polls;
+    } rows[] = {{{60, 60}, false}, {{30, 60}, false}, {{28, 1}, false}, {{60, 20}, true}};
+    backend->close(backend->ctx);
+    for (unsigned row = 0; row < ARRAY_LEN(rows); row++) {
+        disk->held = true;
+        greedy_start(&greedy, 8, rows[row].segments[0]);
+        greedy_start(&modest, 8, rows[row].segments[1]);
+        if (rows[row].polls)
+            modest.b->ready = NULL;
+        for (unsigned i = 0; i < 64; i++) {
+            complete_nth(disk, 0);
+            interrupt(disk);
+            if (rows[row].polls)
+                submit_all(&modest);
+        }
+        assert_in_range(modest.done, 8, 56);
+        assert_in_range(greedy.done, 8, 56);
+        for (unsigned i = 0; i < 8; i++) { /* no more from here on */
+            greedy.r[i].done = on_done;
+            modest.r[i].done = on_done;
+        }
+        greedy.idle_count = modest.idle_count = 0;
+        finish_all(disk);
+        greedy_end(&greedy);
+        greedy_end(&modest);
+        disk->held = false;
+    }
+    backend = host_disk_open(0, false);
+    assert_non_null(backend);
+    backend->ready = on_ready;
+}
+
+/* A serial number that comes when nobody waits for it any more ends no request, and gives its slot back. */
+static void test_late_serial(void **state)
+{
+    (void)state;
+    struct device *d = new_disk();
+    d->held = true;
+    attach(d);
+    struct blk_backend *b = host_disk_open(host_disk_count() - 1, false);
+    assert_non_null(b);
+    struct blk_segment seg = {page, 512};
+    struct blk_request r = request(BLK_READ, 3, 1, &seg, 1);
+    memset(page, 0, 512);
+    assert_int_equal(b->submit(b->ctx, &r), 0);
+    assert_int_equal(d->pending_count, 2);
+    complete_nth(d, 0);
+    interrupt(d);
+    assert_null(r.owner);
+    complete_nth(d, 0);
+    interrupt(d);
+    assert_ptr_equal(r.owner, &r);
+    assert_int_equal(r.result, 0);
+    assert_memory_equal(page, d->disk + 3 * 512, 512);
+    b->close(b->ctx);
+}
+
 static void test_legacy(void **state)
 {
     (void)state;
@@ -905,6 +1019,8 @@ int main(void)
         cmocka_unit_test(test_open_exclusive),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_close_with_requests),
+        cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_late_serial),
         cmocka_unit_test(test_legacy),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_rng),
