@@ -8,6 +8,10 @@
 uint64_t timer_hz = 10000000;
 bool timer_sstc;
 
+/* How far "never" is. QEMU with -icount sleep=off goes to the next timer at once when all harts wait: with none but one at
+ * the end of time, while a disk works, its clock ends there, and nothing runs any more. */
+enum { FAR_SECONDS = 10 };
+
 void timer_init(struct timer *t, void (*fn)(struct timer *t))
 {
     list_init(&t->node);
@@ -18,6 +22,8 @@ void timer_init(struct timer *t, void (*fn)(struct timer *t))
 void timer_program(struct hart *h, uint64_t when)
 {
     h->timer_armed = when;
+    if (when == UINT64_MAX)
+        when = arch_time() + FAR_SECONDS * timer_hz;
     if (timer_sstc)
         csr_write(CSR_STIMECMP, when);
     else

@@ -457,6 +457,18 @@ static void test_alone_takes_no_tick(void **state)
     assert_true(hart[0].timer_armed != UINT64_MAX || hart[1].timer_armed != UINT64_MAX);
 }
 
+/* For the hardware "never" is some seconds: timer_program says why. */
+static void test_never(void **state)
+{
+    (void)state;
+    start_machine(1);
+    timer_sstc = true;
+    timer_program(&hart[0], UINT64_MAX);
+    timer_sstc = false;
+    assert_int_equal(hart[0].timer_armed, UINT64_MAX);
+    assert_in_range(csr_read(CSR_STIMECMP), fake_time + timer_hz, fake_time + 60 * timer_hz);
+}
+
 static jmp_buf asleep;
 static void fall_asleep(void) { longjmp(asleep, 1); }
 
@@ -770,6 +782,7 @@ int main(void)
         cmocka_unit_test(test_storm_pays_for_its_switches),
         cmocka_unit_test(test_storm_on_two_harts),
         cmocka_unit_test(test_alone_takes_no_tick),
+        cmocka_unit_test(test_never),
         cmocka_unit_test(test_idle_hart_sleeps),
         cmocka_unit_test(test_hypervisor_threads_have_one_share),
         cmocka_unit_test(test_idle_hart_takes_what_waits),
