@@ -129,6 +129,31 @@ void fake_chr_type(struct fake_chr *c, const char *text, size_t len)
     c->chr.ready(c->chr.device);
 }
 
+__attribute__((weak)) uint64_t timer_hz = 10000000;
+struct timer *fake_timer;
+
+__attribute__((weak)) void timer_init(struct timer *t, void (*fn)(struct timer *t)) { t->fn = fn; }
+
+__attribute__((weak)) void timer_set(struct timer *t, uint64_t when)
+{
+    t->when = when;
+    fake_timer = t;
+}
+
+__attribute__((weak)) void timer_cancel_wait(struct timer *t)
+{
+    if (fake_timer == t)
+        fake_timer = NULL;
+}
+
+void fake_timer_run(void)
+{
+    struct timer *t = fake_timer;
+
+    fake_timer = NULL;
+    t->fn(t);
+}
+
 static void blk_do(struct fake_blk *b, struct blk_request *r)
 {
     uint64_t at = r->sector * 512, total = 0;

@@ -5,12 +5,17 @@
 #pragma once
 #include "base/state.h"
 #include "fake_guest_mem.h"
+#include "sched/timer.h"
 #include "vdev/backend.h"
 #include "vdev/dev.h"
 
 /* Memory */
 extern int fake_heap_objects, fake_frames;
 extern int fake_memory_left; /* allocations that still work; -1: no limit */
+
+/* The timer that is set last; NULL: none. Runs it. */
+extern struct timer *fake_timer;
+void fake_timer_run(void);
 
 /* An interrupt line */
 extern bool fake_irq_level;

@@ -312,6 +312,33 @@ static void many_in_flight(void **state)
     assert_int_equal(status_of(0), 0);
 }
 
+/* Requests behind one that was waited for end at once, more than one turn may do: they end all the same. */
+static void ends_at_once(void **state)
+{
+    enum { N = 20, LEN = 512 * 1024 };
+    unsigned turns = 0;
+    uint32_t id, used;
+
+    (void)state;
+    assert_true(drv_init(V1, 1, 64));
+    disk.async = true;
+    offer(0, 0, 0, BUFFER, LEN, false);
+    assert_int_equal(drv_kick(0), MMIO_OK);
+    assert_int_equal(disk.queued, 1);
+    disk.async = false;
+    for (unsigned i = 1; i < N; i++)
+        offer(i, 0, 1024 * (i % 8), BUFFER, LEN, false);
+    fake_blk_complete(&disk, 0);
+    for (; fake_timer; turns++)
+        fake_timer_run();
+    assert_in_range(turns, 1, N);
+    for (unsigned i = 0; i < N; i++) {
+        assert_true(drv_used(0, &id, &used));
+        assert_int_equal(status_of(i), 0);
+    }
+    assert_false(vdev_busy(dev));
+}
+
 static void kicks_while_busy(void **state)
 {
     uint16_t old;
@@ -690,6 +717,7 @@ int main(void)
         BLK(ranges),
         BLK(write_through),
         BLK(many_in_flight),
+        BLK(ends_at_once),
         BLK(kicks_while_busy),
         BLK(reset_in_flight),
         BLK(malformed),

@@ -14,9 +14,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/arch.h"
 #include "base/log.h"
 #include "base/panic.h"
 #include "mem/heap.h"
+#include "sched/timer.h"
 #include "vdev/virtio/virtio_dev.h"
 #include "vdev/virtio/virtio_mmio.h"
 
@@ -102,6 +104,7 @@ struct vblk {
     bool full; /* the backend said -EAGAIN: wait for ready or done */
     uint8_t redo_count; /* chains in flight when the state was saved: done again first */
     uint16_t redo[VBLK_DEPTH];
+    struct timer rest; /* goes on with requests that end at once: see vblk_continue */
     struct vblk_req *req[VBLK_DEPTH];
 };
 
@@ -560,13 +563,12 @@ static enum mmio_result vblk_notify(struct virtio_dev *v, unsigned queue)
 }
 
 /* Work from a callback has no exit to come back to: when the budget is spent, the end of what is in flight
- * goes on with it. Nothing is in flight only when a driver floods us with requests that end at once,
- * faster than we answer them. */
+ * goes on with it. When nothing is, since all ends at once (an image's holes), it is the timer that does, a little later. */
 static void vblk_continue(struct vblk *b, int64_t budget)
 {
     b->full = false;
     if (!vblk_run(b, &budget) && !vblk_in_state(b, VBLK_S_IN_FLIGHT))
-        virtio_fail(&b->v, "flooded with requests");
+        timer_set(&b->rest, arch_time() + timer_hz / 1000);
     virtio_used(&b->v, 0);
 }
 
@@ -592,6 +594,8 @@ static void vblk_ready(void *device)
     vblk_continue(b, VBLK_KICK);
     spin_unlock(&b->v.vdev.lock);
 }
+
+static void vblk_rested(struct timer *t) { vblk_ready(CONTAINER_OF(t, struct vblk, rest)); }
 
 /* ---- the device ---- */
 
@@ -683,6 +687,7 @@ static void vblk_destroy(struct virtio_dev *v)
     b->blk->device = NULL;
     if (b->blk->close)
         b->blk->close(b->blk->ctx);
+    timer_cancel_wait(&b->rest);
     vblk_free(b);
 }
 
@@ -743,6 +748,7 @@ struct vdev *virtio_blk_create(struct stage2 *mem, struct blk_backend *blk)
     if (!b)
         return NULL;
     b->blk = blk;
+    timer_init(&b->rest, vblk_rested);
     b->depth = blk->depth && blk->depth < VBLK_DEPTH ? blk->depth : VBLK_DEPTH;
     for (unsigned i = 0; i < b->depth; i++) {
         b->req[i] = heap_alloc(sizeof(*b->req[i]));
