@@ -11,6 +11,8 @@
 #include "vm/bundle_net.h"
 #include "vm/fit.h"
 
+enum { UNKNOWN_LOGGED = 8 };
+
 struct vm_node {
     struct fit *f;
     int images, node;
@@ -348,7 +350,8 @@ static bool is_known_property(const char *name)
     return !strcmp(name, "description") || !strcmp(name, "phandle");
 }
 
-/* Later versions may add properties, so unknown ones are no error; but one may be misspelt. */
+/* Later versions may add properties, so unknown ones are no error; but one may be misspelt. A few lines do: whoever
+ * may send bundles must not fill the log, and a slow console, with them. */
 static void warn_of_unknown(struct vm_node *v)
 {
     int property;
@@ -357,7 +360,7 @@ static void warn_of_unknown(struct vm_node *v)
     {
         const char *name = NULL;
         if (fdt_getprop_by_offset(v->f->tree, property, &name, NULL) && name &&
-            !is_known_property(name))
+            !is_known_property(name) && v->f->unknown++ < UNKNOWN_LOGGED)
             log_warn("bundle: vm '%s': property '%.40s' is not known: ignored", v->name, name);
     }
 }
@@ -461,6 +464,8 @@ static int read_vms(struct fit *f, struct bundle *b, int images, int vms, struct
         if (error)
             return error;
     }
+    if (f->unknown > UNKNOWN_LOGGED)
+        log_warn("bundle: %u more properties are not known: ignored", f->unknown - UNKNOWN_LOGGED);
     if (!any_good)
         return -EINVAL;
     if (wrong)

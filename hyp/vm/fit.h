@@ -16,6 +16,7 @@ struct fit {
     const char *vm;     /* whose node is read: named in errors; NULL: none's */
     int good[32];       /* images whose hashes were found good: so each is checked once */
     unsigned good_count;
+    unsigned unknown; /* properties of VMs that are not known: a few are logged */
 };
 
 /* Writes why, after "bundle: " and the VM's name; always -EINVAL. */

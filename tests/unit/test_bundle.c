@@ -475,6 +475,19 @@ static void test_vm_mistakes(void **state)
     assert_int_equal(read_it(), 0);
     assert_non_null(strstr(logged, "'vm0': property 'memroy' is not known"));
     assert_int_equal(fdt_delprop(buf, node(VM), "memroy"), 0);
+    for (unsigned i = 0; i < 50; i++) {
+        char name[] = {'x', (char)('a' + i % 26), (char)('a' + i / 26), '\0'};
+
+        set_u32(VM, name, 1);
+    }
+    assert_int_equal(read_it(), 0);
+    assert_null(strstr(logged, "xpb"));
+    assert_non_null(strstr(logged, "bundle: 42 more properties are not known: ignored"));
+    for (unsigned i = 0; i < 50; i++) {
+        char name[] = {'x', (char)('a' + i % 26), (char)('a' + i / 26), '\0'};
+
+        assert_int_equal(fdt_delprop(buf, node(VM), name), 0);
+    }
     set("/images/initrd", "data", "", 0);
     set_u32("/images/initrd/hash-1", "value", 0);
     refused("'vm0'", "image 'initrd' is empty");
