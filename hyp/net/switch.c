@@ -318,9 +318,10 @@ static void port_close(void *ctx)
     struct port *p = ctx;
     struct net_switch *sw = p->sw;
 
-    port_take_out(p);
+    /* Before another card can have the port. Its own card sends nothing more. */
     if (sw->inside && modes[sw->config.mode]->left)
         modes[sw->config.mode]->left(&sw->inside->net, p->index);
+    port_take_out(p);
     heap_free(p);
     switch_put(sw);
 }

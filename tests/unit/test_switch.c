@@ -191,6 +191,7 @@ static uint64_t send_len(unsigned n, uint64_t from, uint64_t to, uint32_t len)
         .head = bytes, .head_len = (uint32_t)min_u64(len, NET_HEAD), .len = len, .data = &data};
 
     rest.len = len - f.head_len;
+    put16(bytes + 12, ETH_IPV6); /* what every kind of switch lets in */
     for (unsigned i = 0; i < 6; i++) {
         bytes[i] = (uint8_t)(to >> (40 - 8 * i));
         bytes[6 + i] = (uint8_t)(from >> (40 - 8 * i));
@@ -594,6 +595,51 @@ static void a_nat_switch(void **state)
     assert_null(uplink.fn);
 }
 
+static const struct switch_config forwarding = {
+    .name = "nat",
+    .mode = SWITCH_NAT,
+    .mtu = 1500,
+    .prefix = 24,
+    .outer_prefix = 24,
+    .subnet = 0x0a4d0000,
+    .address = 0x0a00020f,
+    .router = 0x0a000202,
+    .forwards = 1,
+    .forward = {{.protocol = IP_TCP, .port = 2222, .to_port = 22, .to = "vm2.0"}}};
+
+static void plug_and_release(void)
+{
+    if (!card[2].net)
+        assert_int_equal(plug_into(&forwarding, 2, (struct port_config){.name = ""}), 0);
+    atomic_store(&let_go, true);
+}
+
+/* A card that comes while another one goes has its port, and stays known to the gateway. */
+static void a_port_changes_hands(void **state)
+{
+    uint8_t tcp[60] = {255, 255, 255, 255, 255,  255,  2,  1, 1, 1, 1,  1, 8, 0, 0x45, 0,
+                       0,   40,  0,   0,   0,    0,    64, 6, 0, 0, 10, 0, 2, 2, 10,   0,
+                       2,   15,  3,   232, 0x08, 0xae, 0,  0, 0, 1, 0,  0, 0, 0, 0x50, 2};
+    struct net_frame f = {.head = tcp, .head_len = 60, .len = 60};
+    pthread_t sender;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(plug_into(&forwarding, i, (struct port_config){.name = ""}), 0);
+    atomic_store(&let_go, false);
+    card[1].net->receive = receive_slowly;
+    assert_int_equal(pthread_create(&sender, NULL, send_one, NULL), 0);
+    while (!atomic_load(&inside))
+        sched_yield();
+    on_yield = plug_and_release;
+    unplug(1);
+    on_yield = NULL;
+    pthread_join(sender, NULL);
+    got();
+    uplink.fn(uplink.ctx, &f);
+    assert_int_equal(got(), 1 << 2);
+}
+
 /* ---- the table ---- */
 
 static struct mactable table;
@@ -716,6 +762,7 @@ int main(void)
         TEST(closing_waits),
         TEST(a_bridge),
         TEST(a_nat_switch),
+        TEST(a_port_changes_hands),
         cmocka_unit_test(shares_of_the_table),
         cmocka_unit_test(against_a_model),
         cmocka_unit_test(buckets),
