@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """trapctl as people use it: in a terminal of a given size, whose screen is what a person would see; and as scripts do."""
 import os
+import signal
 import subprocess
 import termios
 import time
@@ -46,7 +47,9 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self.text = b""  # all that it ever wrote
         self.child = pexpect.spawn(words[0] if program is None else program, list(words[1:] if program is None else words),
-                                   dimensions=(rows, columns), cwd=cwd, env=environment(env), timeout=30 * FACTOR)
+                                   dimensions=(rows, columns), cwd=cwd, env=environment(env), timeout=30 * FACTOR,
+                                   # Tests that run in the background ignore Ctrl-C, and would hand that down.
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.child.delaybeforesend = None
         self.before = fresh_settings()  # the program may have changed its own already
 
