@@ -2,6 +2,7 @@
 """The host-side scripts: bundles as docs/bundle.md says, and one clear line for each mistake."""
 import os
 import re
+import signal
 import struct
 import subprocess
 
@@ -135,6 +136,21 @@ def test_run_spike(bundle):
     done = tool("tools/run", path, MACHINE="spike", HARTS="1", MEM="512M", TIMEOUT="50")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "unit guest: 1 passed, 0 failed" in done.stdout
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_run_ends_qemu_by_a_signal(bundle, how):
+    """Without a terminal, QEMU is a child of tools/run: it ends with it, not when TIMEOUT is over."""
+    unit = os.path.join(harness.BUILD, "guests", "unit.bin")
+    path = bundle(vm("unit", unit, None, "only=isa_bit", ram="64M"))
+    with subprocess.Popen([os.path.join(TOP, "tools", "run"), path], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env=os.environ | {"KEEP": "1", "HARTS": "1", "MEM": "512M", "TIMEOUT": "100"}) as run:
+        while b"OpenSBI" not in run.stdout.readline():
+            assert run.poll() is None
+        run.send_signal(how)
+        run.communicate(timeout=30 * harness.FACTOR)  # up to the end of file: QEMU, too, has closed it
+        assert run.returncode == -how
 
 
 def dump_rows(address, page):
