@@ -28,7 +28,7 @@ static json_t *json(const char *text)
 
 #define VM(name, status) \
     "{\"name\":\"" name "\",\"status\":\"" status \
-    "\",\"vcpus\":2,\"memory\":134217728,\"uptime\":9}"
+    "\",\"vcpus\":2,\"memory\":134217728,\"mapped\":4194304,\"uptime\":9}"
 #define STATS(name, ran, exits, read) \
     "{\"vm\":\"" name "\",\"stats\":[{\"name\":\"ran-ns\",\"value\":" ran "}," \
     "{\"name\":\"exits.total\",\"value\":" exits \
@@ -86,9 +86,11 @@ static void test_rows(void **state)
     assert_true(rows[0].value[SAMPLE_EXITS] == 100);
     assert_true(rows[0].value[SAMPLE_READ] == 1024); /* of both disks */
     assert_string_equal(rows[0].harts, "1");
+    assert_false(rows[0].unrated);
+    assert_true(rows[0].value[SAMPLE_MAPPED] == 4194304);
     assert_int_equal(rows[1].vcpu, 1);
-    assert_true(rows[1].value[SAMPLE_CPU] ==
-                100); /* all of it is since the last look, which had none */
+    assert_true(rows[1].unrated); /* the last look had no vCPUs */
+    assert_true(rows[1].value[SAMPLE_TIME] == 2e9);
     assert_string_equal(rows[1].harts, "3");
     /* A counter that went down began anew. */
     assert_string_equal(rows[2].state, "paused");
@@ -96,6 +98,17 @@ static void test_rows(void **state)
     assert_string_equal(rows[3].state, "off");
     assert_string_equal(rows[3].harts, "all");
     assert_true(rows[3].value[SAMPLE_CPU] == 0);
+}
+
+/* A vCPU's share is known from the second look that has it on. */
+static void test_vcpu_rates(void **state)
+{
+    (void)state;
+    before.vcpus = json("[{\"vm\":\"a\",\"qom-path\":\"/a/vcpu1\",\"stats\":[{\"name\":\"ran-ns\","
+                        "\"value\":1000000000}]}]");
+    sample_rows(&before, &now, &rows);
+    assert_false(rows[1].unrated);
+    assert_true(rows[1].value[SAMPLE_CPU] == 50);
 }
 
 static void test_machine(void **state)
@@ -223,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rows, begin, end),
+        cmocka_unit_test_setup_teardown(test_vcpu_rates, begin, end),
         cmocka_unit_test_setup_teardown(test_machine, begin, end),
         cmocka_unit_test_setup_teardown(test_nothing_known, begin, end),
         cmocka_unit_test(test_order),

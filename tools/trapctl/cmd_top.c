@@ -255,15 +255,15 @@ static void wait_for_keys(struct top *t, int64_t until)
 
 static int run_screen(struct top *t)
 {
-    int code = look(t), first = FIRST_MS;
+    bool soon = true; /* first rates are since the machine's start, and of vCPUs there are none */
+    int code = look(t);
 
     if (!code)
         code = term_raw(TERM_RAW | TERM_SIGNALS | TERM_SCREEN);
     while (!code && !t->done) {
         draw(t);
-        /* The first rates are since the machine's start; better ones come soon. */
-        wait_for_keys(t, stream_now() + (first ? first : (int)t->interval_ms));
-        first = 0;
+        wait_for_keys(t, stream_now() + (soon ? FIRST_MS : (int)t->interval_ms));
+        soon = t->vcpus && !t->now.vcpus;
         t->look = false;
         if (t->done)
             break;

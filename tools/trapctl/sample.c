@@ -170,7 +170,7 @@ static void fill_vm(struct sample_row *r, const json_t *vm, const json_t *b, con
     fill_affinity(r, find_stat(n, "affinity"), h->harts);
     r->value[SAMPLE_VCPUS] = number(vm, "vcpus");
     r->value[SAMPLE_MEMORY] = number(vm, "memory");
-    r->value[SAMPLE_MAPPED] = stat_of(n, "memory.mapped");
+    r->value[SAMPLE_MAPPED] = number(vm, "mapped"); /* with what is shared, as in `ps` */
     r->value[SAMPLE_SHARED] = stat_of(n, "memory.shared");
     r->value[SAMPLE_READ] =
         rate(sum_of_disks(b, "read-bytes"), sum_of_disks(n, "read-bytes"), h->seconds);
@@ -204,8 +204,9 @@ static size_t fill_vcpus(struct sample_row *r, const char *vm, const struct samp
 
         if (strcmp(string(each, "vm"), vm))
             continue;
-        fill_vcpu(r + count++, vm, number_at ? atoi(number_at + 1) : 0,
+        fill_vcpu(&r[count], vm, number_at ? atoi(number_at + 1) : 0,
                   find_stats(before->vcpus, vm, path), json_object_get(each, "stats"), seconds);
+        r[count++].unrated = before->host && !before->vcpus;
     }
     return count;
 }

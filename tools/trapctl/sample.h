@@ -30,6 +30,7 @@ struct sample_row {
     int vcpu; /* -1: the whole VM */
     char state[SAMPLE_NAME];
     char harts[SAMPLE_NAME]; /* that it may run on; of a vCPU, where it ran last */
+    bool unrated; /* a vCPU, when the look before had none: its shares and rates are not known */
     double value[SAMPLE_VALUES];
 };
 

@@ -24,8 +24,9 @@ static const struct column {
     {"capped", "%CAPD", 5, 3, SHARE, SAMPLE_CAPPED, "ready, but the VM's cap was used up"},
     {"exits", "EXIT/S", 6, 2, RATE, SAMPLE_EXITS, "exits to the hypervisor, a second"},
     {"memory", "RAM", 8, 1, BYTES, SAMPLE_MEMORY, "memory that the guest was told of"},
-    {"mapped", "MAPPED", 8, 3, BYTES, SAMPLE_MAPPED, "of it, what it has touched"},
-    {"shared", "SHARED", 8, 7, BYTES, SAMPLE_SHARED, "of it, pages of images that VMs share"},
+    {"mapped", "MAPPED", 8, 3, BYTES, SAMPLE_MAPPED, "of it, what the guest has touched"},
+    {"shared", "SHARED", 8, 7, BYTES, SAMPLE_SHARED,
+     "of that, pages of images, one copy for all VMs"},
     {"read", "READ/S", 8, 6, BYTE_RATE, SAMPLE_READ, "read from its disks, a second"},
     {"write", "WRITE/S", 8, 6, BYTE_RATE, SAMPLE_WRITE, "written to its disks, a second"},
     {"weight", "WGT", 5, 4, COUNT, SAMPLE_WEIGHT, "weight against other VMs"},
@@ -141,6 +142,8 @@ static bool of_vcpus(const struct column *c)
            c->kind == RATE;
 }
 
+static bool is_rate(const struct column *c) { return c->kind == SHARE || c->kind == RATE; }
+
 static void cell(const struct column *c, const struct sample_row *r, char *to, size_t size)
 {
     double v = r->value[c->value];
@@ -149,6 +152,10 @@ static void cell(const struct column *c, const struct sample_row *r, char *to, s
     to[0] = '\0';
     if (r->vcpu >= 0 && !of_vcpus(c))
         return;
+    if (r->unrated && is_rate(c)) {
+        snprintf(to, size, "-");
+        return;
+    }
     switch (c->kind) {
     case NAME:
         if (r->vcpu < 0)
@@ -287,7 +294,8 @@ json_t *top_row_json(const struct sample_row *row)
     if (row->vcpu >= 0)
         json_object_set_new(j, "vcpu", json_integer(row->vcpu));
     for (unsigned i = 0; i < top_column_count; i++) {
-        if (column[i].kind == NAME || (row->vcpu >= 0 && !of_vcpus(&column[i])))
+        if (column[i].kind == NAME || (row->vcpu >= 0 && !of_vcpus(&column[i])) ||
+            (row->unrated && is_rate(&column[i])))
             continue;
         json_object_set_new(j, column[i].key,
                             is_text(column[i].kind) ? json_string(text_of(row, column[i].kind))
