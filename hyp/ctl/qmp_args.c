@@ -57,8 +57,10 @@ static struct vm *named_vm(struct qmp_call *c)
     char name[VM_NAME_MAX + 1];
     struct vm *vm = NULL;
 
-    if (!qmp_arg_string(c, "vm", name, sizeof(name)) || !(vm = vm_find(name)))
-        qmp_fail(c, -ENOENT, "no VM has this name: query-vms lists them");
+    if (!qmp_arg_string(c, "vm", name, sizeof(name)))
+        qmp_fail(c, -ENOENT, "no VM has a name of more than %d bytes", VM_NAME_MAX - 1);
+    else if (!(vm = vm_find(name)))
+        qmp_fail(c, -ENOENT, "%s: no VM has this name", name);
     return vm;
 }
 

@@ -15,7 +15,7 @@ int vm_sched_check(const struct vm_sched *s, unsigned vcpus, const char **why)
     else if (s->cap > 100 * vcpus)
         *why = "cap is percent of one hart: at most 100 for each vCPU";
     else if (s->affinity && !(s->affinity & online_harts()))
-        *why = "affinity has no hart that this machine has: see `harts`";
+        *why = "affinity has no hart that this machine has";
     return *why ? -EINVAL : 0;
 }
 

@@ -166,7 +166,7 @@ class Session:
 
     def _vm(self, arguments):
         if arguments.get("vm") not in self.machine.vms:
-            raise Refused("no VM has this name: query-vms lists them")
+            raise Refused(f"{arguments.get('vm')}: no VM has this name")
         return self.machine.vms[arguments["vm"]]
 
     def do_qmp_capabilities(self, _):

@@ -94,13 +94,20 @@ def test_states(fake, ctl):
     assert good(ctl("start", "one")) == "one: started\n"
     assert good(ctl("rm", "-f", "one", "two")) == "one: removed\ntwo: removed\n" and not m.vms
     code, out, err = ctl("start", "none", "-j")
-    assert (code, out) == (REFUSED, "") and err == "trapctl: no VM has this name: query-vms lists them\n"
+    assert (code, out) == (REFUSED, "") and err == "trapctl: none: no VM has this name\n"
 
 
 def test_failure_does_not_keep_from_the_rest(fake, ctl):
     m = fake()
     code, out, err = ctl("stop", "none", "one")
     assert code == REFUSED and "no VM has this name" in err and out == "one: off\n" and not m.vms["one"]["running"]
+
+
+def test_rm_force_removes_the_rest(fake, ctl):
+    m = fake()
+    code, out, err = ctl("rm", "-f", "one", "none", "two")
+    assert (code, out, err) == (REFUSED, "one: removed\ntwo: removed\n", "trapctl: none: no VM has this name\n")
+    assert not m.vms
 
 
 def test_set(fake, ctl):

@@ -165,11 +165,11 @@ static void test_arguments(void **state)
     fake_expect("{\"execute\": \"stop\"}",
                 GENERIC("Parameter 'vm' is missing, and there are several VMs"));
     fake_expect("{\"execute\": \"stop\", \"arguments\": {\"vm\": \"nobody\"}}",
-                GENERIC("no VM has this name: query-vms lists them"));
+                GENERIC("nobody: no VM has this name"));
     fake_expect(
         "{\"execute\": \"stop\", \"arguments\": {\"vm\": \"a name that is longer than any VM's "
         "name can be\"}}",
-        GENERIC("no VM has this name: query-vms lists them"));
+        GENERIC("no VM has a name of more than 31 bytes"));
 }
 
 /* ---- commands ---- */

@@ -66,14 +66,23 @@ int cmd_ps(struct ctl *c, const struct args *a)
 
 /* ---- states ---- */
 
-/* The same command to each VM: those behind one that fails are tried too, and the first failure is the result. */
-static int for_each(struct ctl *c, const struct args *a, const char *command, const char *done)
+/* What is done to a VM: 0 and what it answered, or an exit code, said. */
+typedef int (*act_on_vm)(struct ctl *c, const char *command, const char *name, json_t **value);
+
+static int ask_vm(struct ctl *c, const char *command, const char *name, json_t **value)
+{
+    return ctl_ask(c, command, ctl_vm(name), value);
+}
+
+/* The same to each VM: those behind one that fails are tried too, and the first failure is the result. */
+static int for_each(struct ctl *c, const struct args *a, act_on_vm act, const char *command,
+                    const char *done)
 {
     int result = EXIT_OK;
 
     for (int i = 0; i < a->words; i++) {
-        json_t *value;
-        int code = ctl_ask(c, command, ctl_vm(a->word[i]), &value);
+        json_t *value = NULL;
+        int code = act(c, command, a->word[i], &value);
 
         if (!code && c->json)
             ctl_print_json(value);
@@ -88,17 +97,29 @@ static int for_each(struct ctl *c, const struct args *a, const char *command, co
     return result;
 }
 
-int cmd_start(struct ctl *c, const struct args *a) { return for_each(c, a, "vm-start", "started"); }
+int cmd_start(struct ctl *c, const struct args *a)
+{
+    return for_each(c, a, ask_vm, "vm-start", "started");
+}
 
-int cmd_stop(struct ctl *c, const struct args *a) { return for_each(c, a, "vm-stop", "off"); }
+int cmd_stop(struct ctl *c, const struct args *a)
+{
+    return for_each(c, a, ask_vm, "vm-stop", "off");
+}
 
-int cmd_pause(struct ctl *c, const struct args *a) { return for_each(c, a, "stop", "paused"); }
+int cmd_pause(struct ctl *c, const struct args *a)
+{
+    return for_each(c, a, ask_vm, "stop", "paused");
+}
 
-int cmd_resume(struct ctl *c, const struct args *a) { return for_each(c, a, "cont", "goes on"); }
+int cmd_resume(struct ctl *c, const struct args *a)
+{
+    return for_each(c, a, ask_vm, "cont", "goes on");
+}
 
 int cmd_reset(struct ctl *c, const struct args *a)
 {
-    return for_each(c, a, "system_reset", "started anew");
+    return for_each(c, a, ask_vm, "system_reset", "started anew");
 }
 
 /* Off, if it is not: what is off already is as wanted. */
@@ -114,15 +135,16 @@ static int power_off(struct ctl *c, const char *name)
     return code;
 }
 
+static int power_off_and_ask(struct ctl *c, const char *command, const char *name, json_t **value)
+{
+    int code = power_off(c, name);
+
+    return code ? code : ask_vm(c, command, name, value);
+}
+
 int cmd_rm(struct ctl *c, const struct args *a)
 {
-    for (int i = 0; a->value[RM_FORCE] && i < a->words; i++) {
-        int code = power_off(c, a->word[i]);
-
-        if (code)
-            return code;
-    }
-    return for_each(c, a, "vm-destroy", "removed");
+    return for_each(c, a, a->value[RM_FORCE] ? power_off_and_ask : ask_vm, "vm-destroy", "removed");
 }
 
 /* ---- set ---- */
