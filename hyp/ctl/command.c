@@ -143,6 +143,20 @@ int command_run(const struct command_out *out, char *line)
     return result;
 }
 
+/* A row of the list. A usage that is too long for its column has a line of its own. */
+static void print_row(const struct command_out *out, const struct command *c)
+{
+    enum { COLUMN = 20 };
+    bool fits = strlen(c->name) + 1 + strlen(c->usage) <= COLUMN;
+    char left[COLUMN + 1] = "";
+
+    if (fits)
+        fmt_snprintf(left, sizeof(left), "%s %s", c->name, c->usage);
+    else
+        command_print(out, "  %s %s", c->name, c->usage);
+    command_print(out, "  %-20s %s", left, c->help);
+}
+
 int cmd_help(const struct command_out *out, int argc, char *const argv[])
 {
     const struct command *one;
@@ -158,14 +172,11 @@ int cmd_help(const struct command_out *out, int argc, char *const argv[])
         return 0;
     }
     for (unsigned i = 0; i < command_count; i++) {
-        char left[40];
-
-        if (!commands[i].name)
-            continue;
-        fmt_snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].usage);
-        command_print(out, "  %-20s %s", left, commands[i].help);
+        if (commands[i].name)
+            print_row(out, &commands[i]);
     }
     command_print(out, "Ctrl-] goes from console to console and back here. Tab completes.");
+    command_print(out, "From a second terminal of the host, trapctl does this and more.");
     return 0;
 }
 

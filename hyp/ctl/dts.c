@@ -50,6 +50,8 @@ static void put_item(struct printer *p, const char *text)
     put(p, text);
 }
 
+static bool is_escaped(char c) { return c == '"' || c == '\\'; }
+
 /* Strings as libfdt's users write them: printable, none empty, terminated, and each fits into a
  * line. */
 static bool is_strings(const char *data, int len)
@@ -63,23 +65,37 @@ static bool is_strings(const char *data, int len)
             if (!run)
                 return false;
             run = -1;
-        } else if (data[i] < ' ' || data[i] > '~' || run > LINE - WRAP - 64 || data[i] == '"' ||
-                   data[i] == '\\') {
+        } else if (data[i] < ' ' || data[i] > '~' || run > LINE - WRAP - 64) {
             return false;
+        } else {
+            run += is_escaped(data[i]);
         }
     }
     return true;
 }
 
-static void put_strings(struct printer *p, const char *data, int len)
+/* From its first byte to its terminator, which is_strings has seen to. */
+static void put_string(struct printer *p, const char *s, bool last)
 {
     char item[LINE];
+    size_t n = 0;
 
+    item[n++] = '"';
+    for (; *s; s++) {
+        if (is_escaped(*s))
+            item[n++] = '\\';
+        item[n++] = *s;
+    }
+    memcpy(item + n, last ? "\"" : "\", ", last ? 2 : 4);
+    put_item(p, item);
+}
+
+static void put_strings(struct printer *p, const char *data, int len)
+{
     for (int at = 0; at < len;) {
         int n = (int)strlen(data + at) + 1;
 
-        fmt_snprintf(item, sizeof(item), "\"%s\"%s", data + at, at + n < len ? ", " : "");
-        put_item(p, item);
+        put_string(p, data + at, at + n == len);
         at += n;
     }
 }

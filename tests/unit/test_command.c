@@ -534,7 +534,7 @@ static void test_fdt(void **state)
     assert_non_null(strstr(screen, "        ranges;\r\n"));
     assert_non_null(strstr(screen, "        bytes = [01 02 03];\r\n"));
     assert_non_null(strstr(screen, "        reg = <0x0 0x80000000>;\r\n"));
-    assert_non_null(strstr(screen, "        quote = <0x61226200 0x635c6400>;\r\n"));
+    assert_non_null(strstr(screen, "        quote = \"a\\\"b\", \"c\\\\d\";\r\n"));
     assert_non_null(strstr(
         screen,
         "        uart@10000000 {\r\n            status = \"okay\";\r\n        };\r\n    };\r\n"));
