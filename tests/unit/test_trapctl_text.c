@@ -258,6 +258,13 @@ static void test_escape(void **state)
     check_escape("~~.\r~x", "~.\r~x", false);
     check_escape("cd ~\r~/bin\r", "cd ~\r~/bin\r", false);
     check_escape("~\r~.", "~\r", true);
+    /* Where the cursor is, as the terminal says it. Keys that send sequences are typed. */
+    check_escape("ls\r\x1b[24;10R~.", "ls\r\x1b[24;10R", true);
+    check_escape("ls\x1b[24;10R~.", "ls\x1b[24;10R~.", false);
+    check_escape("\r\x1b[A~.", "\r\x1b[A~.", false);
+    check_escape("\r\x1b[R\x1b\x1b[1R~.", "\r\x1b[R\x1b\x1b[1R~.", false);
+    check_escape("\r\x1bR~.", "\r\x1bR~.", false);
+    check_escape("\r\x1b[12~.", "\r\x1b[12~.", false);
 }
 
 static void test_base64(void **state)
