@@ -56,10 +56,10 @@ static void put_title(const struct top *t, FILE *to)
     unsigned columns = t->view.columns;
 
     snprintf(line, sizeof(line),
-             "trapctl top   %s   %u VMs, %u running   up %s   by %s%s, every %g s", t->c->where,
-             t->host.vms, t->host.running, text_duration((uint64_t)t->host.uptime, up),
-             top_column_key(t->view.sort), t->view.reversed ? " (reversed)" : "",
-             t->interval_ms / 1000.0);
+             "trapctl top   %s   %u VM%s, %u running   up %s   by %s%s, every %g s", t->c->where,
+             t->host.vms, t->host.vms == 1 ? "" : "s", t->host.running,
+             text_duration((uint64_t)t->host.uptime, up), top_column_key(t->view.sort),
+             t->view.reversed ? " (reversed)" : "", t->interval_ms / 1000.0);
     fprintf(to, "%.*s", (int)columns, line);
 }
 

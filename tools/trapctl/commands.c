@@ -37,7 +37,8 @@ static const struct args_option stats_options[] = {
 };
 static const struct args_option exits_options[] = {
     {'r', "reset", NULL, "begin the counts anew"},
-    {0, "costs", "on|off", "count what exits cost, in instructions (for all VMs)"},
+    {0, "costs", "on|off",
+     "count what exits cost, in instructions (for all VMs, whose counts begin anew)"},
     {0},
 };
 static const struct args_option log_options[] = {
