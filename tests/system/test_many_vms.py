@@ -68,9 +68,9 @@ def test_three_work_beside_one_that_means_harm(machine, bundle, disk):
     path = bundle(*(vm(f"good{n}", bootargs=harness.working_debian(4), ram="128M") for n in range(3)),
                   vm("bad", HOSTILE, None, "seed=4 ops=500 rounds=0 disks=1", vcpus=4, ram="128M", disks=["host"]))
     m = machine(bundle=path, harts=2, append="keep", disk=disk(), limit=300)
-    m.to_shell()
-    for _ in range(3):
+    for _ in range(3):  # told on any console
         m.expect(r"good\d: stopped: guest shut down", 200)
+    m.to_shell()
     for n in range(3):
         m.line(f"console good{n}")
         m.expect("sums are right", 10)
