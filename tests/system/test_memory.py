@@ -84,9 +84,11 @@ def test_hog_is_stopped_and_the_others_go_on(machine, bundle):
     """More is promised than there is. When it ends the VM goes that holds most, with a report; the others never notice."""
     hog = vm("hog", ram="512M", bootargs='console=hvc0 tl.cmd="mount -t tmpfs -o size=500m none /mnt; '
              'dd if=/dev/zero of=/mnt/fill bs=1M"', autostart=False)
-    good = [vm(f"good{n}", bootargs=harness.working_debian(8), ram="128M") for n in range(2)]
+    good = [vm(f"good{n}", bootargs=harness.working_debian(30), ram="128M", autostart=False) for n in range(2)]
     m = machine(bundle=bundle(*good, hog), harts=2, mem="512M", append="keep", limit=300)
-    m.to_shell()
+    m.expect(harness.SHELL_PROMPT)
+    for n in range(len(good)):
+        m.command(f"start good{n}")
     said = m.command("start hog")
     assert re.search(PROMISE + r": \d+ MiB are overcommitted", said), said
     ends = {m.expect(r"(good\d: stopped: guest shut down|hog: stopped: the host had no memory left, and it held most: )",
