@@ -396,37 +396,34 @@ static void test_waking_preempts_a_hog(void **state)
     assert_near(job[1].got, 100 * MS, 2);
 }
 
+/* Beside eight that compute for so long and sleep for so long, by turns, one that computes keeps its half. */
+static void check_storm(uint64_t compute, unsigned sleep, uint64_t switches, uint64_t wakes)
+{
+    start_machine(1);
+    fake_switch_ticks = switches;
+    wake_ticks = wakes;
+    add_job(&group[0], 0, 0);
+    for (unsigned i = 0; i < 8; i++)
+        add_job(&group[1], compute, sleep * US);
+    run_machine(2000 * MS);
+    if (job[0].got < 990 * MS)
+        fail_msg("sleeping for %u us: the neighbour has only %lu ms of 1000", sleep,
+                 job[0].got / MS);
+}
+
 static void test_storm_gains_no_more_than_its_share(void **state)
 {
     (void)state;
-    for (unsigned sleep = 1; sleep <= 1000; sleep *= 10) {
-        start_machine(1);
-        add_job(&group[0], 0, 0);
-        for (unsigned i = 0; i < 8; i++)
-            add_job(&group[1], 50 * US, sleep * US);
-        run_machine(2000 * MS);
-        if (job[0].got < 990 * MS)
-            fail_msg("sleeping for %u us: the neighbour has only %lu ms of 1000", sleep,
-                     job[0].got / MS);
-    }
+    for (unsigned sleep = 1; sleep <= 1000; sleep *= 10)
+        check_storm(50 * US, sleep, 0, 0);
 }
 
 /* Switches and interrupts that cost as much as what the sleepers compute: they pay for them. */
 static void test_storm_pays_for_its_switches(void **state)
 {
     (void)state;
-    for (unsigned sleep = 10; sleep <= 1000; sleep *= 10) {
-        start_machine(1);
-        fake_switch_ticks = 3 * US;
-        wake_ticks = 1 * US;
-        add_job(&group[0], 0, 0);
-        for (unsigned i = 0; i < 8; i++)
-            add_job(&group[1], 5 * US, sleep * US);
-        run_machine(2000 * MS);
-        if (job[0].got < 990 * MS)
-            fail_msg("sleeping for %u us: the neighbour has only %lu ms of 1000", sleep,
-                     job[0].got / MS);
-    }
+    for (unsigned sleep = 10; sleep <= 1000; sleep *= 10)
+        check_storm(5 * US, sleep, 3 * US, 1 * US);
 }
 
 static void test_storm_on_two_harts(void **state)
