@@ -121,8 +121,9 @@ def bash(cwd, env=None, columns=100, rows=30):
     """An interactive bash that has trapctl's completion."""
     path = f"{BUILD}:{os.environ['PATH']}"
     shell = Terminal("bash", "--norc", "--noprofile", "-i", program=None, cwd=cwd, columns=columns, rows=rows,
-                     env={"PATH": path, "PS1": "ready> ", **(env or {})})
-    shell.expect("ready>")
-    shell.send(f". {TOP}/tools/trapctl/trapctl.bash; clear\r")
-    shell.until(lambda: shell.lines()[0].startswith("ready>"))
+                     env={"PATH": path, "PS1": "starts> ", **(env or {})})
+    shell.expect("starts>")
+    # The prompt of before must not be taken for the one that comes when all is read and cleared.
+    shell.send(f". {TOP}/tools/trapctl/trapctl.bash; PS1='ready> '; clear\r")
+    shell.until(lambda: shell.lines()[0] == "ready>")
     return shell
