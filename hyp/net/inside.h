@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What is behind the switch's own port, by its mode: the uplink (bridge.c), or a gateway that translates (nat.c).
 //
-// It is plugged in like a card, by the switch itself when it is made, and taken out when it goes.
+// It is plugged in like a card, by the switch itself, when it is made or its mode is changed, and taken out when that goes.
 // Lock rank: none of its own; receive runs with what a card's may. Callers: switch.c.
 #pragma once
 #include "net/switch.h"
@@ -17,6 +17,14 @@ struct inside {
     void (*joined)(struct net_backend *net, unsigned port, const struct port_config *config);
     void (*left)(struct net_backend *net, unsigned port);
     bool (*admits)(struct net_backend *net, unsigned port, const struct net_frame *f);
-    void (*describe)(struct net_backend *net, char *to, size_t size);
+    void (*describe)(struct net_backend *net, struct switch_info *info);
+    /* Optional, of a NAT: as the functions of switch.h. */
+    bool (*next_lease)(struct net_backend *net, unsigned *cursor, struct switch_lease *out);
+    bool (*get_forward)(struct net_backend *net, unsigned i, struct nat_forward *out,
+                        uint32_t *address);
+    int (*forward_add)(struct net_backend *net, const struct nat_forward *w, uint32_t address,
+                       const char **why);
+    int (*forward_remove)(struct net_backend *net, uint8_t protocol, uint16_t port,
+                          const char **why);
 };
 extern const struct inside inside_bridge, inside_nat;

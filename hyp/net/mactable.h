@@ -39,6 +39,11 @@ static inline uint64_t mac_value(const uint8_t mac[NET_MAC])
         v = v << 8 | mac[i];
     return v;
 }
+static inline void mac_bytes(uint64_t value, uint8_t mac[NET_MAC])
+{
+    for (unsigned i = 0; i < NET_MAC; i++)
+        mac[i] = (uint8_t)(value >> (8 * (NET_MAC - 1 - i)));
+}
 static inline bool mac_is_group(const uint8_t mac[NET_MAC]) { return mac[0] & 1; }
 
 void mactable_init(struct mactable *t, uint64_t secret);

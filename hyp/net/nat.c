@@ -2,18 +2,11 @@
 // Network address translation for IPv4: a private subnet behind one address of the uplink. (RFC 3022, 4787, 5382, 5508)
 #include "net/nat.h"
 
-#include <errno.h>
 #include <string.h>
 
-#include "base/arch.h"
-#include "base/log.h"
-#include "drv/drv.h"
 #include "drv/uplink.h"
-#include "mem/heap.h"
-#include "net/offload.h"
-#include "sched/timer.h"
 
-enum { DNS_PORT = 53, DHCP_SERVER_PORT = 67, ASK_AGAIN = 1, ASK_ANEW = 60, FORGET = 600 };
+enum { DNS_PORT = 53, DHCP_SERVER_PORT = 67 };
 enum {
     ICMP_ECHO_REPLY = 0,
     ICMP_UNREACHABLE = 3,
@@ -21,9 +14,6 @@ enum {
     ICMP_EXCEEDED = 11,
     ICMP_PARAMETER = 12
 };
-enum { ARP_FROM_MAC = NET_ETHERNET + 8, ARP_FROM = NET_ETHERNET + 14, ARP_END = NET_ETHERNET + 28 };
-
-static uint32_t seconds(void) { return timer_hz ? (uint32_t)(arch_time() / timer_hz) : 0; }
 
 /* Sent with no lock held. */
 static void send_on(struct nat *n, struct nat_packet *p, enum nat_way way)
@@ -52,88 +42,12 @@ static bool take_up(struct nat_packet *p, const struct net_frame *f)
            (p->at.type == ETH_ARP || p->at.ip == NET_ETHERNET);
 }
 
-/* ---- neighbours on the uplink ---- */
-
-static struct nat_neighbour *find_neighbour(struct nat *n, uint32_t address)
-{
-    for (unsigned i = 0; i < NAT_NEIGHBOURS; i++)
-        if (n->neighbour[i].address == address)
-            return &n->neighbour[i];
-    return NULL;
-}
-
-/* A place for a new one: the router's is kept, the others go in turn. */
-static struct nat_neighbour *add_neighbour(struct nat *n, uint32_t address)
-{
-    struct nat_neighbour *b;
-
-    do {
-        b = &n->neighbour[n->next_neighbour];
-        n->next_neighbour = (n->next_neighbour + 1) % NAT_NEIGHBOURS;
-    } while (b->address && b->address == n->router);
-    *b = (struct nat_neighbour){.address = address, .asked = seconds() - ASK_ANEW};
-    return b;
-}
-
-/* The packet's next hop. NAT_OUT with the packet addressed, or become a question for the address. */
-static enum nat_way to_neighbour(struct nat *n, struct nat_packet *p, uint32_t address)
-{
-    uint32_t now = seconds();
-    struct nat_neighbour *b;
-
-    if ((address ^ n->outer) & n->outer_mask)
-        address = n->router;
-    b = find_neighbour(n, address);
-    if (!b)
-        b = add_neighbour(n, address);
-    if (b->known && now - b->seen > FORGET)
-        b->known = false;
-    if (b->known && now - b->asked < ASK_ANEW) {
-        rewrite_ethernet(p, b->mac, n->mac);
-        return NAT_OUT;
-    }
-    if (!b->known && now - b->asked < ASK_AGAIN)
-        return NAT_DROP;
-    /* The packet is lost for the question; who sent it will send it again. */
-    b->asked = now;
-    service_ask(p, n->outer, n->mac, address);
-    return NAT_OUT;
-}
-
-/* From an ARP message of somebody whom we know of. */
-static void learn_neighbour(struct nat *n, const struct nat_packet *p)
-{
-    struct nat_neighbour *b;
-
-    if (p->frame.head_len < ARP_END || mac_is_group(p->head + ARP_FROM_MAC))
-        return;
-    b = find_neighbour(n, get32(p->head + ARP_FROM));
-    if (!b || !b->address)
-        return;
-    memcpy(b->mac, p->head + ARP_FROM_MAC, NET_MAC);
-    b->known = true;
-    b->seen = seconds();
-}
-
 /* ---- from inside ---- */
-
-static const struct nat_forward *forward_from(const struct nat *n, const struct nat_packet *p,
-                                              unsigned host, uint16_t port)
-{
-    for (unsigned i = 0; i < n->config.forwards; i++) {
-        const struct nat_forward *w = &n->config.forward[i];
-
-        if (w->protocol == p->at.protocol && w->to_port == port &&
-            !strcmp(w->to, n->host[host].name))
-            return w;
-    }
-    return NULL;
-}
 
 /* The outer port of a packet, 0: none. */
 static uint16_t outer_port(struct nat *n, const struct nat_packet *p, struct flow_key *k)
 {
-    const struct nat_forward *w = forward_from(n, p, k->host, k->port);
+    const struct nat_forward *w = nat_forward_out(n, k->host, k->protocol, k->port);
     const uint8_t *t = p->head + p->at.transport;
     bool tcp = k->protocol == IP_TCP;
     struct flow *f;
@@ -141,7 +55,7 @@ static uint16_t outer_port(struct nat *n, const struct nat_packet *p, struct flo
     if (w)
         return w->port;
     /* A TCP flow begins with SYN; an echo's with its request. */
-    f = flow_out(&n->flows, k, tcp ? (t[TCP_FLAGS] & 0x12) == 2 : true, seconds());
+    f = flow_out(&n->flows, k, tcp ? (t[TCP_FLAGS] & 0x12) == 2 : true, nat_seconds());
     if (!f) {
         n->counts.refused++;
         return 0;
@@ -170,7 +84,7 @@ static enum nat_way translate_out(struct nat *n, struct nat_packet *p, unsigned 
     if (relay)
         rewrite_to(p, n->dns, DNS_PORT);
     n->counts.out++;
-    return to_neighbour(n, p, to);
+    return nat_to_neighbour(n, p, to);
 }
 
 /* For the gateway itself. */
@@ -214,7 +128,7 @@ static enum nat_way ip_from_inside(struct nat *n, struct nat_packet *p, unsigned
     return translate_out(n, p, host, false);
 }
 
-static enum net_fate from_inside(void *device, const struct net_frame *f)
+enum net_fate nat_from_inside(void *device, const struct net_frame *f)
 {
     struct nat *n = device;
     enum nat_way way = NAT_DROP;
@@ -257,15 +171,11 @@ static enum nat_way to_flow(struct nat *n, struct nat_packet *p, struct flow *f)
 
 static enum nat_way to_forward(struct nat *n, struct nat_packet *p, uint16_t port)
 {
-    for (unsigned i = 0; i < n->config.forwards; i++) {
-        const struct nat_forward *w = &n->config.forward[i];
+    unsigned host;
+    const struct nat_forward *w = nat_forward_in(n, p->at.protocol, port, &host);
 
-        if (w->protocol != p->at.protocol || w->port != port)
-            continue;
-        for (unsigned host = 0; host < SWITCH_PORTS; host++)
-            if (n->host[host].used && !strcmp(n->host[host].name, w->to))
-                return to_host(n, p, host, w->to_port);
-    }
+    if (w)
+        return to_host(n, p, host, w->to_port);
     n->counts.unknown++;
     return NAT_DROP;
 }
@@ -287,7 +197,7 @@ static enum nat_way error_from_uplink(struct nat *n, struct nat_packet *p)
     icmp = q[9] == IP_ICMP;
     q = p->head + ports_at;
     f = flow_in(&n->flows, get16(q + (icmp ? 4 : 0)), p->head[quote_at + 9],
-                get32(p->head + quote_at + IP4_TO), icmp ? 0 : get16(q + 2), seconds());
+                get32(p->head + quote_at + IP4_TO), icmp ? 0 : get16(q + 2), nat_seconds());
     if (!f || f->key.relay || !n->host[f->key.host].used || !rewrite_ttl(p))
         return NAT_DROP;
     rewrite_quoted(p, nat_host_address(n, f->key.host), f->key.port);
@@ -306,7 +216,7 @@ static enum nat_way icmp_from_uplink(struct nat *n, struct nat_packet *p, uint16
         return error_from_uplink(n, p);
     if (type == ICMP_ECHO)
         return service_echo(p) ? NAT_OUT : NAT_DROP;
-    f = type == ICMP_ECHO_REPLY ? flow_in(&n->flows, id, IP_ICMP, from, 0, seconds()) : NULL;
+    f = type == ICMP_ECHO_REPLY ? flow_in(&n->flows, id, IP_ICMP, from, 0, nat_seconds()) : NULL;
     return f ? to_flow(n, p, f) : NAT_DROP;
 }
 
@@ -326,11 +236,11 @@ static enum nat_way ip_from_uplink(struct nat *n, struct nat_packet *p)
         return NAT_DROP;
     if (p->at.protocol == IP_ICMP)
         return icmp_from_uplink(n, p, to);
-    f = flow_in(&n->flows, to, p->at.protocol, get32(ip + IP4_FROM), from, seconds());
+    f = flow_in(&n->flows, to, p->at.protocol, get32(ip + IP4_FROM), from, nat_seconds());
     return f ? to_flow(n, p, f) : to_forward(n, p, to);
 }
 
-static void from_uplink(void *ctx, const struct net_frame *f)
+void nat_from_uplink(void *ctx, const struct net_frame *f)
 {
     struct nat *n = ctx;
     enum nat_way way = NAT_DROP;
@@ -340,7 +250,7 @@ static void from_uplink(void *ctx, const struct net_frame *f)
         return;
     spin_lock(&n->lock);
     if (p.at.type == ETH_ARP) {
-        learn_neighbour(n, &p);
+        nat_learn_neighbour(n, &p);
         way = service_arp(&p, n->outer, n->mac) ? NAT_OUT : NAT_DROP;
     } else if (p.at.type == ETH_IPV4) {
         way = ip_from_uplink(n, &p);
@@ -348,127 +258,3 @@ static void from_uplink(void *ctx, const struct net_frame *f)
     spin_unlock(&n->lock);
     send_on(n, &p, way);
 }
-
-/* ---- the cards inside ---- */
-
-static void nat_joined(struct net_backend *net, unsigned port, const struct port_config *config)
-{
-    struct nat *n = net->device;
-    struct nat_host *h = &n->host[port];
-
-    spin_lock(&n->lock);
-    h->used = true;
-    memcpy(h->mac, config->mac, NET_MAC);
-    memcpy(h->name, config->name, sizeof(h->name));
-    spin_unlock(&n->lock);
-}
-
-static void nat_left(struct net_backend *net, unsigned port)
-{
-    struct nat *n = net->device;
-
-    spin_lock(&n->lock);
-    n->host[port].used = false;
-    flow_forget(&n->flows, port);
-    spin_unlock(&n->lock);
-}
-
-/* Only from its own address, or none yet: in IPv4 packets and in ARP. */
-static bool nat_admits(struct net_backend *net, unsigned port, const struct net_frame *f)
-{
-    const struct nat *n = net->device;
-    uint32_t own = nat_host_address(n, port), from;
-    uint16_t type = get16(f->head + 12);
-
-    if (type == ETH_ARP && f->head_len >= ARP_END)
-        from = get32(f->head + ARP_FROM);
-    else if (type == ETH_IPV4 && f->head_len >= NET_ETHERNET + IP4_HEADER)
-        from = get32(f->head + NET_ETHERNET + IP4_FROM);
-    else
-        return type == ETH_IPV6;
-    return from == own || !from;
-}
-
-static void nat_describe(struct net_backend *net, char *to, size_t size)
-{
-    const struct nat *n = net->device;
-    unsigned flows = 0;
-
-    for (unsigned i = 0; i < FLOW_HOSTS; i++)
-        flows += n->flows.count[i];
-    fmt_snprintf(to, size,
-                 "%u flows, %lu packets out, %lu in; dropped: %lu fragments, %lu for no port, "
-                 "%lu of no flow",
-                 flows, (unsigned long)n->counts.out, (unsigned long)n->counts.in,
-                 (unsigned long)n->counts.fragments, (unsigned long)n->counts.unknown,
-                 (unsigned long)n->counts.refused);
-}
-
-/* ---- life ---- */
-
-static void link_changed(void *device) { (void)device; }
-
-static struct nat *nat_make(const struct switch_config *config, struct net_backend *net)
-{
-    struct nat *n = heap_alloc(sizeof(*n));
-    uint64_t secret;
-
-    if (!n)
-        return NULL;
-    n->config = *config;
-    n->net = net;
-    spin_init(&n->lock, LOCK_SWITCH);
-    n->inside_mask = nat_mask(config->prefix);
-    n->inside = (config->subnet & n->inside_mask) + 1;
-    n->outer = config->address;
-    n->outer_mask = nat_mask(config->outer_prefix);
-    n->router = config->router;
-    n->dns = config->dns;
-    entropy.fill(entropy.ctx, &secret, sizeof(secret));
-    flow_init(&n->flows, secret);
-    return n;
-}
-
-static int nat_open(const struct switch_config *config, struct net_backend *net, const char **why)
-{
-    struct nat *n;
-    uint16_t mtu;
-    int error;
-
-    *why = "out of memory";
-    n = nat_make(config, net);
-    if (!n)
-        return -ENOMEM;
-    *why = "the machine has no network card that Trapline can use, or its MTU is smaller";
-    error = uplink_get(n->mac, &mtu) && mtu >= config->mtu ? 0 : -ENODEV;
-    if (!error) {
-        *why = "too many switches use the machine's network card";
-        error = uplink_open(from_uplink, n);
-    }
-    if (error) {
-        heap_free(n);
-        return error;
-    }
-    net->receive = from_inside;
-    net->link_changed = link_changed;
-    __atomic_store_n(&net->device, n, __ATOMIC_RELEASE);
-    return 0;
-}
-
-static void nat_close(struct net_backend *net)
-{
-    struct nat *n = net->device;
-
-    uplink_close(n);
-    heap_free(n);
-}
-
-const struct inside inside_nat = {
-    .name = "nat",
-    .open = nat_open,
-    .close = nat_close,
-    .joined = nat_joined,
-    .left = nat_left,
-    .admits = nat_admits,
-    .describe = nat_describe,
-};

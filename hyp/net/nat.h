@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Between the files of the NAT mode only.
-//   nat.c         what comes from inside and from the uplink, and where it goes
-//   nat_flow.c    flows
-//   nat_rewrite.c addresses, ports and checksums in headers
-//   nat_service.c what the gateway answers itself: ARP, ICMP echo, DHCP
+//   nat.c           what comes from inside and from the uplink, and where it goes
+//   nat_life.c      begin and end; the cards inside
+//   nat_neighbour.c who is on the uplink
+//   nat_forward.c   ports of the outer address that go to cards
+//   nat_flow.c      flows
+//   nat_rewrite.c   addresses, ports and checksums in headers
+//   nat_service.c   what the gateway answers itself: ARP, ICMP echo, DHCP
 //
 // Inside is a subnet: address 1 + n is the card at port n, the gateway at port 0; so that nobody can take many or another's. Only IPv4
 // without VLAN tags goes through, in whole packets: fragments are dropped, since only the first has ports, and keeping them would
 // need memory that others choose the use of.
 // Lock rank: nat.lock is LOCK_SWITCH, held while tables are looked at, never while anything is sent.
 #pragma once
+#include "base/arch.h"
 #include "base/spinlock.h"
 #include "net/inside.h"
 #include "net/mactable.h"
 #include "net/nat_flow.h"
 #include "net/packet.h"
+#include "sched/timer.h"
 
-enum { NAT_NEIGHBOURS = 16, NAT_FIRST_HOST = 1 };
+enum { NAT_NEIGHBOURS = 16, NAT_FIRST_HOST = 1, NAT_FORWARDS_MOST = 32 };
+/* From the beginning of the frame. */
+enum {
+    ARP_SENDER_MAC = NET_ETHERNET + 8,
+    ARP_SENDER = NET_ETHERNET + 14,
+    ARP_END = NET_ETHERNET + 28
+};
 
 struct nat {
     struct switch_config config;
@@ -29,7 +40,10 @@ struct nat {
         bool used;
         uint8_t mac[NET_MAC];
         char name[PORT_NAME_MAX];
+        uint32_t leased; /* seconds when it was last told its address by DHCP; 0: never */
     } host[SWITCH_PORTS];
+    struct nat_forward forward[NAT_FORWARDS_MOST]; /* in no order */
+    unsigned forwards;
     struct nat_neighbour {
         uint32_t address; /* 0: free */
         uint8_t mac[NET_MAC];
@@ -55,6 +69,34 @@ static inline uint32_t nat_host_address(const struct nat *n, unsigned host)
     return (n->inside & n->inside_mask) + NAT_FIRST_HOST + host;
 }
 
+static inline uint32_t nat_seconds(void)
+{
+    return timer_hz ? (uint32_t)(arch_time() / timer_hz) : 0;
+}
+
+/* nat.c. As the port's receive, and for the uplink. */
+enum net_fate nat_from_inside(void *device, const struct net_frame *f);
+void nat_from_uplink(void *ctx, const struct net_frame *f);
+
+/* nat_neighbour.c. The packet's next hop: NAT_OUT with the packet addressed, or become a question for the address. */
+enum nat_way nat_to_neighbour(struct nat *n, struct nat_packet *p, uint32_t address);
+/* From an ARP message of somebody whom we know of. */
+void nat_learn_neighbour(struct nat *n, const struct nat_packet *p);
+
+/* nat_forward.c. nat.lock is held by the caller of the first two; NULL: there is none, or nobody that it could go to. */
+const struct nat_forward *nat_forward_out(const struct nat *n, unsigned host, uint8_t protocol,
+                                          uint16_t port);
+const struct nat_forward *nat_forward_in(const struct nat *n, uint8_t protocol, uint16_t port,
+                                         unsigned *host);
+/* One of a bundle: its card may come later. */
+int nat_forward_take(struct nat *n, const struct nat_forward *w, const char **why) MUST_CHECK;
+/* As the functions of switch.h. */
+int nat_forward_add(struct net_backend *net, const struct nat_forward *w, uint32_t address,
+                    const char **why);
+int nat_forward_remove(struct net_backend *net, uint8_t protocol, uint16_t port, const char **why);
+bool nat_get_forward(struct net_backend *net, unsigned i, struct nat_forward *out,
+                     uint32_t *address);
+
 /* nat_rewrite.c. Changes of what a checksum covers. (RFC 1624, equation 3) */
 void rewrite_from(struct nat_packet *p, uint32_t address, uint16_t port);
 void rewrite_to(struct nat_packet *p, uint32_t address, uint16_t port);
@@ -66,10 +108,12 @@ void rewrite_quoted(struct nat_packet *p, uint32_t address, uint16_t port);
 /* Ports, or an echo's identifier: false when the head has them not. */
 bool nat_ports(const struct nat_packet *p, uint16_t *from, uint16_t *to);
 
+enum { NAT_LEASE = 86400 }; /* seconds */
+
 /* nat_service.c. An answer in place of the packet: to be sent back where it came from. */
 bool service_echo(struct nat_packet *p);
 /* An ARP request for one of our addresses; an ARP request of our own. */
 bool service_arp(struct nat_packet *p, uint32_t own, const uint8_t mac[NET_MAC]);
 void service_ask(struct nat_packet *p, uint32_t own, const uint8_t mac[NET_MAC], uint32_t who);
 /* DHCP from the card at port host. */
-bool service_dhcp(const struct nat *n, struct nat_packet *p, unsigned host);
+bool service_dhcp(struct nat *n, struct nat_packet *p, unsigned host);

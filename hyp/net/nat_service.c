@@ -121,7 +121,6 @@ enum { /* options */
        OPTION_END = 255
 };
 #define DHCP_COOKIE 0x63825363u
-#define LEASE_SECONDS 86400u
 
 /* An option's value of at least len bytes, or NULL. */
 static const uint8_t *find_option(const uint8_t *m, uint32_t size, uint8_t option, uint8_t len)
@@ -180,7 +179,7 @@ static uint32_t put_options(const struct nat *n, uint8_t *m, uint8_t type)
     to = put_option(to, OPTION_TYPE, 1, type);
     to = put_option(to, OPTION_SERVER, 4, n->inside);
     if (type != NAK) {
-        to = put_option(to, OPTION_LEASE, 4, LEASE_SECONDS);
+        to = put_option(to, OPTION_LEASE, 4, NAT_LEASE);
         to = put_option(to, OPTION_MASK, 4, n->inside_mask);
         to = put_option(to, OPTION_ROUTER, 4, n->inside);
         to = put_option(to, OPTION_DNS, 4, n->inside);
@@ -209,7 +208,7 @@ static void put_headers(const struct nat *n, struct nat_packet *p, uint32_t len,
     put16(udp + 4, (uint16_t)(UDP_HEADER + len));
 }
 
-bool service_dhcp(const struct nat *n, struct nat_packet *p, unsigned host)
+bool service_dhcp(struct nat *n, struct nat_packet *p, unsigned host)
 {
     uint8_t m[DHCP_MOST], *reply = p->whole + NET_ETHERNET + IP4_HEADER + UDP_HEADER, type;
     uint32_t at = p->at.transport + (uint32_t)UDP_HEADER, size, yours = nat_host_address(n, host);
@@ -223,6 +222,8 @@ bool service_dhcp(const struct nat *n, struct nat_packet *p, unsigned host)
     type = answer_type(n, m, size, yours);
     if (!type)
         return false;
+    if (type == ACK)
+        n->host[host].leased = (uint32_t)max_u64(nat_seconds(), 1);
     memset(p->whole, 0, sizeof(p->whole));
     reply[DHCP_OP] = 2;
     reply[1] = 1;

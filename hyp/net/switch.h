@@ -7,12 +7,14 @@
 // to no port but the one its address is behind; for many, to all others; for nobody known, to those others that may have
 // unknown addresses behind them (any_mac).
 // Lock rank: LOCK_SWITCH, for ports and addresses; not held while a card receives. Callers: vm (open), network cards,
-// ctl (what is there).
+// ctl (what there is, and settings).
 #pragma once
 #include "vdev/backend.h"
 
+enum { VM_CARDS = 3 }; /* that a VM may have */
 enum { SWITCH_NAME = 16, SWITCHES = 16, SWITCH_PORTS = 64, PORT_NAME_MAX = 40 };
 enum switch_mode { SWITCH_INTERNAL, SWITCH_BRIDGE, SWITCH_NAT, SWITCH_MODES };
+enum { PORT_RATE_MIN = 4096 }; /* bytes a second, of a port that has a limit */
 enum { NAT_FORWARDS = 8, NAT_PREFIX_MAX = 25 }; /* of a subnet: room for all ports */
 
 /* What comes to a port of the outer address goes to a card: "VM.N". */
@@ -22,7 +24,8 @@ struct nat_forward {
     char to[PORT_NAME_MAX];
 };
 
-/* Zeroed but for what is said: two are of one switch when they have the same bytes. */
+/* Zeroed but for what is said: two are of one switch when they have the same bytes. What NAT needs is there in every mode,
+ * as the mode may be changed. */
 struct switch_config {
     char name[SWITCH_NAME];
     enum switch_mode mode;
@@ -34,6 +37,16 @@ struct switch_config {
     unsigned forwards;
     struct nat_forward forward[NAT_FORWARDS];
 };
+/* What a NAT has unless told otherwise: a subnet, and outside what QEMU's user network gives to its one machine. */
+static inline void nat_defaults(struct switch_config *c)
+{
+    c->subnet = 0x0a4d0000; /* 10.77.0.0 */
+    c->prefix = 24;
+    c->address = 0x0a00020f;
+    c->outer_prefix = 24;
+    c->router = 0x0a000202;
+    c->dns = 0x0a000203;
+}
 static inline uint32_t nat_mask(uint8_t prefix) { return prefix ? ~0u << (32 - prefix) : 0; }
 struct nat_counts {
     uint64_t out, in, fragments, unknown, refused;
@@ -45,7 +58,7 @@ struct port_config {
     bool isolated; /* exchanges no frames with other isolated ports */
     bool
         any_mac; /* frames from other addresses than the card's are let through, and it may take another */
-    uint32_t rate; /* bytes a second that it may send; 0: no limit */
+    uint32_t rate; /* bytes a second that it may send, PORT_RATE_MIN or more; 0: no limit */
 };
 
 /* What a port has counted: of the guest, "sent" by it. */
@@ -68,10 +81,14 @@ const char *switch_mode_name(unsigned mode);
 int switch_open(const struct switch_config *config, const struct port_config *port,
                 struct net_backend **out, const char **why) MUST_CHECK;
 
-/* Copies of what there is, for people. False: no such switch, or port. */
+/* Copies of what there is, for commands. False: no such switch, port, or whatever. */
 struct switch_info {
-    struct switch_config config;
+    struct switch_config config; /* as it is now */
     unsigned ports, learnt;
+    bool uplink; /* its mode uses it */
+    uint32_t address; /* ours on the uplink, 0: none */
+    uint8_t prefix;
+    unsigned flows, flow_limit;
     char inside[160]; /* how what is behind its own port is; empty: nothing to say */
 };
 struct port_info {
@@ -79,8 +96,38 @@ struct port_info {
     struct port_counts counts;
     uint64_t refused;
     bool link;
+    bool own; /* the switch's, not a card's */
+};
+struct switch_mac {
+    uint8_t mac[NET_MAC];
+    char port[PORT_NAME_MAX];
+    bool fixed; /* given to a card, not learnt */
+};
+/* An address that a NAT's gateway has given to a card, when it was asked. */
+struct switch_lease {
+    uint32_t address;
+    uint8_t mac[NET_MAC];
+    char port[PORT_NAME_MAX];
+    uint32_t seconds; /* that are left */
 };
 bool switch_get(unsigned n, struct switch_info *info);
 bool switch_get_port(unsigned n, unsigned port, struct port_info *info);
-/* A cable is pulled, or put in again. -ENOENT: no port has this name. From threads, no locks held. */
+/* The next one at or after *cursor, which goes on behind it; begins at 0. */
+bool switch_next_mac(unsigned n, unsigned *cursor, struct switch_mac *out);
+bool switch_next_lease(unsigned n, unsigned *cursor, struct switch_lease *out);
+/* The ith forward; *address: of the card that it goes to now, 0: there is none. */
+bool switch_get_forward(unsigned n, unsigned i, struct nat_forward *out, uint32_t *address);
+
+/* ---- settings, from threads, no locks held. 0, or negative errno with *why, and nothing is changed ---- */
+
+/* A cable is pulled, or put in again. -ENOENT: no port has this name. */
 int switch_set_link(const char *port, bool up) MUST_CHECK;
+/* A card's rate (0: no limit) and isolation, each unless NULL. -ENOENT: no card's port has this name. */
+int switch_set_port(const char *port, const uint32_t *rate, const bool *isolated) MUST_CHECK;
+/* Forwards that were added go with a NAT; those of the bundles come back with it. */
+int switch_set_mode(const char *name, enum switch_mode mode, const char **why) MUST_CHECK;
+/* w->to: a port "VM.N" of this switch, or a VM (its first card there); empty: whose card has the address. */
+int switch_forward_add(const char *name, const struct nat_forward *w, uint32_t address,
+                       const char **why) MUST_CHECK;
+int switch_forward_remove(const char *name, uint8_t protocol, uint16_t port,
+                          const char **why) MUST_CHECK;

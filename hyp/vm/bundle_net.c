@@ -7,27 +7,17 @@
 #include <string.h>
 
 #include "net/nat_flow.h"
-#include "net/packet.h"
-
-enum { RATE_MIN = 4096 }; /* bytes a second */
+#include "net/net_text.h"
 
 /* ---- switches ---- */
-
-static const struct {
-    const char *name;
-    enum switch_mode mode;
-} modes[] = {{"internal", SWITCH_INTERNAL}, {"bridge", SWITCH_BRIDGE}, {"nat", SWITCH_NAT}};
 
 static int take_mode(struct fit *f, int node, struct switch_config *s)
 {
     bool bad;
     const char *mode = fit_get_string(f, node, "mode", &bad);
 
-    for (unsigned i = 0; mode && i < ARRAY_LEN(modes); i++)
-        if (!strcmp(mode, modes[i].name)) {
-            s->mode = modes[i].mode;
-            return 0;
-        }
+    if (mode && net_text_mode(mode, &s->mode))
+        return 0;
     return fit_fail(f, "switch '%s': mode must be \"internal\", \"bridge\" or \"nat\"", s->name);
 }
 
@@ -49,31 +39,6 @@ static int take_mtu(struct fit *f, int node, struct switch_config *s)
 
 /* ---- NAT ---- */
 
-/* "10.0.2.15", or with "/24" behind it where prefix is not NULL. False: neither. */
-static bool take_ip4(const char *s, uint32_t *address, uint8_t *prefix)
-{
-    char *end;
-
-    *address = 0;
-    for (unsigned i = 0; i < 4; i++) {
-        unsigned long n = *s >= '0' && *s <= '9' ? strtoul(s, &end, 10) : 256;
-
-        if (n > 255 || end - s > 3 || (i < 3 && *end != '.'))
-            return false;
-        *address = *address << 8 | (uint32_t)n;
-        s = end + (i < 3);
-    }
-    if (prefix) {
-        unsigned long n = *s == '/' && s[1] >= '0' && s[1] <= '9' ? strtoul(s + 1, &end, 10) : 33;
-
-        if (n < 8 || n > 30)
-            return false;
-        *prefix = (uint8_t)n;
-        s = end;
-    }
-    return !*s;
-}
-
 /* A property that is an address; absent: as it is when it is optional. */
 static int take_address(struct fit *f, int node, const char *name, const char *example,
                         const struct switch_config *s, uint32_t *address, uint8_t *prefix)
@@ -83,46 +48,9 @@ static int take_address(struct fit *f, int node, const char *name, const char *e
 
     if (!value && !bad && *address)
         return 0;
-    if (!value || !take_ip4(value, address, prefix))
+    if (!value || !net_text_ip4(value, address, prefix))
         return fit_fail(f, "switch '%s': %s must be an address: \"%s\"", s->name, name, example);
     return 0;
-}
-
-static bool take_port(const char **s, char end, uint16_t *port)
-{
-    char *stop;
-    unsigned long n = **s >= '0' && **s <= '9' ? strtoul(*s, &stop, 10) : 0;
-
-    if (!n || n > 65535 || *stop != end)
-        return false;
-    *port = (uint16_t)n;
-    *s = stop + (end != '\0');
-    return true;
-}
-
-/* "tcp:2222:vm0:22": from port 2222 of the outer address to port 22 of vm0's first card (vm0.1: of its second). */
-static bool take_forward(const char *s, struct nat_forward *w)
-{
-    const char *colon;
-    size_t len;
-
-    if (strncmp(s, "tcp:", 4) && strncmp(s, "udp:", 4))
-        return false;
-    w->protocol = *s == 't' ? IP_TCP : IP_UDP;
-    s += 4;
-    if (!take_port(&s, ':', &w->port) || w->port >= FLOW_PORT)
-        return false;
-    colon = strchr(s, ':');
-    len = colon ? (size_t)(colon - s) : 0;
-    if (!len || len + 2 >= sizeof(w->to))
-        return false;
-    memcpy(w->to, s, len);
-    w->to[len] = '\0';
-    if (len < 3 || w->to[len - 2] != '.' || w->to[len - 1] < '0' ||
-        w->to[len - 1] >= '0' + VM_MAX_NETS)
-        memcpy(w->to + len, ".0", 3);
-    s = colon + 1;
-    return take_port(&s, '\0', &w->to_port);
 }
 
 static int take_forwards(struct fit *f, int node, struct switch_config *s)
@@ -137,7 +65,7 @@ static int take_forwards(struct fit *f, int node, struct switch_config *s)
     for (const char *end = value + len; value < end; value += strlen(value) + 1) {
         if (s->forwards == NAT_FORWARDS)
             return fit_fail(f, "switch '%s': forward: more than %d", s->name, NAT_FORWARDS);
-        if (!take_forward(value, &s->forward[s->forwards++]))
+        if (!net_text_forward(value, &s->forward[s->forwards++]))
             return fit_fail(f,
                             "switch '%s': forward '%.40s' is not like \"tcp:2222:vm0:22\" (the "
                             "first port below %d)",
@@ -150,13 +78,6 @@ static int take_nat(struct fit *f, int node, struct switch_config *s)
 {
     int error;
 
-    /* What QEMU's user network gives to its one machine. */
-    s->subnet = 0x0a4d0000; /* 10.77.0.0 */
-    s->prefix = 24;
-    s->address = 0x0a00020f;
-    s->outer_prefix = 24;
-    s->router = 0x0a000202;
-    s->dns = 0x0a000203;
     error = take_address(f, node, "subnet", "10.77.0.0/24", s, &s->subnet, &s->prefix);
     if (!error && s->prefix > NAT_PREFIX_MAX)
         error = fit_fail(f, "switch '%s': subnet: a prefix of %d bits or fewer has room", s->name,
@@ -183,10 +104,11 @@ static int take_switch(struct fit *f, const char *name, size_t len, struct switc
         return fit_fail(f, "nets: there is no switch '%.*s' in /switches", (int)len, name);
     memcpy(s->name, name, len);
     s->name[len] = '\0';
+    nat_defaults(s);
     error = take_mode(f, node, s);
     if (!error)
         error = take_mtu(f, node, s);
-    return error || s->mode != SWITCH_NAT ? error : take_nat(f, node, s);
+    return error ? error : take_nat(f, node, s);
 }
 
 /* ---- cards ---- */
@@ -217,23 +139,9 @@ static bool set_mac(struct port_config *p, const char *value, size_t len)
     return any && !(p->mac[0] & 1);
 }
 
-/* Bytes a second, with K, M or G (of 1024) behind the number. */
 static bool set_rate(struct port_config *p, const char *value, size_t len)
 {
-    char *end;
-    unsigned long n;
-    unsigned shift = 0;
-
-    if (!len || value[0] < '0' || value[0] > '9')
-        return false;
-    n = strtoul(value, &end, 10);
-    if (end < value + len)
-        shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 64;
-    if (shift > 30 || end + (shift != 0) != value + len || n > UINT32_MAX >> shift ||
-        n << shift < RATE_MIN)
-        return false;
-    p->rate = (uint32_t)(n << shift);
-    return true;
+    return value && net_text_rate(value, len, &p->rate);
 }
 
 static bool set_isolated(struct port_config *p, const char *value, size_t len)

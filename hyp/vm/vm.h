@@ -20,7 +20,7 @@
 #define VM_NAME_MAX 32
 #define VM_MAX 64
 #define VM_MAX_DISKS 4
-#define VM_MAX_NETS 3
+#define VM_MAX_NETS VM_CARDS
 
 enum vm_state { VM_OFF, VM_RUNNING, VM_PAUSED, VM_CRASHED };
 

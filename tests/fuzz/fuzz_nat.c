@@ -2,7 +2,7 @@
 // Packets of any bytes through a switch in NAT mode: from cards and from the uplink, between times that pass. What comes out is
 // whole, comes from the gateway's or the outer address (or, between cards, from its sender), and goes to a card that is
 // there; no host has more flows than it may; and nothing is left behind.
-// units: hyp/net/switch.c hyp/net/mactable.c hyp/net/bridge.c hyp/net/nat.c hyp/net/nat_flow.c hyp/net/nat_rewrite.c hyp/net/nat_service.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c
+// units: tests/fake/net.units tests/fake/fake_base.c
 #include <errno.h>
 
 #include "base/arch.h"

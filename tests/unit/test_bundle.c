@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The bundle reader: good files of all three data layouts, every mistake a person can make (each
 // must be named), and files cut or altered at every byte, in a buffer of their exact size.
-// units: hyp/vm/bundle.c hyp/vm/bundle_net.c hyp/vm/fit.c hyp/vm/hash.c tests/fake/fake_base.c
+// units: hyp/vm/bundle.c hyp/vm/bundle_net.c hyp/net/net_text.c hyp/vm/fit.c hyp/vm/hash.c tests/fake/fake_base.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -613,6 +613,26 @@ static void test_net(void **state)
     expect("net link vm0.0", "usage: net");
     expect("net link vm0.0 sideways", "usage: net");
     expect("net pull vm0.0 up", "usage: net");
+    expect("net set lan0 mode=nat", "");
+    expect("net", "lan0: nat");
+    expect("net set lan9 mode=nat", "lan9: no switch has this name");
+    expect("net set lan0 mode=odd", "usage: net");
+    expect("net port vm0.0 rate=2M isolated=on", "");
+    expect("net", "    sends at most 2097152 bytes a second");
+    expect("net", "    isolated");
+    expect("net port vm0.0 rate=off isolated=off", "");
+    assert_null(strstr(run("net"), "isolated"));
+    expect("net port vm0.0 rate=5", "usage: net");
+    expect("net port vm9.0 isolated=on", "no card is called vm9.0");
+    expect("net port vm0.0 isolated=maybe", "usage: net");
+    expect("net forward add lan0 tcp:2222:vm0:22", "");
+    expect("net", "  tcp port 2222 goes to vm0.0 port 22, 10.77.0.2");
+    expect("net forward add lan0 udp:2222:vm0:22", "lan0: the port is forwarded already");
+    expect("net forward rm lan0 udp:2222", "lan0: this port is not forwarded");
+    expect("net forward rm lan0 tcp:2222", "");
+    expect("net forward add lan0 2222", "usage: net");
+    expect("net forward rm lan0 tcp:0", "usage: net");
+    expect("net set lan0 mode=internal", "");
 }
 
 static void test_devices_report_frames(void **state)

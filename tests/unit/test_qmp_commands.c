@@ -278,6 +278,95 @@ static void test_stats(void **state)
     assert_null(strstr(fake_sent, "/held/"));
 }
 
+/* ---- networks ---- */
+
+static void test_nets(void **state)
+{
+    (void)state;
+    fake_mode = SWITCH_INTERNAL;
+    fake_command("query-nets", "",
+                 "{\"return\": [{\"net\": \"lan0\", \"mode\": \"internal\", \"mtu\": 1500, "
+                 "\"uplink\": false, \"ports\": [{\"vm\": \"vm0\", \"device\": \"net-0\", "
+                 "\"mac\": \"02:54:ab:00:00:00\", \"link\": true, \"isolated\": false, "
+                 "\"rx-frames\": 0, \"rx-bytes\": 0, \"tx-frames\": 7, \"tx-bytes\": 0, "
+                 "\"dropped\": 0}, {");
+    assert_non_null(strstr(fake_sent, "\"macs\": [{\"mac\": \"02:54:ab:00:00:00\", \"port\": "
+                                      "\"vm1/net-0\"}, {\"mac\": \"02:54:ab:00:00:01\", "
+                                      "\"port\": \"uplink\"}]"));
+    assert_null(strstr(fake_sent, "\"address\""));
+    fake_command("query-nets", "\"net\": \"lan9\"", "no switch has this name");
+    fake_command("set-net", "\"net\": \"lan0\"", "nothing is to be set");
+    fake_command("set-net", "\"net\": \"lan0\", \"mode\": \"odd\"", "is not internal");
+    fake_command("set-net", "\"net\": \"lan9\", \"mode\": \"nat\"", "lan9: no switch");
+    fake_command("set-net", "\"net\": \"lan0\", \"mode\": \"nat\"", "{\"return\": {}}");
+    fake_command("net-forward-add",
+                 "\"net\": \"lan0\", \"host-port\": 2222, \"vm\": \"vm0\", \"port\": 22",
+                 "{\"return\": {}}");
+    assert_string_equal(fake_forward.to, "vm0");
+    snprintf(fake_forward.to, sizeof(fake_forward.to), "vm0.0");
+    fake_command("query-nets", "\"net\": \"lan0\"", "\"address\": \"10.0.2.15/24\"");
+    assert_non_null(strstr(fake_sent, "\"subnet\": \"10.77.0.0/24\""));
+    assert_non_null(strstr(fake_sent, "\"leases\": [{\"address\": \"10.77.0.2\", \"mac\": "
+                                      "\"02:54:ab:00:00:00\", \"vm\": \"vm0\", \"device\": "
+                                      "\"net-0\", \"expires-ns\": 60000000000}]"));
+    assert_non_null(strstr(fake_sent,
+                           "\"forwards\": [{\"protocol\": \"tcp\", \"host-port\": 2222, \"vm\": "
+                           "\"vm0\", \"device\": \"net-0\", \"address\": \"10.77.0.2\", "
+                           "\"port\": 22}]"));
+    for (const char *const *bad =
+             (const char *const[]){
+                 "\"vm\": \"vm0\", \"port\": 22, \"host-port\": 0", "is 1 to 19999",
+                 "\"vm\": \"vm0\", \"port\": 22, \"host-port\": 20000", "is 1 to 19999",
+                 "\"vm\": \"vm0\", \"port\": 65536, \"host-port\": 1", "'port' is 1 to 65535",
+                 "\"port\": 22, \"host-port\": 1", "either 'vm' or 'address'",
+                 "\"vm\": \"v\", \"address\": \"1.2.3.4\", \"port\": 22, \"host-port\": 1",
+                 "either 'vm' or 'address'",
+                 "\"address\": \"1.2.3\", \"port\": 22, \"host-port\": 1", "is not like",
+                 "\"vm\": \"v\", \"protocol\": \"sctp\", \"port\": 2, \"host-port\": 1", "neither",
+                 "\"vm\": \"v\", \"port\": 2, \"host-port\": 1", "lan0: the port is forwarded",
+                 NULL};
+         *bad; bad += 2) {
+        char all[200];
+
+        snprintf(all, sizeof(all), "\"net\": \"lan0\", %s", bad[0]);
+        fake_command("net-forward-add", all, bad[1]);
+    }
+    fake_command("net-forward-remove", "\"net\": \"lan0\", \"host-port\": 22", "not forwarded");
+    fake_command("net-forward-remove", "\"net\": \"lan0\", \"host-port\": 2222",
+                 "{\"return\": {}}");
+    fake_command("net-forward-add",
+                 "\"net\": \"lan0\", \"protocol\": \"udp\", \"host-port\": 53, \"address\": "
+                 "\"10.77.0.2\", \"port\": 53",
+                 "{\"return\": {}}");
+    assert_int_equal(fake_forward.protocol, 17);
+    fake_forward.port = 0;
+    fake_mode = SWITCH_INTERNAL;
+}
+
+static void test_ports(void **state)
+{
+    (void)state;
+    fake_command("set-port",
+                 "\"vm\": \"vm0\", \"device\": \"net-0\", \"rate\": 5000, \"isolated\": true",
+                 "{\"return\": {}}");
+    fake_command("query-nets", "", "\"isolated\": true, \"rate\": 5000, ");
+    fake_command("set-port", "\"vm\": \"vm0\", \"device\": \"net-0\", \"rate\": 0",
+                 "{\"return\": {}}");
+    assert_true(fake_isolated && !fake_rate);
+    fake_command("set-port", "\"vm\": \"vm0\", \"device\": \"net-0\", \"rate\": 5",
+                 "Parameter 'rate' is 0 (no limit), or 4096 to");
+    fake_command("set-port", "\"vm\": \"vm0\", \"device\": \"net-7\"", "is not net-0 to net-2");
+    fake_command("set-port", "\"vm\": \"vm9\", \"device\": \"net-0\"", "there is no such card");
+    fake_isolated = false;
+    fake_command("set_link", "\"name\": \"vm0/net-0\", \"up\": false", "{\"return\": {}}");
+    assert_false(fake_link);
+    fake_command("set_link", "\"name\": \"vm0/net-0\", \"up\": true", "{\"return\": {}}");
+    assert_true(fake_link);
+    fake_command("set_link", "\"name\": \"vm9/net-0\", \"up\": true", "no such card");
+    fake_command("set_link", "\"name\": \"vm0.0\", \"up\": true", "is not like");
+    fake_command("set_link", "\"name\": \"vm0/disk-0\", \"up\": true", "is not like");
+}
+
 static void test_stats_chosen(void **state)
 {
     (void)state;
@@ -582,6 +671,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(bad_arguments), TEST(every_state),
         TEST(manuals),       TEST(stats),
+        TEST(nets),          TEST(ports),
         TEST(stats_chosen),  TEST(host),
         TEST(log),           TEST(sched),
         TEST(attach),        TEST(attached_are_woken),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Switches: who gets which frame, what is learnt and what is not, limits, ports that come and go; the table of addresses
 // against a model; the token bucket.
-// units: hyp/net/switch.c hyp/net/bridge.c hyp/net/nat.c hyp/net/nat_flow.c hyp/net/nat_rewrite.c hyp/net/nat_service.c hyp/net/mactable.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c
+// units: tests/fake/net.units tests/fake/fake_base.c
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -22,6 +22,7 @@
 #include "mem/heap.h"
 #include "net/bucket.h"
 #include "net/mactable.h"
+#include "net/nat_flow.h"
 #include "net/offload.h"
 #include "net/packet.h"
 #include "net/switch.h"
@@ -444,10 +445,10 @@ static void as_many_as_can_be(void **state)
     const char *why;
 
     (void)state;
-    plug_all(SWITCH_PORTS);
-    assert_int_equal(plug_into(&lan, SWITCH_PORTS, plain), -ENOSPC);
-    send(63, BROADCAST);
-    assert_int_equal(got(), (1ull << 63) - 1);
+    plug_all(SWITCH_PORTS - 1); /* the first one is the switch's own */
+    assert_int_equal(plug_into(&lan, SWITCH_PORTS - 1, plain), -ENOSPC);
+    send(62, BROADCAST);
+    assert_int_equal(got(), (1ull << 62) - 1);
     unplug(7);
     plug(7, (struct port_config){.name = ""});
     for (unsigned i = 1; i < SWITCHES; i++) {
@@ -593,6 +594,146 @@ static void a_nat_switch(void **state)
     assert_non_null(uplink.fn);
     unplug(1);
     assert_null(uplink.fn);
+}
+
+static void settings_of_ports(void **state)
+{
+    const uint32_t rate = 1000000, none = 0;
+    const bool yes = true, no = false;
+
+    (void)state;
+    fake_time = 1000000;
+    plug_all(3);
+    assert_int_equal(switch_set_port("vm9.0", &rate, NULL), -ENOENT);
+    assert_int_equal(switch_set_port("vm0.0", &rate, NULL), 0);
+    for (unsigned i = 0; i < 1000; i++)
+        send_len(0, MAC_OF(0), MAC_OF(1), 1500);
+    assert_int_equal(card[1].got, 128 * 1024 / 1500);
+    assert_int_equal(info_of(0).config.rate, rate);
+    got();
+    assert_int_equal(switch_set_port("vm0.0", &none, &yes), 0);
+    assert_int_equal(switch_set_port("vm1.0", NULL, &yes), 0);
+    send(0, MAC_OF(1));
+    assert_int_equal(got(), 0);
+    send(0, BROADCAST);
+    assert_int_equal(got(), 4);
+    assert_int_equal(switch_set_port("vm1.0", NULL, &no), 0);
+    for (unsigned i = 0; i < 1000; i++)
+        send_len(0, MAC_OF(0), MAC_OF(1), 1500);
+    assert_int_equal(card[1].got, 1000);
+}
+
+static const struct switch_config any = {.name = "any",
+                                         .mtu = 1500,
+                                         .prefix = 24,
+                                         .outer_prefix = 24,
+                                         .subnet = 0x0a4d0000,
+                                         .address = 0x0a00020f,
+                                         .router = 0x0a000202};
+
+static void a_mode_is_changed(void **state)
+{
+    struct port_config gateways = {.name = "", .mac = {2}};
+    struct switch_info info;
+    struct port_info port;
+    unsigned cursor = 0;
+    struct switch_mac mac;
+    const char *why;
+
+    (void)state;
+    assert_int_equal(plug_into(&any, 0, (struct port_config){.name = ""}), 0);
+    assert_int_equal(plug_into(&any, 1, (struct port_config){.name = ""}), 0);
+    assert_int_equal(switch_set_mode("none", SWITCH_NAT, &why), -ENOENT);
+    /* What cannot be leaves everything as it was. */
+    uplink_there = false;
+    assert_int_equal(switch_set_mode("any", SWITCH_BRIDGE, &why), -ENODEV);
+    uplink_there = true;
+    for (unsigned left = 0; left < 2; left++) {
+        heap_left = (int)left;
+        assert_int_equal(switch_set_mode("any", SWITCH_NAT, &why), -ENOMEM);
+    }
+    heap_left = -1;
+    assert_int_equal(plug_into(&any, 2, gateways), 0);
+    assert_int_equal(switch_set_mode("any", SWITCH_NAT, &why), -EEXIST);
+    assert_null(uplink.fn);
+    unplug(2);
+    assert_true(switch_get(0, &info));
+    assert_int_equal(info.config.mode, SWITCH_INTERNAL);
+    send(0, BROADCAST);
+    assert_int_equal(got(), 2);
+    /* A bridge: unknown addresses are outside. */
+    assert_int_equal(switch_set_mode("any", SWITCH_BRIDGE, &why), 0);
+    send(0, 0x020101010101ull);
+    assert_int_equal(uplink.sent, 1);
+    assert_true(switch_get_port(0, 0, &port));
+    assert_true(port.own && port.link);
+    assert_int_equal(switch_set_port("any", NULL, &port.link), -ENOENT);
+    /* To a NAT, when its uplink is free, which the bridge has. */
+    assert_int_equal(switch_set_mode("any", SWITCH_NAT, &why), -ENOSPC);
+    assert_int_equal(switch_set_mode("any", SWITCH_BRIDGE, &why), 0);
+    assert_int_equal(switch_set_mode("any", SWITCH_INTERNAL, &why), 0);
+    assert_null(uplink.fn);
+    send(0, 0x020101010101ull);
+    assert_int_equal(got(), 0);
+    assert_int_equal(switch_set_mode("any", SWITCH_NAT, &why), 0);
+    assert_true(switch_get(0, &info));
+    assert_int_equal(info.address, 0x0a00020f);
+    assert_int_equal(info.flow_limit, FLOWS);
+    while (switch_next_mac(0, &cursor, &mac))
+        assert_true(mac.fixed);
+    assert_int_equal(cursor, MACTABLE_SETS * MACTABLE_WAYS);
+    /* Who comes now is of the bundle that said it is internal; and the gateway knows who was there before. */
+    assert_int_equal(plug_into(&any, 2, (struct port_config){.name = ""}), 0);
+    unplug(0);
+    unplug(1);
+    unplug(2);
+    assert_null(uplink.fn);
+}
+
+static void forwards_come_and_go(void **state)
+{
+    struct nat_forward w = {IP_TCP, 8080, 80, "vm1"}, got_back;
+    const char *why;
+    uint32_t address;
+
+    (void)state;
+    assert_int_equal(plug_into(&any, 0, (struct port_config){.name = ""}), 0);
+    assert_int_equal(plug_into(&any, 1, (struct port_config){.name = ""}), 0);
+    assert_int_equal(switch_forward_add("any", &w, 0, &why), -ENOENT);
+    assert_non_null(strstr(why, "not a NAT"));
+    assert_int_equal(switch_forward_add("none", &w, 0, &why), -ENOENT);
+    assert_int_equal(switch_set_mode("any", SWITCH_NAT, &why), 0);
+    assert_int_equal(switch_forward_add("any", &w, 0, &why), 0);
+    assert_true(switch_get_forward(0, 0, &got_back, &address));
+    assert_string_equal(got_back.to, "vm1.0");
+    assert_int_equal(address, 0x0a4d0003);
+    assert_int_equal(switch_forward_add("any", &w, 0, &why), -EEXIST); /* the port is taken */
+    w.port = 8081;
+    assert_int_equal(switch_forward_add("any", &w, 0, &why), -EEXIST); /* the card's port */
+    w.protocol = IP_UDP;
+    w.to[0] = '\0';
+    assert_int_equal(switch_forward_add("any", &w, 0x0a4d0009, &why), -ENOENT);
+    assert_int_equal(switch_forward_add("any", &w, 0x0a4d0002, &why), 0);
+    assert_true(switch_get_forward(0, 1, &got_back, &address));
+    assert_string_equal(got_back.to, "vm0.0");
+    snprintf(w.to, sizeof(w.to), "vm");
+    w.port = 1;
+    assert_int_equal(switch_forward_add("any", &w, 0, &why), -ENOENT); /* part of a name */
+    assert_int_equal(switch_forward_remove("any", IP_TCP, 8081, &why), -ENOENT);
+    assert_int_equal(switch_forward_remove("any", IP_TCP, 8080, &why), 0);
+    assert_true(switch_get_forward(0, 0, &got_back, &address));
+    assert_int_equal(got_back.protocol, IP_UDP);
+    assert_false(switch_get_forward(0, 1, &got_back, &address));
+    snprintf(w.to, sizeof(w.to), "vm1.0");
+    for (unsigned i = 1; i < 32; i++) {
+        w.port = w.to_port = (uint16_t)i;
+        assert_int_equal(switch_forward_add("any", &w, 0, &why), 0);
+    }
+    w.port = w.to_port = 99;
+    assert_int_equal(switch_forward_add("any", &w, 0, &why), -ENOSPC);
+    unplug(1);
+    assert_true(switch_get_forward(0, 5, &got_back, &address));
+    assert_int_equal(address, 0);
 }
 
 static const struct switch_config forwarding = {
@@ -762,6 +903,9 @@ int main(void)
         TEST(closing_waits),
         TEST(a_bridge),
         TEST(a_nat_switch),
+        TEST(settings_of_ports),
+        TEST(a_mode_is_changed),
+        TEST(forwards_come_and_go),
         TEST(a_port_changes_hands),
         cmocka_unit_test(shares_of_the_table),
         cmocka_unit_test(against_a_model),
