@@ -28,6 +28,7 @@ static bool wait_parked(const struct vcpu *v)
 int inspect_vcpu(struct inspect *in, struct vm *vm, uint64_t index, const char **why)
 {
     int error = inspect_vm(in, vm, why);
+    bool parked;
 
     if (error)
         return error;
@@ -41,7 +42,10 @@ int inspect_vcpu(struct inspect *in, struct vm *vm, uint64_t index, const char *
         in->parked_here = true;
         vcpu_park(in->v);
     }
-    if (!wait_parked(in->v)) {
+    vm_sched_lift_cap(vm, true);
+    parked = wait_parked(in->v);
+    vm_sched_lift_cap(vm, false);
+    if (!parked) {
         inspect_end(in);
         *why = "the vCPU does not leave its guest: try again, or stop the VM";
         return -ETIMEDOUT;

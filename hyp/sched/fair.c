@@ -38,6 +38,7 @@ void fair_group_init(struct fair_group *g)
     atomic_init(&g->runnable, 0);
     atomic_init(&g->cap, 0);
     g->period = g->used = 0;
+    g->lifted = false;
     fair_set_weight(g, FAIR_WEIGHT_DEFAULT);
 }
 
@@ -94,13 +95,29 @@ static void cap_advance(struct fair_group *g, uint64_t now)
     g->used -= paid;
 }
 
+/* Under the lock: until when the threads are held for what was used. */
+static void hold(struct fair_group *g)
+{
+    if (cap_of(g) && g->used >= budget_of(g) && !g->lifted)
+        put(&g->held_until, g->period + g->used / budget_of(g) * timer_us(FAIR_CAP_PERIOD_US));
+}
+
 void fair_cap_charge(struct fair_group *g, uint64_t ticks, uint64_t now)
 {
     spin_lock(&g->lock);
     cap_advance(g, now);
     g->used += ticks;
-    if (cap_of(g) && g->used >= budget_of(g))
-        put(&g->held_until, g->period + g->used / budget_of(g) * timer_us(FAIR_CAP_PERIOD_US));
+    hold(g);
+    spin_unlock(&g->lock);
+}
+
+void fair_lift_cap(struct fair_group *g, bool lifted)
+{
+    spin_lock(&g->lock);
+    g->lifted = lifted;
+    if (lifted)
+        put(&g->held_until, 0);
+    hold(g);
     spin_unlock(&g->lock);
 }
 

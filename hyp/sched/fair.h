@@ -48,6 +48,7 @@ struct fair_group {
     struct spinlock lock; /* guards what follows */
     uint64_t period; /* host time at which the current period of the cap began */
     uint64_t used; /* ticks, of this period and beyond */
+    bool lifted; /* the cap holds nothing for now, but counts; set by one thread at a time */
 };
 
 struct fair_queue;
@@ -86,6 +87,8 @@ void fair_set_clock(void);
 void fair_group_init(struct fair_group *g);
 void fair_set_weight(struct fair_group *g, unsigned weight);
 void fair_set_cap(struct fair_group *g, unsigned percent);
+/* For as long as it is lifted the cap holds none of its threads; what they use is taken off later periods. */
+void fair_lift_cap(struct fair_group *g, bool lifted);
 /* The ticks that a thread of it may run before the cap holds it; UINT64_MAX: no cap. */
 uint64_t fair_cap_left(struct fair_group *g, uint64_t now);
 /* The cap's part of fair_charge. */

@@ -470,14 +470,14 @@ static int read_vms(struct fit *f, struct bundle *b, int images, int vms, struct
         return -EINVAL;
     if (wrong)
         leave_out(r, f->why);
-    b->checked = !any_wrong;
+    b->hashes.all_good = !any_wrong;
     return 0;
 }
 
 int bundle_read(struct bundle *b, const struct bundle_reader *r, char *why, size_t why_size)
 {
     struct fit f = {
-        .tree = b->data, .size = b->size, .checked = b->checked, .why = why, .why_size = why_size};
+        .tree = b->data, .size = b->size, .hashes = &b->hashes, .why = why, .why_size = why_size};
     struct vm_config *c;
     int images = -1, vms = -1, error;
 

@@ -14,11 +14,23 @@ struct vm_config;
 
 enum { BUNDLE_MAX = 16, BUNDLE_BOOT = 0 }; /* how many there may be at once */
 
+/* Images whose hashes were looked at, by their node in the tree. The file does not change, so neither does what was
+ * found, and a client that has a VM made again and again has nothing hashed again. Images beyond are checked each time. */
+enum { BUNDLE_HASHES = 64 };
+struct bundle_hashes {
+    bool all_good; /* the file was read whole, and every image that is used is good */
+    unsigned count;
+    struct {
+        int node;
+        bool damaged;
+    } image[BUNDLE_HASHES];
+};
+
 struct bundle {
     unsigned id; /* of its own; never used twice */
     void *data;
     uint64_t size; /* of the file; its memory is whole 2 MiB pieces */
-    bool checked; /* its file was read whole, and all was good: hashes are not checked again */
+    struct bundle_hashes hashes;
     pa_t base; /* where its memory begins; 0: none of ours (see bundle_adopt_boot) */
     unsigned refs; /* LOCK_VM */
 };
@@ -41,7 +53,7 @@ struct bundle_reader {
 };
 
 /* bundle.c (pure but for heap and log): calls each() with each VM of the file, in its order; c->bundle is b. Every
- * image that is used is checked once; when all of it is good, b->checked is set. A VM that is wrong is left out, with one
+ * image that is used is checked once, whatever comes of it (b->hashes). A VM that is wrong is left out, with one
  * line that says why. -EINVAL: the file is no bundle, or no VM in it is good, and why has the (last) line; -ENOMEM;
  * or the first error of each(), which ends it. The names and data in the configuration point into the file. */
 int bundle_read(struct bundle *b, const struct bundle_reader *r, char *why,

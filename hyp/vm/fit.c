@@ -188,6 +188,25 @@ static int check_hashes(struct fit *f, const struct vm_image *image, int node)
     return 0;
 }
 
+static int check_once(struct fit *f, const struct vm_image *image, int node)
+{
+    struct bundle_hashes *h = f->hashes;
+    int error;
+
+    for (unsigned i = 0; i < h->count; i++)
+        if (h->image[i].node == node)
+            return h->image[i].damaged
+                       ? fit_fail(f, "image '%s': its hash did not match: the file is damaged",
+                                  image->name)
+                       : 0;
+    error = check_hashes(f, image, node);
+    if (error != -ENOMEM && h->count < ARRAY_LEN(h->image)) {
+        h->image[h->count].node = node;
+        h->image[h->count++].damaged = error;
+    }
+    return error;
+}
+
 int fit_take_image(struct fit *f, int node, struct vm_image *image)
 {
     bool bad;
@@ -202,13 +221,5 @@ int fit_take_image(struct fit *f, int node, struct vm_image *image)
                         "image '%s': compression '%.16s': only \"none\" is understood: "
                         "decompress it first",
                         image->name, packed ? packed : "?");
-    if (f->checked)
-        return 0;
-    for (unsigned i = 0; i < f->good_count; i++)
-        if (f->good[i] == node)
-            return 0;
-    error = check_hashes(f, image, node);
-    if (!error && f->good_count < ARRAY_LEN(f->good))
-        f->good[f->good_count++] = node;
-    return error;
+    return f->hashes->all_good ? 0 : check_once(f, image, node);
 }

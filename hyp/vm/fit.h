@@ -5,6 +5,7 @@
 // (or -ENOMEM) and one line in why, which names the image and the property, and says what to do.
 // Pure but for the heap and the log. Lock rank: none. Callers: bundle.c.
 #pragma once
+#include "vm/bundle.h"
 #include "vm/vm.h"
 
 struct fit {
@@ -12,10 +13,8 @@ struct fit {
     uint64_t size; /* of the file: tree and external data */
     char *why;
     size_t why_size;
-    bool checked; /* the hashes of all that is used were found good before */
+    struct bundle_hashes *hashes; /* what was found of images: so each is checked once */
     const char *vm;     /* whose node is read: named in errors; NULL: none's */
-    int good[32];       /* images whose hashes were found good: so each is checked once */
-    unsigned good_count;
     unsigned unknown; /* properties of VMs that are not known: a few are logged */
 };
 

@@ -52,9 +52,14 @@ static void unpark_all(struct vm *vm)
 
 static int park_all(struct vm *vm, const char **why)
 {
+    bool parked;
+
     for (unsigned i = 0; i < vm->guest.vcpu_count; i++)
         vcpu_park(vm->guest.vcpu[i]);
-    if (wait_for(vm, all_parked, PARK_TIMEOUT_US))
+    vm_sched_lift_cap(vm, true);
+    parked = wait_for(vm, all_parked, PARK_TIMEOUT_US);
+    vm_sched_lift_cap(vm, false);
+    if (parked)
         return 0;
     return vm_fail(vm, why, -ETIMEDOUT,
                    "a vCPU does not leave the guest (a defect of Trapline: see log)");

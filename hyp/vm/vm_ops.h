@@ -28,6 +28,9 @@ bool vm_any_active(void);
 
 /* What the configuration says of its share becomes so. */
 void vm_sched_apply(struct vm *vm);
+/* With the VM claimed: a vCPU that is to park has to run for a moment, and under a small cap its turn may be many
+ * seconds away. So the cap is lifted while vCPUs park; what they use counts. */
+void vm_sched_lift_cap(struct vm *vm, bool lifted);
 
 /* Bus, devices, disks, console; on error what was made is for vm_devices_free. */
 int vm_devices_make(struct vm *vm, const char **why) MUST_CHECK;

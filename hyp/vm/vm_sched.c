@@ -30,6 +30,17 @@ void vm_sched_apply(struct vm *vm)
     atomic_store(&g->affinity, s->affinity ? s->affinity : FAIR_ALL_HARTS);
 }
 
+void vm_sched_lift_cap(struct vm *vm, bool lifted)
+{
+    struct fair_group *g = &vm->guest.sched;
+
+    if (lifted ? !atomic_load(&g->cap) : !g->lifted)
+        return;
+    fair_lift_cap(g, lifted);
+    if (lifted)
+        thread_group_changed();
+}
+
 int vm_set_sched(struct vm *vm, const struct vm_sched *s, const char **why)
 {
     int error = vm_sched_check(s, vm->config.vcpus, why);

@@ -380,6 +380,37 @@ static void test_hashes(void **state)
     refused("'kernel'", "gzip");
 }
 
+/* A client that has VMs made anew, again and again, has nothing hashed again, also when a VM is wrong: what would come
+ * of it is seen by changing the file behind its back. */
+static void test_hashed_once(void **state)
+{
+    const struct bundle_reader reader = {.each = each, .ctx = &seen_count};
+    struct bundle b = {.data = buf, .size = file_size};
+    uint8_t *data;
+
+    (void)state;
+    add_image("spoilt", "spoilt", 6);
+    add_node("/trapline", "vm1");
+    set_u32("/trapline/vm1", "vcpus", 1);
+    set_u64("/trapline/vm1", "memory", MIB(16));
+    set_s("/trapline/vm1", "kernel", "spoilt");
+    data = fdt_getprop_w(buf, node("/images/spoilt"), "data", NULL);
+    data[0] = 'S';
+    seen_count = 0;
+    assert_int_equal(bundle_read(&b, &reader, why, sizeof(why)), 0);
+    assert_int_equal(seen_count, 1);
+    assert_non_null(strstr(logged, "image 'spoilt': its crc32 does not match"));
+    data[0] = 's';
+    data = fdt_getprop_w(buf, node("/images/kernel"), "data", NULL);
+    data[0] = 'T';
+    logged[0] = 0;
+    seen_count = 0;
+    assert_int_equal(bundle_read(&b, &reader, why, sizeof(why)), 0);
+    assert_int_equal(seen_count, 1);
+    assert_string_equal(seen[0].name, "vm0");
+    assert_non_null(strstr(logged, "image 'spoilt': its hash did not match"));
+}
+
 static void test_hash_vectors(void **state)
 {
     static const uint8_t abc[] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
@@ -830,6 +861,7 @@ int main(void)
         cmocka_unit_test_setup(test_external, setup),
         cmocka_unit_test_setup(test_external_hostile, setup),
         cmocka_unit_test_setup(test_hashes, setup),
+        cmocka_unit_test_setup(test_hashed_once, setup),
         cmocka_unit_test_setup(test_hash_vectors, setup),
         cmocka_unit_test_setup(test_vm_mistakes, setup),
         cmocka_unit_test_setup(test_names_and_nodes, setup),

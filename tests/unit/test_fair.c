@@ -318,6 +318,29 @@ static void test_cap(void **state)
     assert_near(job[0].got, 100 * MS, 20);
 }
 
+/* Held for seconds, it runs at once while the cap is lifted; later periods pay for it. */
+static void test_cap_lifted(void **state)
+{
+    (void)state;
+    start_machine(1);
+    fair_set_cap(&group[0], 1);
+    add_job(&group[0], 0, 0);
+    fair_cap_charge(&group[0], 50 * MS, arch_time());
+    thread_group_changed();
+    run_machine(1000 * MS);
+    assert_true(job[0].got <= MS);
+    fair_lift_cap(&group[0], true);
+    thread_group_changed();
+    forget_counts();
+    run_machine(100 * MS);
+    assert_near(job[0].got, 100 * MS, 1);
+    fair_lift_cap(&group[0], false);
+    thread_group_changed();
+    forget_counts();
+    run_machine(10000 * MS);
+    assert_true(job[0].got <= MS);
+}
+
 static void test_cap_of_many_vcpus(void **state)
 {
     (void)state;
@@ -771,6 +794,7 @@ int main(void)
         cmocka_unit_test(test_two_levels),
         cmocka_unit_test(test_more_weight_than_a_hart),
         cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_cap_lifted),
         cmocka_unit_test(test_cap_of_many_vcpus),
         cmocka_unit_test(test_cap_of_a_sleeper),
         cmocka_unit_test(test_affinity),
