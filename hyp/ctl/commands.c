@@ -17,6 +17,7 @@ const struct command commands[] = {
     {QMP("query-version", query_version)},
     {QMP("human-monitor-command", human_monitor_command, MUST("command-line", STRING),
          MAY("cpu-index", INT))},
+    {QMP("shell-command", shell_command, MUST("line", STRING))},
     {SHELL(qmp, "JSON", "one message of the machine protocol (docs/control.md), and its answer",
            WORD_REST)},
 

@@ -58,6 +58,7 @@ struct command_out qmp_text(struct json_out *o);
 QMP_FN(query_commands);
 QMP_FN(query_version);
 QMP_FN(human_monitor_command);
+QMP_FN(shell_command);
 QMP_FN(quit);
 QMP_FN(query_vms);
 QMP_FN(query_status);

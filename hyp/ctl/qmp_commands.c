@@ -40,18 +40,41 @@ int qmp_query_commands(struct qmp_call *c)
     return 0;
 }
 
-/* As in QEMU: what the command prints is the value, its complaints too. */
-int qmp_human_monitor_command(struct qmp_call *c)
+/* Runs the line that an argument is: what it prints, its complaints too, is one string. */
+static int run_line(struct qmp_call *c, const char *argument, const char *key, bool *failed)
 {
     struct command_out out = qmp_text(c->out);
     char line[COMMAND_LINE];
 
-    if (!qmp_arg_string(c, "command-line", line, sizeof(line)))
-        return qmp_fail(c, -EINVAL, "Parameter 'command-line' is not a line of at most %d bytes",
+    if (!qmp_arg_string(c, argument, line, sizeof(line)))
+        return qmp_fail(c, -EINVAL, "Parameter '%s' is not a line of at most %d bytes", argument,
                         COMMAND_LINE - 1);
-    json_begin_string(c->out, NULL);
-    (void)command_run(&out, line);
+    if (key)
+        json_begin_object(c->out, NULL);
+    json_begin_string(c->out, key);
+    *failed = command_run(&out, line) != 0;
     json_end_string(c->out);
+    return 0;
+}
+
+/* As in QEMU: the string is the value, and nothing says whether the command failed. */
+int qmp_human_monitor_command(struct qmp_call *c)
+{
+    bool failed;
+
+    return run_line(c, "command-line", NULL, &failed);
+}
+
+/* For who wants to know that. */
+int qmp_shell_command(struct qmp_call *c)
+{
+    bool failed;
+    int error = run_line(c, "line", "output", &failed);
+
+    if (error)
+        return error;
+    json_put_bool(c->out, "failed", failed);
+    json_end_object(c->out);
     return 0;
 }
 

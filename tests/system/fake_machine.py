@@ -276,11 +276,13 @@ class Session:
     def do_query_walk(self, arguments):
         return {"vm": self._vm(arguments)["name"], "gva": arguments["gva"], "steps": []}
 
-    def do_human_monitor_command(self, arguments):
-        line = arguments["command-line"]
+    def do_shell_command(self, arguments):
+        line = arguments["line"]
         if line == "help":
-            return "  list        VMs\r\n  walk        a translation\r\n"
-        return f"monitor: {line}\r\n"
+            return {"output": "  list        VMs\r\n  walk        a translation\r\n", "failed": False}
+        if line.startswith("fly"):
+            return {"output": "no command fly: `help` lists them\r\nusage: \x1b[2J\r\n", "failed": True}
+        return {"output": f"monitor: {line}\r\n", "failed": False}
 
     def do_sysrq(self, arguments):
         self._vm(arguments)

@@ -154,8 +154,25 @@ def test_exec(fake, ctl):
     code, _, err = ctl("exec", "query-status", "{vm: one}")
     assert code == USAGE and "is no JSON" in err
     assert ctl("exec", "query-status", "[]")[0] == USAGE
-    code, _, err = ctl("exec", "make-coffee")
-    assert code == REFUSED and "has not been found" in err and "older" in err
+    whole = '{"execute": "query-status", "arguments": {"vm": "one"}}'
+    assert good(ctl("exec", whole)) == good(ctl("exec", "query-status", '{"vm": "one"}'))
+    for words, text in (((whole, "{}"), "nothing goes behind it"), (('{"run": 1}',), 'no "execute"'), (('{"execute"',), "is no JSON")):
+        code, _, err = ctl("exec", *words)
+        assert code == USAGE and text in err, err
+    code, out, err = ctl("exec", "make-coffee")
+    assert code == REFUSED and out == "" and "has no command make-coffee (`trapctl exec query-commands`" in err
+    code, _, err = ctl("exec", "query-stat")
+    assert code == REFUSED and "; did you mean query-stats, query-status" in err
+    code, _, err = ctl("exec", "pause")
+    assert code == REFUSED and "it is one of trapctl itself" in err and "`trapctl monitor pause`" in err
+
+
+def test_monitor(fake, ctl):
+    fake()
+    assert good(ctl("monitor", "list", "-v")) == "monitor: list -v\n"
+    code, out, err = ctl("monitor", "fly", "away")
+    assert (code, out) == (REFUSED, "")
+    assert err == "trapctl: no command fly: `help` lists them\ntrapctl: usage: ?[2J\n"
 
 
 def test_run(fake, ctl, tmp_path):
@@ -336,7 +353,7 @@ def test_answers_of_the_wrong_shape(fake, ctl, tmp_path, command, value):
         session.raw(f'{{"event": "STOP", "data": {value}}}\n{{"return": {value}, "id": {message["id"]}}}\n'.encode())
 
     for name in ("query-vms", "query-stats", "query-stats-schemas", "query-host", "query-sched", "bundle-open", "bundle-write",
-                 "bundle-commit", "query-log", "query-fdt", "query-walk", "human-monitor-command", "inject-nmi"):
+                 "bundle-commit", "query-log", "query-fdt", "query-walk", "shell-command", "inject-nmi"):
         m.behave[name] = odd
     if command[0] == "events":
         threading.Timer(0.5, m.event, ("STOP",), json.loads('{"a": %s}' % value)).start()

@@ -240,6 +240,9 @@ static void test_shell_command(void **state)
     fake_expect(
         "{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"nope\"}}",
         "{\"return\": \"no command nope: `help` lists them\\r\\n\"}\r\n");
+    fake_expect("{\"execute\": \"shell-command\", \"arguments\": {\"line\": \"nope\"}}",
+                "{\"return\": {\"output\": \"no command nope: `help` lists them\\r\\n\", "
+                "\"failed\": true}}\r\n");
     fake_expect("{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"\"}}",
                 "{\"return\": \"\"}\r\n");
 }

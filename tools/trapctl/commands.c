@@ -118,9 +118,12 @@ const struct command commands[] = {
     {"sysrq", "NAME KEY", "Linux's magic SysRq key on a VM's console", NULL, NULL, 2, 2, WORD_VM,
      WORD_NONE, cmd_sysrq},
     {"exec", "COMMAND [JSON]", "a command of the machine protocol, and its answer",
-     "JSON is an object of arguments: trapctl exec query-status '{\"vm\": \"vm0\"}'. The commands "
-     "are in\n"
-     "docs/control.md; `trapctl exec query-commands` lists them.\n",
+     "JSON is an object of arguments: trapctl exec query-status '{\"vm\": \"vm0\"}'. Or all in one "
+     "word:\n"
+     "trapctl exec '{\"execute\": \"query-status\", \"arguments\": {\"vm\": \"vm0\"}}'. The "
+     "commands "
+     "are\n"
+     "in docs/control.md; `trapctl exec query-commands` lists them.\n",
      NULL, 1, 2, WORD_EXECUTE, WORD_NONE, cmd_exec},
     {"monitor", "LINE...", "a line for the hypervisor's own shell, and what it prints",
      "docs/shell.md has its commands; `trapctl monitor help` lists them.\n", NULL, 1, ARGS_WORDS,

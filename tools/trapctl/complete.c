@@ -43,13 +43,15 @@ static void offer_list(struct ctl *c, const struct sink *s, const char *command)
 /* The first word of each line of the hypervisor shell's help. */
 static void offer_monitor(struct ctl *c, const struct sink *s)
 {
-    json_t *text;
+    json_t *answer;
+    const char *text;
     char *line, *save, *copy;
 
-    if (!c->connected || qmp_ask(&c->qmp, "human-monitor-command",
-                                 json_pack("{s:s}", "command-line", "help"), COMPLETE_MS, &text))
+    if (!c->connected ||
+        qmp_ask(&c->qmp, "shell-command", json_pack("{s:s}", "line", "help"), COMPLETE_MS, &answer))
         return;
-    copy = strdup(json_is_string(text) ? json_string_value(text) : "");
+    text = json_string_value(json_object_get(answer, "output"));
+    copy = strdup(text ? text : "");
     for (line = copy ? strtok_r(copy, "\r\n", &save) : NULL; line;
          line = strtok_r(NULL, "\r\n", &save)) {
         line += strspn(line, " ");
@@ -58,7 +60,7 @@ static void offer_monitor(struct ctl *c, const struct sink *s)
             offer(s, line);
     }
     free(copy);
-    json_decref(text);
+    json_decref(answer);
 }
 
 static void offer_options(const struct args_option *o, const struct sink *s)

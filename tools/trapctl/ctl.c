@@ -83,17 +83,32 @@ void ctl_print_text(const char *text)
     free(plain);
 }
 
+/* Of several lines, each is said. */
+static int say_lines(const char *text)
+{
+    char *copy = memory_copy(text), *save;
+
+    for (char *line = strtok_r(copy, "\r\n", &save); line; line = strtok_r(NULL, "\r\n", &save))
+        say_error(EXIT_REFUSED, "%s", line);
+    free(copy);
+    return EXIT_REFUSED;
+}
+
 int ctl_monitor(struct ctl *c, const char *line)
 {
-    json_t *text;
-    int code = ctl_ask(c, "human-monitor-command", json_pack("{s:s}", "command-line", line), &text);
+    json_t *answer;
+    const json_t *text;
+    int code = ctl_ask(c, "shell-command", json_pack("{s:s}", "line", line), &answer);
 
     if (code)
         return code;
-    if (c->json)
-        ctl_print_json(text);
+    text = json_object_get(answer, "output");
+    if (json_is_true(json_object_get(answer, "failed")))
+        code = say_lines(json_is_string(text) ? json_string_value(text) : "it failed");
+    else if (c->json)
+        ctl_print_json(text ? text : json_null());
     else
         ctl_print_text(json_string_value(text));
-    json_decref(text);
-    return EXIT_OK;
+    json_decref(answer);
+    return code;
 }

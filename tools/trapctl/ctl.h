@@ -28,7 +28,7 @@ int ctl_failed(struct ctl *c, int code);
 json_t *ctl_vm(const char *name);
 /* A value as JSON on standard output, a line of its own. */
 void ctl_print_json(const json_t *value);
-/* What the hypervisor's shell prints for a line, on standard output. */
+/* What the hypervisor's shell prints for a line, on standard output; if the line fails, it is said. */
 int ctl_monitor(struct ctl *c, const char *line);
 /* What the hypervisor wrote for people, on standard output: lines end as they do here, controls are taken out. */
 void ctl_print_text(const char *text);

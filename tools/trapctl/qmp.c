@@ -107,11 +107,10 @@ static int take_answer(struct qmp *q, json_t *answer, json_t **value)
     const char *class = json_string_value(json_object_get(error, "class"));
     int code = EXIT_OK;
 
+    q->unknown = class && !strcmp(class, "CommandNotFound");
     if (error)
         code = because(q, EXIT_REFUSED, "%s%s", desc ? desc : "refused, without a reason",
-                       class && !strcmp(class, "CommandNotFound")
-                           ? " (this machine's Trapline is older than trapctl?)"
-                           : "");
+                       q->unknown ? " (this machine's Trapline is older than trapctl?)" : "");
     else if (!result)
         code = because(q, EXIT_LOST, "an answer came that neither returns nor refuses");
     else if (value)

@@ -17,6 +17,7 @@ struct qmp {
     json_t *greeting; /* the "QMP" object */
     json_int_t last_id;
     char why[QMP_WHY];
+    bool unknown; /* the machine refused because it has no such command */
 };
 
 /* Whether a line is the greeting; *greeting is a new reference to its "QMP" object. */
