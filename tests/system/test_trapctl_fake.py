@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import tty
@@ -196,6 +197,33 @@ def test_run(fake, ctl, tmp_path):
                               (("/dev/null",), LOCAL, "not a file"), (("x.itb", "--start", "--no-start"), USAGE, "together")):
         code, _, err = ctl("run", *words)
         assert code == what and text in err
+
+
+def fit(*vms, end=b"\0\0\0\2\0\0\0\2\0\0\0\x09"):
+    """A bundle with these VMs, as far as trapctl looks at it: a tree (Devicetree Specification, chapter 5)."""
+    node = lambda name, inside: b"\0\0\0\1" + name + bytes(4 - len(name) % 4) + inside + b"\0\0\0\2"
+    body = b"\0\0\0\1" + bytes(4) + b"\0\0\0\4" + node(b"images", node(b"one", b"")) + \
+        b"\0\0\0\1trapline" + bytes(4) + b"".join(
+            node(name.encode(), b"\0\0\0\3" + struct.pack(">II", 5, 0) + b"\0\0\0\1x\0\0\0" + node(b"two", b""))
+            for name in vms) + end
+    return struct.pack(">10I", 0xd00dfeed, 56 + len(body), 56, 40, 40, 17, 16, 0, 0, len(body)) + bytes(16) + body
+
+
+def test_run_knows_names_before_it_sends(fake, ctl, tmp_path):
+    m = fake()
+    (tmp_path / "x.itb").write_bytes(fit("new", "one", "also") + bytes(100000))
+    code, out, err = ctl("run", "x.itb")
+    assert (code, out) == (REFUSED, "") and "bundle-open" not in m.seen
+    assert err == "trapctl: x.itb: there is a VM one already: `trapctl rm -f one` removes it\n"
+    whole = fit("a", "b", "c")
+    (tmp_path / "x.itb").write_bytes(whole)
+    assert good(ctl("run", "x.itb")) == "sent\n" and m.uploaded == whole
+    m.vms["a" * 100] = vm("a" * 100)
+    for data in (whole[:90], whole[:41], fit("a" * 100), fit("a", end=b"\0\0\0\1" * 300 + bytes(4)),
+                 fit("b", end=b"\0\0\0\3\xff\xff\xff\xff" + bytes(8)), fit("c", end=b"\0\0\0\2" * 99)):
+        (tmp_path / "x.itb").write_bytes(data)  # what is wrong with it, the machine says
+        del m.vms["sent"]
+        assert good(ctl("run", "x.itb")) == "sent\n"
 
 
 def test_run_shows_progress(fake, tmp_path):

@@ -10,6 +10,7 @@
 #include "base64.h"
 #include "command.h"
 #include "exit.h"
+#include "fit.h"
 #include "memory.h"
 #include "progress.h"
 #include "text.h"
@@ -73,6 +74,48 @@ static int file_checksum(struct upload *u)
     }
     rewind(u->file);
     return EXIT_OK;
+}
+
+/* ---- names ---- */
+
+struct taken {
+    const json_t *vms;
+    const char *path;
+    bool any;
+};
+
+static void check_name(void *ctx, const char *name)
+{
+    struct taken *t = ctx;
+    const json_t *vm;
+    size_t i;
+
+    json_array_foreach(t->vms, i, vm)
+    {
+        const char *there = json_string_value(json_object_get(vm, "name"));
+
+        if (!there || strcmp(there, name))
+            continue;
+        t->any = true;
+        say_error(EXIT_REFUSED, "%s: there is a VM %s already: `trapctl rm -f %s` removes it",
+                  t->path, name, name);
+    }
+}
+
+/* Names that there are already would be refused after all of the file was sent. */
+static int refuse_taken(struct upload *u)
+{
+    struct taken t = {.path = u->path};
+    json_t *vms;
+    int code = ctl_ask(u->c, "query-vms", NULL, &vms);
+
+    if (code)
+        return code;
+    t.vms = vms;
+    fit_each_vm(u->file, check_name, &t);
+    rewind(u->file);
+    json_decref(vms);
+    return t.any ? EXIT_REFUSED : EXIT_OK;
 }
 
 /* ---- the wire ---- */
@@ -205,6 +248,8 @@ int cmd_run(struct ctl *c, const struct args *a)
     if (a->value[RUN_START] && a->value[RUN_NO_START])
         return say_error(EXIT_USAGE, "run: --start and --no-start do not go together");
     code = file_open(&u);
+    if (!code)
+        code = refuse_taken(&u);
     if (!code)
         code = file_checksum(&u);
     if (!code) {
