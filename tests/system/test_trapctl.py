@@ -137,6 +137,10 @@ def test_top_live(checkout, bundle):
     """A hog, an idler and one under a cap, beside one another on one hart each."""
     m, here = checkout(vm("hog", WORK, None, "ms=600000 wait=0", ram="64M"),
                        vm("held", WORK, None, "ms=600000 wait=0", ram="64M"), vm("idle", ram="128M"))
+    good("set", "held", "cap=1", cwd=here)  # its turns are short and rare: it parks all the same
+    for _ in range(3):
+        assert "vCPU 0 of 1" in good("regs", "held", cwd=here)
+    assert good("pause", "held", cwd=here) and good("resume", "held", cwd=here)
     good("set", "held", "cap=20", cwd=here)
     with terminal("top", "-d", "0.5", cwd=here, columns=110, rows=20) as top:
         order = lambda: [line.split()[0] for line in top.lines()[5:] if line]
