@@ -208,6 +208,13 @@ static void write_cpus(struct tree *t, const struct guest_fdt_facts *f, char *sc
     close_node(t);
 }
 
+/* The highest source that something is connected to. Linux sets up, with three accesses for each hart, as many as it is
+ * told of. */
+static uint32_t last_source(const struct guest_fdt_facts *f)
+{
+    return (uint32_t)max_u64(f->uart_irq, f->virtio_irq + f->virtio_count - 1ul);
+}
+
 static void write_plic(struct tree *t, const struct guest_fdt_facts *f)
 {
     static const char compatible[] = "sifive,plic-1.0.0\0riscv,plic0";
@@ -224,7 +231,7 @@ static void write_plic(struct tree *t, const struct guest_fdt_facts *f)
     put_u32(t, "#interrupt-cells", 1);
     put_u32(t, "#address-cells", 0);
     put_raw(t, "interrupts-extended", lines, 2 * sizeof(lines[0]) * f->config->vcpus);
-    put_u32(t, "riscv,ndev", VPLIC_SOURCES);
+    put_u32(t, "riscv,ndev", last_source(f));
     put_u32(t, "phandle", phandle_plic(f->config));
     close_node(t);
 }
