@@ -98,6 +98,13 @@ no_memory:
     return 0;
 }
 
+uint64_t vcpu_memory(void)
+{
+    uint64_t vector = vcpu_features.vlenb ? heap_takes(vector_bytes()) : 0;
+
+    return heap_takes(sizeof(struct vcpu)) + vector + THREAD_STACK_SIZE;
+}
+
 void vcpu_destroy(struct vcpu *v)
 {
     timer_cancel_wait(&v->timer);

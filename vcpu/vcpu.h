@@ -212,6 +212,7 @@ extern struct vcpu_features vcpu_features;
 /* Makes a vCPU (its thread not started, HSM_STOPPED). NULL when out of memory. */
 struct vcpu *vcpu_create(struct guest *g, unsigned index) MUST_CHECK;
 void vcpu_destroy(struct vcpu *v); /* parked or never started */
+uint64_t vcpu_memory(void); /* bytes that one takes, with its stack */
 /* Registers as after a hart's reset; stopped; no interrupts. Parked only. */
 void vcpu_reset(struct vcpu *v);
 /* Puts the vCPU at pc in VS-mode with a0 = hartid, a1 = arg and makes it runnable: the boot vCPU at

@@ -56,6 +56,8 @@ struct blk_backend {
     /* Optional: contents that live only in memory, as part of the VM's state. */
     void (*save)(void *ctx, struct state_writer *w);
     int (*load)(void *ctx, struct state_reader *r);
+    /* Optional: bytes of the host's memory that it holds, contents of a RAM disk apart. */
+    uint64_t (*memory)(void *ctx);
     char serial[21];
     void (*ready)(void *device); /* set by the device: the provider takes requests again */
     void *device;
@@ -134,6 +136,8 @@ struct net_backend {
     /* The card's own address becomes another; false: refused. */
     bool (*set_mac)(void *ctx, const uint8_t mac[NET_MAC]);
     void (*close)(void *ctx); /* waits until no receive runs; no locks held */
+    uint64_t (*memory)(
+        void *ctx); /* optional: bytes of the host's memory that are this card's alone */
     void *ctx;
     uint8_t mac[NET_MAC]; /* of the card, as configured */
     uint16_t mtu;

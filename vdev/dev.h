@@ -50,6 +50,8 @@ struct vdev_ops {
     void (*save)(struct vdev *dev, struct state_writer *w);
     int (*load)(struct vdev *dev, struct state_reader *r);
     void (*destroy)(struct vdev *dev); /* frees the device; in flight requests are done */
+    /* Bytes of the host's memory that it and its backend hold, the contents of RAM disks apart. */
+    uint64_t (*memory)(struct vdev *dev);
     /* Optional. Reads, called WITHOUT the lock, which costs as much as the rest of the way from bus to
      * device: answers those that change nothing and need one load only; the others it hands on, as
      * its last act, to bus_access_locked. */

@@ -437,6 +437,12 @@ static void uart_destroy(struct vdev *dev)
     heap_free(u);
 }
 
+static uint64_t uart_memory(struct vdev *dev)
+{
+    (void)dev;
+    return heap_takes(sizeof(struct ns16550));
+}
+
 static const struct vdev_ops ns16550_ops = {
     .type = "ns16550a",
     .access = uart_access,
@@ -445,6 +451,7 @@ static const struct vdev_ops ns16550_ops = {
     .save = uart_save,
     .load = uart_load,
     .destroy = uart_destroy,
+    .memory = uart_memory,
     .resume = uart_resume,
 };
 

@@ -287,6 +287,13 @@ static int ramdisk_load(void *ctx, struct state_reader *r)
     return r->error;
 }
 
+static uint64_t ramdisk_memory(void *ctx)
+{
+    const struct ramdisk *d = ctx;
+
+    return heap_takes(sizeof(*d) + d->table_count * sizeof(d->table[0]));
+}
+
 struct blk_backend *ramdisk_create(const void *image, uint64_t image_size, uint64_t size,
                                    bool read_only, const char *serial)
 {
@@ -313,6 +320,7 @@ struct blk_backend *ramdisk_create(const void *image, uint64_t image_size, uint6
         .depth = 1,
         .save = ramdisk_save,
         .load = ramdisk_load,
+        .memory = ramdisk_memory,
     };
     memcpy(d->blk.serial, serial, strnlen(serial, sizeof(d->blk.serial) - 1));
     return &d->blk;

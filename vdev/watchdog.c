@@ -139,6 +139,12 @@ static void watchdog_destroy(struct vdev *dev)
     heap_free(w);
 }
 
+static uint64_t watchdog_memory(struct vdev *dev)
+{
+    (void)dev;
+    return heap_takes(sizeof(struct watchdog));
+}
+
 static const struct vdev_ops watchdog_ops = {
     .type = "watchdog",
     .access = watchdog_access,
@@ -146,6 +152,7 @@ static const struct vdev_ops watchdog_ops = {
     .save = watchdog_save,
     .load = watchdog_load,
     .destroy = watchdog_destroy,
+    .memory = watchdog_memory,
     .resume = watchdog_resume,
 };
 

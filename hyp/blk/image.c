@@ -55,6 +55,26 @@ static void image_close(void *ctx)
     free_image(m);
 }
 
+/* Read while the worker loads tables: whole numbers, of about now. */
+static uint64_t layer_memory(const struct image_layer *l)
+{
+    uint64_t n = heap_takes(sizeof(*l));
+
+    if (l->is_qcow2)
+        n += qcow2_memory(&l->q);
+    return n + (l->file->memory ? l->file->memory(l->file->ctx) : 0);
+}
+
+static uint64_t image_memory(void *ctx)
+{
+    const struct image *m = ctx;
+    uint64_t n = heap_takes(sizeof(*m)) + IMAGE_DEPTH * heap_takes(sizeof(*m->request[0]));
+
+    for (unsigned i = 0; i < m->layers; i++)
+        n += layer_memory(m->layer[i]);
+    return n + heap_takes(sizeof(*m->worker)) + THREAD_STACK_SIZE;
+}
+
 /* ---- opening ---- */
 
 static int open_qcow2(const struct opening *o, struct image_layer *l, const char *name)
@@ -135,6 +155,7 @@ static void set_top(struct image *m)
     q->read_below = m->layers > 1 ? image_read_below : NULL;
     m->blk.submit = image_submit;
     m->blk.close = image_close;
+    m->blk.memory = image_memory;
     m->blk.ctx = m;
     m->blk.block_size = block;
     m->blk.sectors = align_down(q->size, block) / BLK_SECTOR;

@@ -113,6 +113,13 @@ static int limited_load(void *ctx, struct state_reader *r)
     return l->below->load(l->below->ctx, r);
 }
 
+static uint64_t limited_memory(void *ctx)
+{
+    const struct limited *l = ctx;
+
+    return heap_takes(sizeof(*l)) + (l->below->memory ? l->below->memory(l->below->ctx) : 0);
+}
+
 struct blk_backend *blk_limit_create(struct blk_backend *below, const struct blk_limit *limit)
 {
     struct limited *l = heap_alloc(sizeof(*l));
@@ -130,6 +137,7 @@ struct blk_backend *blk_limit_create(struct blk_backend *below, const struct blk
     l->blk.close = limited_close;
     l->blk.save = below->save ? limited_save : NULL;
     l->blk.load = below->load ? limited_load : NULL;
+    l->blk.memory = limited_memory;
     l->blk.ctx = l;
     l->blk.depth = 0; /* whatever the one below is: requests wait */
     below->ready = below_is_ready;

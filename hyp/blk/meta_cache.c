@@ -66,6 +66,11 @@ void meta_free(struct meta_cache *c)
     }
 }
 
+uint64_t meta_memory(const struct meta_cache *c)
+{
+    return c->count * (heap_takes(sizeof(struct meta_page)) + PAGE_SIZE);
+}
+
 const uint8_t *meta_peek(struct meta_cache *c, uint64_t at, uint32_t *left)
 {
     struct meta_page *p = find(c, at);

@@ -36,6 +36,7 @@ struct meta_cache {
 void meta_init(struct meta_cache *c, struct blk_backend *file, struct spinlock *lock,
                uint32_t page_size, unsigned most);
 void meta_free(struct meta_cache *c); /* what is dirty is lost */
+uint64_t meta_memory(const struct meta_cache *c); /* bytes that its pages take */
 
 /* The bytes from at to the end of their page, *left of them; NULL: not here. With the lock held; valid until it is let go. */
 const uint8_t *meta_peek(struct meta_cache *c, uint64_t at, uint32_t *left);

@@ -61,6 +61,7 @@ int qcow2_open(struct qcow2 *q, struct blk_backend *file, bool writable, unsigne
                struct spinlock *lock, char *why, size_t why_size) MUST_CHECK;
 /* Nothing is written: flush before. The file stays the caller's. */
 void qcow2_close(struct qcow2 *q);
+uint64_t qcow2_memory(const struct qcow2 *q); /* bytes that it holds besides *q */
 
 enum qcow2_kind {
     QCOW2_HOLE, /* what the backing file has, or zeros */

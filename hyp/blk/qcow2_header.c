@@ -253,6 +253,11 @@ int qcow2_open(struct qcow2 *q, struct blk_backend *file, bool writable, unsigne
     return 0;
 }
 
+uint64_t qcow2_memory(const struct qcow2 *q)
+{
+    return meta_memory(&q->cache) + (q->copy ? heap_takes(2 * qcow2_cluster(q)) : 0);
+}
+
 void qcow2_close(struct qcow2 *q)
 {
     meta_free(&q->cache);

@@ -457,6 +457,11 @@ static struct console *make(const char *name)
     return c;
 }
 
+uint64_t console_memory(void)
+{
+    return heap_takes(sizeof(struct console)) + heap_takes(SCROLLBACK);
+}
+
 struct console *console_create(const char *name)
 {
     struct console *c = make(name);

@@ -24,6 +24,7 @@ struct console;
 struct console *console_create(const char *name);
 /* Devices must be gone or detached. The focus moves on. */
 void console_destroy(struct console *c);
+uint64_t console_memory(void); /* bytes that one console takes */
 /* The backend for the VM's console device number n (0: virtio, 1: UART); both share one console. */
 struct chr_backend *console_backend(struct console *c, unsigned n);
 /* For SBI DBCN, and the shell: raw bytes. How many were taken: the shell's all; of others at least some, fewer

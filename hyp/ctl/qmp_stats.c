@@ -52,6 +52,7 @@ VALUE(mapped, s->memory.mapped)
 VALUE(shared, s->memory.shared)
 VALUE(tables, s->memory.tables)
 VALUE(disks, s->memory.disks)
+VALUE(hypervisor, s->memory.hypervisor)
 VALUE(console_read_bytes, s->vm->console ? console_taken(s->vm->console) : 0)
 VALUE(console_write_bytes, s->vm->console ? console_written(s->vm->console) : 0)
 
@@ -72,6 +73,7 @@ static const struct stat stats[] = {
     {"memory.shared", UNIT_BYTES, FOR_VM | INSTANT, shared},
     {"memory.tables", UNIT_BYTES, FOR_VM | INSTANT, tables},
     {"memory.disks", UNIT_BYTES, FOR_VM | INSTANT, disks},
+    {"memory.hypervisor", UNIT_BYTES, FOR_VM | INSTANT, hypervisor},
     {"console.read-bytes", UNIT_BYTES, FOR_VM, console_read_bytes},
     {"console.write-bytes", UNIT_BYTES, FOR_VM, console_write_bytes},
     {"exits.total", UNIT_NONE, FOR_BOTH, NULL},

@@ -488,12 +488,20 @@ static void disk_close(void *ctx)
     heap_free(o);
 }
 
+/* The rings are the disk's, whoever uses it. */
+static uint64_t disk_memory(void *ctx)
+{
+    (void)ctx;
+    return heap_takes(sizeof(struct opener));
+}
+
 static void fill_backend(struct opener *o, uint64_t sectors)
 {
     const struct disk *k = o->disk;
     o->backend = (struct blk_backend){
         .submit = disk_submit,
         .close = disk_close,
+        .memory = disk_memory,
         .ctx = o,
         .sectors = sectors,
         .block_size = k->block_size,

@@ -20,9 +20,7 @@ struct slab {
 };
 _Static_assert(sizeof(struct slab) == 32, "room for 127 objects of 32 bytes");
 
-/* What divides the 4064 bytes after the header well. */
-static const uint16_t class_size[] = {32, 64, 128, 256, 576, 1008, 2032};
-enum { CLASSES = ARRAY_LEN(class_size), SMALL_MAX = 2032 };
+enum { CLASSES = ARRAY_LEN(heap_class_size) };
 
 /* Allocations of several frames: how many there are must be known to free them. */
 struct large {
@@ -30,6 +28,7 @@ struct large {
     void *start;
     uint32_t pages;
 };
+_Static_assert(sizeof(struct large) == HEAP_NOTE, "heap_takes");
 
 static struct spinlock lock = SPINLOCK_INIT(LOCK_FRAME); /* never held while calling frame.c */
 static struct list slabs[CLASSES];
@@ -44,10 +43,10 @@ static void *slab_take(struct slab *s)
         memcpy(&s->free, p, sizeof(s->free));
     } else {
         p = (char *)s + s->fresh;
-        s->fresh += class_size[s->class];
+        s->fresh += heap_class_size[s->class];
     }
     s->used++;
-    if (!s->free && s->fresh + class_size[s->class] > PAGE_SIZE)
+    if (!s->free && s->fresh + heap_class_size[s->class] > PAGE_SIZE)
         list_remove(&s->link);
     return p;
 }
@@ -75,7 +74,7 @@ static void *small_alloc(unsigned class)
         p = slab_take(s);
         spin_unlock(&lock);
     }
-    memset(p, 0, class_size[class]);
+    memset(p, 0, heap_class_size[class]);
     return p;
 }
 
@@ -86,7 +85,7 @@ static void small_free(void *p)
 
     spin_lock(&lock);
     ASSERT(s->class < CLASSES && s->used &&
-           ((uintptr_t)p - (uintptr_t)s - sizeof(*s)) % class_size[s->class] == 0);
+           ((uintptr_t)p - (uintptr_t)s - sizeof(*s)) % heap_class_size[s->class] == 0);
     if (list_empty(&s->link))
         list_push_front(&slabs[s->class], &s->link);
     memcpy(p, &s->free, sizeof(s->free));
@@ -171,9 +170,9 @@ void *heap_alloc(size_t size)
 {
     unsigned class = 0;
 
-    if (size > SMALL_MAX)
+    if (size > HEAP_SMALL_MAX)
         return large_alloc(size);
-    while (class_size[class] < size)
+    while (heap_class_size[class] < size)
         class ++;
     return small_alloc(class);
 }

@@ -106,6 +106,13 @@ static void port_close(void *ctx)
     switch_put(sw);
 }
 
+/* The switch is nobody's. */
+static uint64_t port_memory(void *ctx)
+{
+    (void)ctx;
+    return heap_takes(sizeof(struct port));
+}
+
 struct port *port_make(struct net_switch *sw, const struct port_config *config)
 {
     struct port *p = heap_alloc(sizeof(*p));
@@ -118,6 +125,7 @@ struct port *port_make(struct net_switch *sw, const struct port_config *config)
     p->net.send = switch_send;
     p->net.set_mac = port_set_mac;
     p->net.close = port_close;
+    p->net.memory = port_memory;
     p->net.ctx = p;
     memcpy(p->net.mac, config->mac, NET_MAC);
     p->net.mtu = sw->config.mtu;

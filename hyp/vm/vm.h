@@ -90,6 +90,7 @@ struct vm {
         struct watchdog_backend backend;
     } watchdog;
     void *fdt; /* the guest's tree as built at the last start; heap */
+    size_t fdt_size; /* of fdt, if there is one */
     uint64_t boots, started_at;
     uint64_t made_in; /* how long vm_create took, in ticks */
     char end_reason[96]; /* why it is OFF or CRASHED, for people */

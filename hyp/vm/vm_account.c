@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ctl/console.h"
+#include "mem/heap.h"
 #include "vcpu/exit.h"
 #include "vdev/ramdisk.h"
 #include "vm/vm_ops.h"
@@ -78,11 +80,22 @@ void vm_account_set_costs(bool on)
     costs_on = on;
 }
 
+/* Each part says what it has allocated: the heap knows no owners. */
+static uint64_t hypervisor_memory(struct vm *vm)
+{
+    const struct bus *bus = &vm->guest.bus;
+    uint64_t n = heap_takes(sizeof(*vm)) + console_memory() + vm->guest.vcpu_count * vcpu_memory();
+
+    for (unsigned i = 0; i < bus->count; i++)
+        n += bus->dev[i]->ops->memory(bus->dev[i]);
+    return n + (vm->fdt ? heap_takes(vm->fdt_size) : 0);
+}
+
 void vm_account_memory(struct vm *vm, struct vm_account_memory *m)
 {
     uint64_t mapped;
 
-    *m = (struct vm_account_memory){0};
+    *m = (struct vm_account_memory){.hypervisor = hypervisor_memory(vm)};
     for (unsigned i = 0; i < vm->config.disk_count; i++)
         if (vm->config.disk[i].kind == VM_DISK_RAM && vm->disk[i])
             m->disks += ramdisk_frames(vm->disk[i]) * PAGE_SIZE;

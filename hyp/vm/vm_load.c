@@ -32,7 +32,7 @@ static int copy_fdt(struct vm *vm, gpa_t to, size_t size, const char **why)
         error == -ENOMEM ? "out of memory" : "an error", (unsigned long)(frame_free_count() >> 8));
 }
 
-static int build_fdt(struct vm *vm, uint64_t initrd, void **fdt, size_t *size)
+static int build_fdt(struct vm *vm, uint64_t initrd)
 {
     char mmu[sizeof("riscv,") + sizeof(platform.mmu_type)];
     struct guest_fdt_facts facts = {
@@ -55,12 +55,14 @@ static int build_fdt(struct vm *vm, uint64_t initrd, void **fdt, size_t *size)
 
     fmt_snprintf(mmu, sizeof(mmu), "riscv,%s", platform.mmu_type);
     entropy.fill(entropy.ctx, facts.rng_seed, sizeof(facts.rng_seed));
-    return guest_fdt_build(&facts, fdt, size);
+    heap_free(vm->fdt);
+    vm->fdt = NULL;
+    return guest_fdt_build(&facts, &vm->fdt, &vm->fdt_size);
 }
 
 /* The tree names the place of the initrd, which depends on the size of the tree, which does not
  * depend on the place: so it is built twice. */
-static int place(struct vm *vm, struct layout *at, size_t *fdt_size, const char **why)
+static int place(struct vm *vm, struct layout *at, const char **why)
 {
     const struct vm_config *c = &vm->config;
     struct layout_request request = {
@@ -72,21 +74,17 @@ static int place(struct vm *vm, struct layout *at, size_t *fdt_size, const char 
     };
     int error;
 
-    heap_free(vm->fdt);
-    vm->fdt = NULL;
-    error = build_fdt(vm, 0, &vm->fdt, fdt_size);
+    error = build_fdt(vm, 0);
     if (error)
         return vm_fail(vm, why, error, "its device tree could not be built (out of memory?)");
-    request.fdt_size = *fdt_size;
+    request.fdt_size = vm->fdt_size;
     error = layout_compute(&request, at, vm->why, sizeof(vm->why));
     if (error) {
         *why = vm->why;
         return error;
     }
-    heap_free(vm->fdt);
-    vm->fdt = NULL;
-    error = build_fdt(vm, at->initrd.v, &vm->fdt, fdt_size);
-    if (error || *fdt_size != request.fdt_size)
+    error = build_fdt(vm, at->initrd.v);
+    if (error || vm->fdt_size != request.fdt_size)
         return vm_fail(vm, why, error ? error : -EINVAL, "its device tree could not be built");
     return 0;
 }
@@ -95,15 +93,14 @@ int vm_load(struct vm *vm, gpa_t *entry, gpa_t *fdt, const char **why)
 {
     const struct vm_config *c = &vm->config;
     struct layout at;
-    size_t fdt_size;
-    int error = place(vm, &at, &fdt_size, why);
+    int error = place(vm, &at, why);
 
     if (!error)
         error = show(vm, at.kernel, &c->kernel, "kernel", why);
     if (!error)
         error = show(vm, at.initrd, &c->initrd, "initrd", why);
     if (!error)
-        error = copy_fdt(vm, at.fdt, fdt_size, why);
+        error = copy_fdt(vm, at.fdt, vm->fdt_size, why);
     *entry = at.kernel;
     *fdt = at.fdt;
     return error;

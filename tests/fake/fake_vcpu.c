@@ -285,6 +285,8 @@ static void must_be_parked(struct vcpu *v)
         panic("vCPU %u is not parked", v->index);
 }
 
+uint64_t vcpu_memory(void) { return heap_takes(sizeof(struct fake_cpu)); }
+
 void vcpu_destroy(struct vcpu *v)
 {
     must_be_parked(v);
@@ -492,8 +494,16 @@ static void dev_destroy(struct vdev *d)
     fake_parts--;
     free(dev_of(d));
 }
-static const struct vdev_ops dev_ops = {
-    .type = "fake", .reset = dev_reset, .destroy = dev_destroy, .busy = dev_busy};
+static uint64_t dev_memory(struct vdev *d)
+{
+    (void)d;
+    return heap_takes(sizeof(struct fake_dev));
+}
+static const struct vdev_ops dev_ops = {.type = "fake",
+                                        .reset = dev_reset,
+                                        .destroy = dev_destroy,
+                                        .memory = dev_memory,
+                                        .busy = dev_busy};
 
 static struct vdev *dev_create(uint64_t size, struct blk_backend *blk)
 {
@@ -630,6 +640,7 @@ struct console *console_create(const char *name)
     (void)name;
     return may_create() ? calloc(1, sizeof(struct console)) : NULL;
 }
+uint64_t console_memory(void) { return heap_takes(sizeof(struct console)); }
 void console_detach(struct console *c) { memset(c, 0, sizeof(*c)); }
 void console_destroy(struct console *c)
 {

@@ -76,6 +76,7 @@ def test_accounts(control):
     one, two = stats("vm")
     assert one["ran-ns"] > 0 and one["stolen-ns"] == one["waited-ns"] + one["capped-ns"] and one["weight"] == 300
     assert 0 < one["uptime-ns"] and 0 < one["memory.mapped"] <= one["memory.promised"] and one["memory.tables"] >= 4096
+    assert 32 << 10 < one["memory.hypervisor"] < 256 << 10, one["memory.hypervisor"]
     assert one["entropy.read-bytes"] >= 6400 and one["entropy.read-ops"] >= 25
     assert one["console.write-bytes"] > 1000 and one["hvc.write-bytes"] <= one["console.write-bytes"]
     assert one["exits.total"] == sum(v for k, v in one.items() if k.startswith("exits.") and k != "exits.total")

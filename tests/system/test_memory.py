@@ -118,6 +118,11 @@ def test_thousand_vms_lose_no_frame(control):
         if n % 333 == 0:
             frames.append(c.execute("query-host")["memory"])
     assert len(frames) == 4 and frames[1:] == frames[:1] * 3, frames
+    said = next(v["value"] for v in c.execute("query-stats", target="vm")[0]["stats"] if v["name"] == "memory.hypervisor")
+    c.execute("vm-destroy", vm="vm0")
+    gone = frames[0]["hypervisor"] - c.execute("query-host")["memory"]["hypervisor"]
+    assert abs(gone - said) <= 32 << 10, (gone, said)  # a page of each of the heap's classes, one of the map of stacks
+    c.execute("vm-create", vm="vm0")
     c.execute("vm-start", vm="vm0")
     m.line("console vm0")
     m.expect(harness.USERSPACE, 60)

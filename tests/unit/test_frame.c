@@ -440,6 +440,34 @@ static void test_heap(void **state)
     expect_assert_failure(heap_free((char *)q + 8));
 }
 
+/* What is said that objects take is what they take. */
+static void test_heap_takes(void **state)
+{
+    static const size_t small[] = {0, 1, 32, 33, 500, 1008, 1009, 2032},
+                        large[] = {2033, 4096, 4097, 20000, MIB(1), MIB(2), MIB(4)};
+
+    (void)state;
+    fake_mem_start(MIB(512));
+    for (unsigned i = 0; i < ARRAY_LEN(small); i++) {
+        unsigned most = 4064 / (unsigned)heap_takes(small[i]);
+        void *p[128];
+
+        for (unsigned n = 0; n <= most; n++) {
+            p[n] = heap_alloc(small[i]);
+            assert_int_equal(heap_bytes(), n < most ? PAGE_SIZE : 2 * PAGE_SIZE);
+        }
+        for (unsigned n = 0; n <= most; n++)
+            heap_free(p[n]);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(large); i++) {
+        uint64_t note = large[i] > PAGE_SIZE ? HEAP_NOTE : 0;
+        void *p = heap_alloc(large[i]);
+
+        assert_int_equal(heap_bytes(), heap_takes(large[i]) - note + (note ? PAGE_SIZE : 0));
+        heap_free(p);
+    }
+}
+
 static void test_heap_exhausted(void **state)
 {
     void *chain = NULL, *p;
@@ -479,7 +507,8 @@ int main(void)
         cmocka_unit_test(test_set_state),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_heap_exhausted),
-        cmocka_unit_test(test_heap),
+        cmocka_unit_test(test_heap_takes),
+        cmocka_unit_test(test_heap), /* it leaves an object behind */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

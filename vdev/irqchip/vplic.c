@@ -336,6 +336,16 @@ static int vplic_load(struct vdev *dev, struct state_reader *r)
 
 static void vplic_destroy(struct vdev *dev) { heap_free(dev); }
 
+static size_t size_of(unsigned contexts)
+{
+    return sizeof(struct vplic) + contexts * sizeof(((struct vplic *)0)->context[0]);
+}
+
+static uint64_t vplic_memory(struct vdev *dev)
+{
+    return heap_takes(size_of(((struct vplic *)dev)->contexts));
+}
+
 static const struct vdev_ops vplic_ops = {
     .type = "plic",
     .access = vplic_access,
@@ -344,6 +354,7 @@ static const struct vdev_ops vplic_ops = {
     .save = vplic_save,
     .load = vplic_load,
     .destroy = vplic_destroy,
+    .memory = vplic_memory,
 };
 
 struct vdev *vplic_create(unsigned contexts,
@@ -354,7 +365,7 @@ struct vdev *vplic_create(unsigned contexts,
 
     if (!contexts || contexts > VPLIC_MAX_CONTEXTS)
         return NULL;
-    p = heap_alloc(sizeof(*p) + contexts * sizeof(p->context[0]));
+    p = heap_alloc(size_of(contexts));
     if (!p)
         return NULL;
     p->vdev.ops = &vplic_ops;

@@ -691,6 +691,14 @@ static void vblk_destroy(struct virtio_dev *v)
     vblk_free(b);
 }
 
+static uint64_t vblk_memory(struct virtio_dev *v)
+{
+    const struct vblk *b = vblk_of(v);
+    uint64_t own = heap_takes(sizeof(*b)) + b->depth * heap_takes(sizeof(*b->req[0]));
+
+    return own + (b->blk->memory ? b->blk->memory(b->blk->ctx) : 0);
+}
+
 static const struct virtio_ops vblk_ops = {
     .device_id = 2,
     .queues = 1,
@@ -702,6 +710,7 @@ static const struct virtio_ops vblk_ops = {
     .load = vblk_load,
     .resume = vblk_resume,
     .destroy = vblk_destroy,
+    .memory = vblk_memory,
 };
 
 static uint64_t vblk_features(const struct blk_backend *blk)

@@ -297,6 +297,12 @@ static void vcon_destroy(struct virtio_dev *v)
     heap_free(c);
 }
 
+static uint64_t vcon_memory(struct virtio_dev *v)
+{
+    (void)v;
+    return heap_takes(sizeof(struct vcon));
+}
+
 static const struct virtio_ops vcon_ops = {
     .device_id = 3,
     .queues = 2,
@@ -308,6 +314,7 @@ static const struct virtio_ops vcon_ops = {
     .load = vcon_load,
     .resume = vcon_resume,
     .destroy = vcon_destroy,
+    .memory = vcon_memory,
 };
 
 struct vdev *virtio_console_create(struct stage2 *mem, struct chr_backend *chr)

@@ -563,6 +563,13 @@ static void vnet_destroy(struct virtio_dev *v)
     heap_free(n);
 }
 
+static uint64_t vnet_memory(struct virtio_dev *v)
+{
+    const struct net_backend *net = vnet_of(v)->net;
+
+    return heap_takes(sizeof(struct vnet)) + (net->memory ? net->memory(net->ctx) : 0);
+}
+
 static const struct virtio_ops vnet_ops = {
     .device_id = 1,
     .queues = VNET_QUEUES,
@@ -573,6 +580,7 @@ static const struct virtio_ops vnet_ops = {
     .load = vnet_load,
     .resume = vnet_resume,
     .destroy = vnet_destroy,
+    .memory = vnet_memory,
 };
 
 #define VNET_FEATURES \

@@ -71,11 +71,18 @@ static enum mmio_result vrng_notify(struct virtio_dev *v, unsigned queue)
 
 static void vrng_destroy(struct virtio_dev *v) { heap_free(CONTAINER_OF(v, struct vrng, v)); }
 
+static uint64_t vrng_memory(struct virtio_dev *v)
+{
+    (void)v;
+    return heap_takes(sizeof(struct vrng));
+}
+
 static const struct virtio_ops vrng_ops = {
     .device_id = 4,
     .queues = 1,
     .notify = vrng_notify,
     .destroy = vrng_destroy,
+    .memory = vrng_memory,
 };
 
 struct vdev *virtio_rng_create(struct stage2 *mem, struct entropy_backend *rng)

@@ -521,6 +521,13 @@ static void virtio_destroy(struct vdev *dev)
     v->ops->destroy(v);
 }
 
+static uint64_t virtio_memory(struct vdev *dev)
+{
+    struct virtio_dev *v = virtio_of(dev);
+
+    return v->ops->memory(v);
+}
+
 static const struct vdev_ops virtio_vdev_ops = {
     .type = "virtio-mmio",
     .access = virtio_access,
@@ -529,6 +536,7 @@ static const struct vdev_ops virtio_vdev_ops = {
     .save = virtio_save,
     .load = virtio_load,
     .destroy = virtio_destroy,
+    .memory = virtio_memory,
     .busy = virtio_busy,
     .resume = virtio_resume,
 };

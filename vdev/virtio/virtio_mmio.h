@@ -49,6 +49,7 @@ struct virtio_ops {
     int (*load)(struct virtio_dev *v, struct state_reader *r);
     void (*resume)(struct virtio_dev *v);
     void (*destroy)(struct virtio_dev *v); /* frees; called without the lock */
+    uint64_t (*memory)(struct virtio_dev *v); /* as vdev_ops says; not optional either */
 };
 
 struct virtio_dev {
