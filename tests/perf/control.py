@@ -52,8 +52,7 @@ def rows(tmp):
     """[(row, value)]"""
     path = f"{tmp}/control"
     bundle = harness.make_bundle(f"{tmp}/control.itb", harness.vm("one", autostart=False))
-    args = ["-device", "virtio-serial-device,max_ports=8", "-chardev", f"socket,id=c0,path={path},server=on,wait=off",
-            "-device", "virtserialport,chardev=c0,name=trapline.control.0", "-icount", "shift=0,sleep=on"]
+    args = harness.control_ports([path]) + ["-icount", "shift=0,sleep=on"]
     with harness.Machine("bench-control", bundle=bundle, append="keep", args=args) as m:
         m.expect(harness.SHELL_PROMPT, 60)
         c = Client(path, timeout=120)

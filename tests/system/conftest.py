@@ -65,11 +65,7 @@ def control(machine, bundle, tmp_path):
 
     def start(*vms, ports=3, harts=2, **options):
         paths = [str(tmp_path / f"c{i}") for i in range(ports)]
-        args = ["-device", "virtio-serial-device,max_ports=8"]
-        for i, path in enumerate(paths):
-            args += ["-chardev", f"socket,id=c{i},path={path},server=on,wait=off",
-                     "-device", f"virtserialport,chardev=c{i},name=trapline.control.{i}"]
-        return machine(bundle=bundle(*vms), harts=harts, append="keep", args=args, **options), paths
+        return machine(bundle=bundle(*vms), harts=harts, append="keep", args=harness.control_ports(paths), **options), paths
 
     return start
 

@@ -288,6 +288,15 @@ def image_at(path, address, image=TRAPLINE):
     return path
 
 
+def control_ports(paths):
+    """QEMU's arguments for a machine whose control ports are these sockets."""
+    args = ["-device", "virtio-serial-device,max_ports=8"]
+    for i, path in enumerate(paths):
+        args += ["-chardev", f"socket,id=c{i},path={path},server=on,wait=off",
+                 "-device", f"virtserialport,chardev=c{i},name=trapline.control.{i}"]
+    return args
+
+
 def device_tree(path, edit, machine="virt", **options):
     """The tree that QEMU would give, with edit(text) done to its source; for args=["-dtb", path]. The options are
     Machine's harts, mem, cpu, which must be the same there."""
