@@ -59,6 +59,7 @@ struct blk_backend {
     /* Optional: bytes of the host's memory that it holds, contents of a RAM disk apart. */
     uint64_t (*memory)(void *ctx);
     char serial[21];
+    const char *behind; /* what an image has behind it, by name; NULL: nothing */
     void (*ready)(void *device); /* set by the device: the provider takes requests again */
     void *device;
 };

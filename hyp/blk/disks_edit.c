@@ -103,7 +103,18 @@ static int use_of(const struct disks_place *p)
 struct listing {
     void (*each)(void *ctx, const struct disks_info *i);
     void *ctx;
+    bool count_used;
 };
+
+/* An image whose counts cannot be read is as large as its partition may make it. */
+static uint64_t used_of(struct look *l, const struct disks_place *p)
+{
+    uint64_t clusters;
+
+    if (!l->understood || qcow2_count_used(&l->q, &clusters))
+        return p->part.sectors * BLK_SECTOR;
+    return clusters << l->q.cluster_bits;
+}
 
 static int list_one(void *ctx, const struct disks_place *p)
 {
@@ -118,6 +129,7 @@ static int list_one(void *ctx, const struct disks_place *p)
         info.image = l->image;
         info.size = l->size;
         info.use = use_of(p);
+        info.used = all->count_used ? used_of(l, p) : 0;
         if (l->understood)
             memcpy(info.behind, l->q.backing, sizeof(info.behind));
         look_end(l);
@@ -129,9 +141,9 @@ static int list_one(void *ctx, const struct disks_place *p)
     return 0;
 }
 
-int disks_list(void (*each)(void *ctx, const struct disks_info *i), void *ctx)
+int disks_list(bool count_used, void (*each)(void *ctx, const struct disks_info *i), void *ctx)
 {
-    struct listing all = {each, ctx};
+    struct listing all = {each, ctx, count_used};
     char problem[96];
     int error = 0;
 
@@ -370,7 +382,7 @@ static int check_dependents(const char *name, struct text t)
 {
     struct dependents d = {.name = name};
 
-    if (disks_list(note_dependent, &d))
+    if (disks_list(false, note_dependent, &d))
         return fail(t, -ENOMEM, "out of memory");
     return d.first[0]
                ? fail(t, -EBUSY, "it is behind '%.36s': delete that first, or say force", d.first)

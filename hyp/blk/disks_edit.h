@@ -28,8 +28,12 @@ struct disks_info {
     struct disks_place place;
     bool image; /* a qcow2 image is in it */
     uint64_t size; /* of the guest's disk; 0: an image that is not understood */
+    uint64_t
+        used; /* bytes of the partition: of an image, its clusters that are in use; if it was asked for */
     char behind[64]; /* what is behind the image; "": nothing */
     enum { DISKS_FREE, DISKS_READ, DISKS_WRITTEN } use;
 };
-/* Calls each() with every partition, in the order of the tables; disks without one leave a line in the log. -ENOMEM. */
-int disks_list(void (*each)(void *ctx, const struct disks_info *i), void *ctx) MUST_CHECK;
+/* Calls each() with every partition, in the order of the tables; disks without one leave a line in the log. With count_used an
+ * image's counts are read, 2 bytes for each cluster in use. What a VM has not flushed yet is not in either. -ENOMEM. */
+int disks_list(bool count_used, void (*each)(void *ctx, const struct disks_info *i),
+               void *ctx) MUST_CHECK;

@@ -159,6 +159,7 @@ static void set_top(struct image *m)
     m->blk.ctx = m;
     m->blk.block_size = block;
     m->blk.sectors = align_down(q->size, block) / BLK_SECTOR;
+    m->blk.behind = q->has_backing ? q->backing : NULL;
     m->blk.can_flush = file->can_flush;
     m->blk.can_discard = m->blk.can_write_zeroes = !m->blk.read_only;
     memcpy(m->blk.serial, m->name, strnlen(m->name, sizeof(m->blk.serial) - 1));

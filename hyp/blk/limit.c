@@ -2,6 +2,7 @@
 #include "blk/limit.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/arch.h"
@@ -15,6 +16,7 @@ struct limited {
     struct blk_backend blk;
     struct blk_backend *below;
     struct spinlock lock;
+    _Atomic unsigned on; /* there is a limit; else the buckets are not looked at */
     struct bucket ops, bytes; /* rate 0: no limit */
     struct timer timer;
 };
@@ -73,6 +75,8 @@ static int limited_submit(void *ctx, struct blk_request *r)
     bool counts = r->op != BLK_FLUSH;
     int error;
 
+    if (!atomic_load_explicit(&l->on, memory_order_relaxed))
+        return l->below->submit(l->below->ctx, r);
     if (counts && !admit(l, r))
         return -EAGAIN;
     error = l->below->submit(l->below->ctx, r);
@@ -120,17 +124,35 @@ static uint64_t limited_memory(void *ctx)
     return heap_takes(sizeof(*l)) + (l->below->memory ? l->below->memory(l->below->ctx) : 0);
 }
 
+/* Each bucket begins with a burst. */
+static void set_buckets(struct limited *l, const struct blk_limit *limit)
+{
+    uint64_t now = arch_time();
+
+    spin_lock(&l->lock);
+    bucket_init(&l->ops, limit->iops, max_u64(limit->iops / BURSTS, 1), now);
+    bucket_init(&l->bytes, limit->bytes, max_u64(limit->bytes / BURSTS, LARGEST), now);
+    atomic_store_explicit(&l->on, limit->iops || limit->bytes, memory_order_relaxed);
+    spin_unlock(&l->lock);
+}
+
+void blk_limit_set(struct blk_backend *limited, const struct blk_limit *limit)
+{
+    struct limited *l = limited->ctx;
+
+    set_buckets(l, limit);
+    say_ready(l);
+}
+
 struct blk_backend *blk_limit_create(struct blk_backend *below, const struct blk_limit *limit)
 {
     struct limited *l = heap_alloc(sizeof(*l));
-    uint64_t now = arch_time();
 
     if (!l)
         return NULL;
     spin_init(&l->lock, LOCK_BACKEND);
     timer_init(&l->timer, on_timer);
-    bucket_init(&l->ops, limit->iops, max_u64(limit->iops / BURSTS, 1), now);
-    bucket_init(&l->bytes, limit->bytes, max_u64(limit->bytes / BURSTS, LARGEST), now);
+    set_buckets(l, limit);
     l->below = below;
     l->blk = *below;
     l->blk.submit = limited_submit;
@@ -139,7 +161,6 @@ struct blk_backend *blk_limit_create(struct blk_backend *below, const struct blk
     l->blk.load = below->load ? limited_load : NULL;
     l->blk.memory = limited_memory;
     l->blk.ctx = l;
-    l->blk.depth = 0; /* whatever the one below is: requests wait */
     below->ready = below_is_ready;
     below->device = l;
     return &l->blk;

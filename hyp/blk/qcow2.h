@@ -138,6 +138,8 @@ uint64_t qcow2_l2_entry(const struct qcow2 *q, uint64_t table, uint64_t at);
 /* A level 2 entry, judged. */
 int qcow2_judge(const struct qcow2 *q, uint64_t entry, struct qcow2_run *run) MUST_CHECK;
 
+/* How many clusters of the file are in use, by the counts. 0, -EIO, -ENOMEM. */
+int qcow2_count_used(struct qcow2 *q, uint64_t *used) MUST_CHECK;
 /* Up to want free clusters that follow one another: their count becomes 1. -ENOSPC. */
 int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got) MUST_CHECK;
 /* Gives back clusters that nothing on the disk refers to, or will. */

@@ -179,6 +179,44 @@ int qcow2_release(struct qcow2 *q, uint64_t first, uint64_t count)
     return 0;
 }
 
+/* Those among the clusters that are counted in one page. */
+static uint64_t used_in_page(const struct qcow2 *q, uint64_t block, const uint8_t *p,
+                             uint64_t cluster)
+{
+    uint64_t end = cluster + in_page(q, cluster), base = count_at(q, block, cluster), used = 0;
+
+    for (; cluster < end; cluster++)
+        used += get_count(q, p + (count_at(q, block, cluster) - base), cluster) != 0;
+    return used;
+}
+
+int qcow2_count_used(struct qcow2 *q, uint64_t *used)
+{
+    uint64_t cluster = 0, block;
+    int error = 0;
+
+    *used = 0;
+    while (cluster < q->clusters && !error) {
+        const uint8_t *p;
+
+        sched_point();
+        error = find_block(q, cluster, &block);
+        if (error == -ENOSPC)
+            return 0; /* the table ends: what is behind it is free */
+        if (!error && !block) {
+            cluster += per_block(q) - cluster % per_block(q);
+            continue;
+        }
+        if (!error)
+            error = meta_load(&q->cache, count_at(q, block, cluster), META_REFCOUNTS, &p);
+        if (!error) {
+            *used += used_in_page(q, block, p, cluster);
+            cluster += in_page(q, cluster);
+        }
+    }
+    return error;
+}
+
 static bool merge(struct qcow2_pending *last, uint64_t first, uint64_t count)
 {
     if (last->first + last->count != first)

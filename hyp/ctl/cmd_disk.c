@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "blk/disks_edit.h"
 #include "ctl/command.h"
+#include "vm/vm.h"
 
 /* Bytes, with K, M, G or T behind them; the whole word. */
 static bool parse_size(const char *word, uint64_t *bytes)
@@ -45,7 +46,7 @@ static int list(const struct command_out *out)
 {
     command_print(out, "%4s %-20s %9s %-6s %9s %-6s  %s", "DISK", "NAME", "MIB", "FORMAT",
                   "GUEST'S", "USE", "BEHIND IT");
-    if (disks_list(print_disk, (void *)(uintptr_t)out))
+    if (disks_list(false, print_disk, (void *)(uintptr_t)out))
         return command_fail(out, -ENOMEM, "out of memory");
     return 0;
 }
@@ -134,16 +135,52 @@ static int cmd_delete(const struct command_out *out, int argc, char *const argv[
     return error ? command_fail(out, error, "cannot delete %.40s: %s", argv[2], why) : 0;
 }
 
+/* "iops=N" or "bytes=SIZE"; "off" is none. */
+static bool parse_limit(const char *word, struct blk_limit *limit)
+{
+    const char *equals = strchr(word, '=');
+    uint64_t n = 0;
+
+    if (!equals || (strcmp(equals + 1, "off") && !parse_size(equals + 1, &n)))
+        return false;
+    if (!strncmp(word, "iops=", 5))
+        limit->iops = (uint32_t)min_u64(n, UINT32_MAX); /* beyond every limit */
+    else if (!strncmp(word, "bytes=", 6))
+        limit->bytes = n;
+    else
+        return false;
+    return true;
+}
+
+/* disk limit VM/disk-N [iops=N|off] [bytes=SIZE|off] */
+static int cmd_limit(const struct command_out *out, int argc, char *const argv[])
+{
+    struct blk_limit limit;
+    const char *why;
+    struct vm *vm;
+    unsigned disk;
+    int error;
+
+    if (argc < 4)
+        return COMMAND_USAGE;
+    if (vm_find_disk(argv[2], &vm, &disk))
+        return command_fail(out, -ENOENT, "no VM has a disk %.40s: see `devices VM`", argv[2]);
+    limit = vm->config.disk[disk].limit;
+    for (int i = 3; i < argc; i++)
+        if (!parse_limit(argv[i], &limit))
+            return COMMAND_USAGE;
+    error = vm_set_disk_limit(vm, disk, &limit, &why);
+    return error ? command_fail(out, error, "cannot limit %.40s: %s", argv[2], why) : 0;
+}
+
 int cmd_disk(const struct command_out *out, int argc, char *const argv[])
 {
     static const struct {
         const char *name;
         int (*run)(const struct command_out *out, int argc, char *const argv[]);
     } verbs[] = {
-        {"create", disk_create},
-        {"clone", cmd_clone},
-        {"resize", cmd_resize},
-        {"delete", cmd_delete},
+        {"create", disk_create}, {"clone", cmd_clone}, {"resize", cmd_resize},
+        {"delete", cmd_delete},  {"limit", cmd_limit},
     };
 
     if (argc == 1)

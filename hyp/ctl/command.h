@@ -15,7 +15,7 @@ struct qmp_call;
 struct vcpu;
 struct vm;
 
-enum { COMMAND_WORDS = 8, COMMAND_LINE = 512, COMMAND_ARGS = 6 };
+enum { COMMAND_WORDS = 8, COMMAND_LINE = 512, COMMAND_ARGS = 8 };
 /* Results besides 0 and negative errno (after which the command has said why): */
 enum { COMMAND_USAGE = 1 };
 

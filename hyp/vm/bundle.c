@@ -257,7 +257,7 @@ static int take_disk_option(struct vm_node *v, const char *s, size_t len, struct
                    ? 1
                    : fit_fail(v->f, "disks: a serial number has 1 to 20 characters, no blanks");
     if (is_word(s, name, "iops")) {
-        if (!read_amount(equals + 1, rest, 10000000, &n))
+        if (!read_amount(equals + 1, rest, BLK_LIMIT_IOPS_MAX, &n))
             return fit_fail(v->f, "disks: iops=N: 1 to 10000000 requests a second");
         d->limit.iops = (uint32_t)n;
         return 1;

@@ -123,6 +123,11 @@ int vm_destroy(struct vm *vm, const char **why) MUST_CHECK;
 /* hyp/vm/vm_sched.c. In any state, at once; -EINVAL: nothing is changed. */
 int vm_set_sched(struct vm *vm, const struct vm_sched *s, const char **why) MUST_CHECK;
 int vm_sched_check(const struct vm_sched *s, unsigned vcpus, const char **why) MUST_CHECK;
+/* hyp/vm/vm_disk.c. What a disk of a VM may ask for from now on, until the VM is destroyed; -EINVAL: nothing is changed. */
+int vm_set_disk_limit(struct vm *vm, unsigned disk, const struct blk_limit *limit,
+                      const char **why) MUST_CHECK;
+/* The disk called "VM/disk-N". -ENOENT. */
+int vm_find_disk(const char *device, struct vm **vm, unsigned *disk) MUST_CHECK;
 struct vm *vm_find(const char *name);
 /* The list, for iteration: index 0..VM_MAX-1, NULL entries are free. */
 struct vm *vm_at(unsigned index);

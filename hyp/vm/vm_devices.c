@@ -123,8 +123,6 @@ static int shape_disk(struct vm *vm, unsigned n)
 
     if (d->serial[0])
         memcpy(vm->disk[n]->serial, d->serial, sizeof(d->serial));
-    if (!d->limit.iops && !d->limit.bytes)
-        return 0;
     limited = blk_limit_create(vm->disk[n], &d->limit);
     if (!limited)
         return -ENOMEM;

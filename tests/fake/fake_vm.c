@@ -264,6 +264,7 @@ __attribute__((weak)) void heap_free(void *p) { free(p); }
 /* ---- disks: one; what is done to them is noted ---- */
 
 char fake_disk_deed[160];
+unsigned fake_disk_more;
 
 static int note_deed(const char *name, char *why, size_t size, const char *fmt, ...)
 {
@@ -293,16 +294,28 @@ int disks_delete(const char *name, bool force, char *why, size_t why_size)
     return note_deed(name, why, why_size, "delete %s%s", name, force ? " force" : "");
 }
 
-int disks_list(void (*each)(void *ctx, const struct disks_info *i), void *ctx)
+int disks_list(bool count_used, void (*each)(void *ctx, const struct disks_info *i), void *ctx)
 {
     struct disks_info i = {.place = {.disk = 1, .part = {.sectors = 2048 * 20, .name = "web"}},
                            .image = true,
                            .size = MIB(16),
+                           .used = count_used ? MIB(3) : 0,
                            .behind = "template",
                            .use = DISKS_WRITTEN};
 
     each(ctx, &i);
+    for (unsigned n = 0; n < fake_disk_more; n++) {
+        i = (struct disks_info){.place.part.sectors = 2048 * 8, .size = MIB(8)};
+        snprintf(i.place.part.name, sizeof(i.place.part.name), n ? "more%u" : "template", n);
+        each(ctx, &i);
+    }
     return 0;
+}
+
+void blk_limit_set(struct blk_backend *limited, const struct blk_limit *limit)
+{
+    snprintf(fake_disk_deed, sizeof(fake_disk_deed), "limit %s %u %lu", limited->serial,
+             limit->iops, (unsigned long)limit->bytes);
 }
 
 /* ---- switches: one, with two ports ---- */

@@ -22,5 +22,6 @@ extern struct nat_forward fake_forward; /* port 0: there is none */
 extern const char *fake_vm_why; /* operations fail with this */
 extern const char *fake_vm_refused; /* the VM of this name cannot be created */
 extern char fake_disk_deed[160]; /* the last thing that was done to disks */
+extern unsigned fake_disk_more; /* partitions besides `web`: the first is called `template` */
 extern unsigned fake_vm_claims, fake_parks, fake_machine_off, fake_destroyed;
 extern bool fake_costs;

@@ -53,6 +53,7 @@ class Machine:
         self.output = ""
         self._rest = b""  # an escape sequence or character that has come in part
         self._at = 0  # expect() looks from here on
+        self._commands = 0
         self._changed = threading.Condition()
         self._ended = False
         command = [
@@ -142,11 +143,14 @@ class Machine:
 
     def shell(self, command, timeout=30):
         """Runs a command in the guest's shell; (exit status, output). The shell must be at its prompt."""
-        # The marks are quoted apart, so that the echo of the line is none.
-        self.line(f"echo 'BEG''IN'; {command}; echo 'EN''D' $?")
-        self.expect(r"^BEGIN\n")
+        # The marks are quoted apart, so that the echo of the line is none, and numbered, so that a console that
+        # shows again what it had shown has none either.
+        self._commands += 1
+        n = self._commands
+        self.line(f"echo 'BEG''IN' {n}; {command}; echo 'EN''D' {n} $?")
+        self.expect(rf"^BEGIN {n}\n")
         start = self._at
-        match = self.expect(r"^END (\d+)\n", timeout)
+        match = self.expect(rf"^END {n} (\d+)\n", timeout)
         self.expect(PROMPT)
         return int(match.group(1)), self.output[start : match.start()]
 

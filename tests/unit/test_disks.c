@@ -264,8 +264,9 @@ static void each(void *ctx, const struct disks_info *i)
 {
     (void)ctx;
     listed++;
-    snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s %d %lu %s %d; ",
-             i->place.part.name, i->image, (unsigned long)(i->size >> 20), i->behind, i->use);
+    snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s %d %lu/%lu %s %d; ",
+             i->place.part.name, i->image, (unsigned long)(i->size >> 20),
+             (unsigned long)(i->used >> 10), i->behind, i->use);
 }
 
 static void list_all(void **state)
@@ -278,13 +279,13 @@ static void list_all(void **state)
     assert_int_equal(disks_open("base", true, &a, why, sizeof(why)), 0);
     assert_int_equal(disks_open("one", false, &b, why, sizeof(why)), 0);
     list[0] = 0;
-    assert_int_equal(disks_list(each, NULL), 0);
-    assert_string_equal(list, "old 0 8  0; base 1 4  1; one 1 4 base 2; ");
+    assert_int_equal(disks_list(true, each, NULL), 0);
+    assert_string_equal(list, "old 0 8/8192  0; base 1 4/256  1; one 1 4/256 base 2; ");
     /* An image that is not understood, and one that the table of the disk forbids to change. */
     disk.data[18432 * 512 + 79] = 0x40;
     list[0] = 0;
-    assert_int_equal(disks_list(each, NULL), 0);
-    assert_string_equal(list, "old 0 8  0; base 1 0  1; one 1 4 base 2; ");
+    assert_int_equal(disks_list(true, each, NULL), 0);
+    assert_string_equal(list, "old 0 8/8192  0; base 1 0/5120  1; one 1 4/256 base 2; ");
     a->close(a->ctx);
     b->close(b->ctx);
     struct blk_backend *whole = host_disk_open_range(0, 0, disk.blk.sectors, HOST_DISK_WRITE);

@@ -128,8 +128,8 @@ static void test_create_out_of_parts(void **state)
         assert_null(vm_at(0));
         assert_int_equal(fake_parts, 0);
     }
-    /* console, vCPUs, devices, disks (the RAM disk is real), port and card */
-    assert_int_equal(failures, 1 + 2 + 4 + 3 + 2);
+    /* console, vCPUs, devices, disks (the RAM disk is real), their limits, port and card */
+    assert_int_equal(failures, 1 + 2 + 4 + 3 + 2 + 2);
     assert_string_equal(fake_last_port.name, "vm0.0");
     assert_memory_equal(fake_last_port.mac, "\x02\x54\x69\xdb\xe9\x5a", 6);
     life_ok(vm_destroy(vm, &life_why));

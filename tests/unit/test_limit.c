@@ -160,6 +160,36 @@ static void both(void **state)
     stop();
 }
 
+static void change(uint32_t iops, uint64_t bytes)
+{
+    struct blk_limit limit = {iops, bytes};
+
+    blk_limit_set(disk, &limit);
+}
+
+/* At run time: on, off, another; who waits is told. */
+static void changes(void **state)
+{
+    (void)state;
+    start(0, 0);
+    assert_int_equal(disk->depth, file.blk.depth);
+    for (unsigned i = 0; i < 10000; i++)
+        assert_int_equal(ask(BLK_READ, 8), 0);
+    assert_null(armed);
+    change(100, 0);
+    assert_int_equal(ready_calls, 1);
+    assert_in_range(in_seconds(4, BLK_READ, 8), 400, 400 + 10 + 1);
+    assert_int_equal(ask(BLK_READ, 8), -EAGAIN);
+    unsigned calls = ready_calls;
+    change(0, 1 << 20);
+    assert_int_equal(ready_calls, calls + 1);
+    assert_in_range(in_seconds(30, BLK_READ, 2048), 30 + 3, 30 + 5);
+    change(0, 0);
+    for (unsigned i = 0; i < 10000; i++)
+        assert_int_equal(ask(BLK_WRITE, 2048), 0);
+    stop();
+}
+
 static int full(void *ctx, struct blk_request *r)
 {
     (void)ctx;
@@ -202,8 +232,8 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests),   cmocka_unit_test(bytes),     cmocka_unit_test(both),
-        cmocka_unit_test(below_full), cmocka_unit_test(no_memory),
+        cmocka_unit_test(requests), cmocka_unit_test(bytes),      cmocka_unit_test(both),
+        cmocka_unit_test(changes),  cmocka_unit_test(below_full), cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@
 #include "fake_disk.h"
 #include "mem/frame.h"
 
-enum { FILE_SIZE = 24 << 20, DISK = 6 << 20, PIECE = 200 * 1024 };
+enum { FILE_SIZE = 24 << 20, CUT_SIZE = 9 << 20, DISK = 6 << 20, PIECE = 200 * 1024 };
 
 void *frame_alloc_page(void)
 {
@@ -49,13 +49,19 @@ static uint32_t roll(uint32_t n)
     return (uint32_t)(((uint64_t)(seed >> 8) * n) >> 24);
 }
 
+static void new_file(size_t size)
+{
+    fake_disk_free(&file);
+    fake_disk_init(&file, size);
+    memset(file.data, 0xaa, size); /* what was in the partition before */
+}
+
 static int setup(void **state)
 {
     (void)state;
     snprintf(dir, sizeof(dir), "/tmp/trapline-qcow2-XXXXXX");
     assert_non_null(mkdtemp(dir));
-    fake_disk_init(&file, FILE_SIZE);
-    memset(file.data, 0xaa, FILE_SIZE); /* what was in the partition before */
+    new_file(FILE_SIZE);
     model = calloc(1, DISK);
     below = calloc(1, DISK);
     fake_heap_blocks = 0;
@@ -579,7 +585,7 @@ static void check_counts(const uint8_t *f, unsigned n)
     unsigned bits = (unsigned)meta_be(f + QCOW2_H_CLUSTER_BITS, 4);
     uint64_t cs = 1ul << bits, l1 = meta_be(f + QCOW2_H_L1_AT, 8),
              table = meta_be(f + QCOW2_H_REFCOUNT_TABLE, 8);
-    uint8_t *refs = calloc(1, FILE_SIZE / cs + 1);
+    uint8_t *refs = calloc(1, file.size / cs + 1);
 
     for (uint64_t i = 0; i < meta_be(f + QCOW2_H_L1_SIZE, 4); i++) {
         uint64_t l2 = meta_be(f + l1 + 8 * i, 8) & QCOW2_OFFSET;
@@ -594,7 +600,7 @@ static void check_counts(const uint8_t *f, unsigned n)
                 refs[host >> bits]++;
         }
     }
-    for (uint64_t c = 0; c < FILE_SIZE / cs; c++) {
+    for (uint64_t c = 0; c < file.size / cs; c++) {
         uint64_t block = meta_be(f + table + c / (cs / 2) * 8, 8);
         uint64_t count = block ? meta_be(f + block + c % (cs / 2) * 2, 2) : 0;
 
@@ -608,7 +614,7 @@ static void check_counts(const uint8_t *f, unsigned n)
 /* What QEMU says of the medium after a cut: clean, or leaks that it mends; and it reads the same as we do. */
 static void ask_qemu(const uint8_t *medium, const uint8_t *got)
 {
-    struct fake_disk cut = {.data = (uint8_t *)(uintptr_t)medium, .size = FILE_SIZE};
+    struct fake_disk cut = {.data = (uint8_t *)(uintptr_t)medium, .size = file.size};
     char path[80];
     FILE *f;
     uint8_t *raw = malloc(DISK);
@@ -633,7 +639,7 @@ static void ask_qemu(const uint8_t *medium, const uint8_t *got)
 /* Cuts the power after every operation on the file, what was not flushed yet written in part. */
 static void cut_everywhere(const uint8_t *from, const uint8_t *at_start)
 {
-    uint8_t *medium = malloc(FILE_SIZE), *got = malloc(DISK), *live = file.data;
+    uint8_t *medium = malloc(file.size), *got = malloc(DISK), *live = file.data;
 
     for (unsigned n = 0; n <= file.logged; n++) {
         for (unsigned variant = 0; variant < 3; variant++) {
@@ -659,9 +665,10 @@ static void cut_everywhere(const uint8_t *from, const uint8_t *at_start)
 
 static void power_cuts_of(bool overlay, const char *options, unsigned pages)
 {
-    uint8_t *from = malloc(FILE_SIZE), *at_start = calloc(1, DISK);
+    uint8_t *from = malloc(CUT_SIZE), *at_start = calloc(1, DISK);
     struct qcow2_new n = {DISK, overlay ? "template" : "", overlay ? "raw" : ""};
 
+    new_file(CUT_SIZE); /* it is copied for each cut */
     deeds = flushes = 0;
     if (options)
         make_with_qemu(options);
@@ -669,7 +676,7 @@ static void power_cuts_of(bool overlay, const char *options, unsigned pages)
         assert_int_equal(qcow2_create(&file.blk, &n), 0);
     open_image(true, pages);
     assert_int_equal(guest_read(0, at_start, DISK), 0);
-    memcpy(from, file.data, FILE_SIZE);
+    memcpy(from, file.data, file.size);
     fake_disk_start_log(&file);
     while (deeds < 80 && flushes < DEEDS)
         do_and_note();

@@ -451,6 +451,136 @@ static void test_sched(void **state)
     }
 }
 
+/* ---- disks ---- */
+
+static void give_disks(void)
+{
+    static struct blk_backend image = {.sectors = 32768, .serial = "web", .behind = "template"},
+                              ram = {.sectors = 2, .read_only = true};
+
+    on->config.disk_count = 1;
+    on->config.disk[0] = (struct vm_disk){.kind = VM_DISK_PART, .part = "web", .qcow2 = true};
+    on->config.disk[0].limit.iops = 700;
+    on->disk[0] = &image;
+    off->config.disk_count = 2;
+    off->config.disk[0] = (struct vm_disk){.image.name = "root", .read_only = true};
+    off->config.disk[1] = (struct vm_disk){.kind = VM_DISK_HOST, .host_index = 0};
+    off->disk[0] = off->disk[1] = &ram;
+}
+
+static void test_block(void **state)
+{
+    (void)state;
+    give_disks();
+    fake_command(
+        "query-block", "\"vm\": \"on\"",
+        "{\"return\": [{\"device\": \"on/disk-0\", \"type\": \"unknown\", \"removable\": false, "
+        "\"locked\": false, \"inserted\": {\"file\": \"web\", \"drv\": \"qcow2\", \"ro\": false, "
+        "\"serial\": \"web\", \"bps\": 0, \"bps_rd\": 0, \"bps_wr\": 0, \"iops\": 700, "
+        "\"iops_rd\": 0, \"iops_wr\": 0, \"image\": {\"filename\": \"web\", \"format\": "
+        "\"qcow2\", \"virtual-size\": 16777216, \"backing-filename\": \"template\"}}}]}");
+    fake_command("query-block", "", "\"file\": \"root\", \"drv\": \"raw\", \"ro\": true");
+    assert_non_null(strstr(fake_sent, "{\"device\": \"off/disk-1\""));
+    assert_non_null(strstr(fake_sent, "\"filename\": \"host@0\""));
+    fake_command("query-block", "\"vm\": \"held\"", "{\"return\": []}");
+}
+
+static void test_throttle(void **state)
+{
+    static const char *const refused[][2] = {
+        {"\"device\": \"on/disk-1\"", "on/disk-1: there is no such disk"},
+        {"\"device\": \"on/disk-01\"", "there is no such disk"},
+        {"\"device\": \"on\"", "there is no such disk"},
+        {"\"device\": \"0123456789012345678901234567890123456789\"",
+         "no disk has a name that long"},
+        {"\"device\": \"on/disk-0\", \"bps_rd\": 1", "'bps_rd': reads and writes are limited"},
+        {"\"device\": \"on/disk-0\", \"iops_wr\": 1", "'iops_wr': reads and writes are"},
+        {"\"device\": \"on/disk-0\", \"bps\": 65535", "bytes a second are"},
+        {"\"device\": \"on/disk-0\", \"bps\": 8589934592", "bytes a second are"},
+        {"\"device\": \"on/disk-0\", \"iops\": 10000001", "at most 10000000 requests"},
+        {"\"device\": \"on/disk-0\", \"iops\": 4294967297", "at most 10000000 requests"},
+        {"\"device\": \"on/disk-0\", \"bps_max\": 0", "Parameter 'bps_max' is unexpected"},
+    };
+
+    (void)state;
+    give_disks();
+    fake_command("block_set_io_throttle",
+                 "\"device\": \"on/disk-0\", \"bps\": 1048576, \"bps_rd\": 0, \"bps_wr\": 0, "
+                 "\"iops\": 0, \"iops_rd\": 0, \"iops_wr\": 0",
+                 "{\"return\": {}}");
+    assert_string_equal(fake_disk_deed, "limit web 0 1048576");
+    fake_command("block_set_io_throttle", "\"device\": \"on/disk-0\", \"iops\": 40",
+                 "{\"return\": {}}");
+    assert_string_equal(fake_disk_deed, "limit web 40 1048576");
+    fake_disk_deed[0] = '\0';
+    for (unsigned i = 0; i < ARRAY_LEN(refused); i++)
+        fake_command("block_set_io_throttle", refused[i][0], refused[i][1]);
+    assert_string_equal(fake_disk_deed, "");
+    assert_int_equal(on->config.disk[0].limit.iops, 40);
+    assert_int_equal(on->config.disk[0].limit.bytes, 1 << 20);
+}
+
+static void test_images(void **state)
+{
+    (void)state;
+    give_disks();
+    fake_disk_more = 2;
+    fake_command("query-images", "",
+                 "{\"return\": [{\"image\": \"web\", \"format\": \"qcow2\", \"virtual-size\": "
+                 "16777216, \"actual-size\": 3145728, \"backing\": \"template\", \"used-by\": "
+                 "[\"on/disk-0\"], \"partition\": 20971520, \"disk\": 1}, {\"image\": "
+                 "\"template\", \"format\": \"raw\", \"virtual-size\": 8388608, \"actual-size\": "
+                 "0, \"used-by\": [\"on/disk-0\", \"off/disk-1\"], \"partition\": 8388608, "
+                 "\"disk\": 0}, {\"image\": \"more1\"");
+    fake_disk_more = 0;
+}
+
+static void test_image_changes(void **state)
+{
+    static const char *const good[][3] = {
+        {"image-create", "\"image\": \"a\", \"size\": 4096", "create a 4096 0 -1 -"},
+        {"image-create",
+         "\"image\": \"a\", \"size\": 1, \"format\": \"raw\", \"disk\": 3, \"room\": 7",
+         "create a 1 7 3 raw -"},
+        {"image-create", "\"image\": \"a\", \"size\": 4096, \"backing\": \"b\"",
+         "create a 4096 0 -1 b"},
+        {"image-clone", "\"image\": \"a\", \"from\": \"b\"", "create a 0 0 -1 b"},
+        {"image-clone", "\"image\": \"a\", \"from\": \"b\", \"size\": 512", "create a 512 0 -1 b"},
+        {"image-resize", "\"image\": \"a\", \"size\": 8192", "resize a 8192"},
+        {"image-delete", "\"image\": \"a\"", "delete a"},
+        {"image-delete", "\"image\": \"a\", \"force\": true", "delete a force"},
+    };
+    static const char *const bad[][3] = {
+        {"image-create", "\"image\": \"busy\", \"size\": 1",
+         "cannot create busy: 'busy' is in use"},
+        {"image-clone", "\"image\": \"busy\", \"from\": \"b\"", "cannot create busy: "},
+        {"image-resize", "\"image\": \"busy\", \"size\": 1", "cannot resize busy: "},
+        {"image-delete", "\"image\": \"busy\"", "cannot delete busy: "},
+    };
+    static const char *const wrong[][3] = {
+        {"image-create", "\"image\": \"a\", \"size\": 0", "'size': 0 bytes are no disk"},
+        {"image-create", "\"image\": \"a\", \"size\": 1, \"format\": \"vmdk\"", "neither"},
+        {"image-create", "\"image\": \"a\", \"size\": 1, \"format\": \"qcow2qcow2\"", "neither"},
+        {"image-create", "\"image\": \"a\", \"size\": 1, \"format\": \"raw\", \"backing\": \"b\"",
+         "a raw image has nothing behind it"},
+        {"image-create", "\"image\": \"a\", \"size\": 1, \"room\": 1125899906842625",
+         "'room': at most"},
+        {"image-delete", "\"image\": \"a\\u0000b\"", "'image': a name has at most 36"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(good); i++) {
+        fake_command(good[i][0], good[i][1], "{\"return\": {}}");
+        assert_string_equal(fake_disk_deed, good[i][2]);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
+        fake_command(bad[i][0], bad[i][1], bad[i][2]);
+    fake_disk_deed[0] = '\0';
+    for (unsigned i = 0; i < ARRAY_LEN(wrong); i++)
+        fake_command(wrong[i][0], wrong[i][1], wrong[i][2]);
+    assert_string_equal(fake_disk_deed, "");
+}
+
 /* ---- attached consoles ---- */
 
 #define OUTPUT(from, text, to) \
@@ -678,7 +808,9 @@ int main(void)
         TEST(attached_slow), TEST(attached_to_nothing),
         TEST(registers),     TEST(walk),
         TEST(exits),         TEST(texts),
-        TEST(nmi_and_sysrq),
+        TEST(nmi_and_sysrq), TEST(block),
+        TEST(throttle),      TEST(images),
+        TEST(image_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
