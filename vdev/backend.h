@@ -29,6 +29,29 @@ struct blk_segment {
     void *hva;
     uint32_t len;
 }; /* in the direct map, pinned by the requester */
+/* Devices to be called once all that a provider had has been said done: see blk_request.batch. */
+struct blk_waiter {
+    struct blk_waiter *next;
+    void (*fn)(struct blk_waiter *w);
+};
+struct blk_batch {
+    struct blk_waiter *first;
+};
+static inline void blk_batch_add(struct blk_batch *b, struct blk_waiter *w)
+{
+    w->next = b->first;
+    b->first = w;
+}
+static inline void blk_batch_end(struct blk_batch *b)
+{
+    while (b->first) {
+        struct blk_waiter *w = b->first;
+
+        b->first = w->next; /* fn may add it to another one */
+        w->fn(w);
+    }
+}
+
 struct blk_request {
     enum blk_op op;
     uint64_t sector; /* 512 bytes each */
@@ -42,11 +65,17 @@ struct blk_request {
     void (*done)(struct blk_request *r);
     void *owner;
     struct blk_request *next; /* for the provider's queue */
+    /* The submitter calls commit after this one and others like it: until then none of them need be begun. */
+    bool more;
+    /* NULL at submit. Set before done by a provider that has others to say done at once: whoever is told so may put off what it does
+     * once for all of them, to when the provider ends the batch, which it does at once, with no lock held. */
+    struct blk_batch *batch;
 };
 struct blk_backend {
     /* Takes the request (0) or says -EAGAIN (full: tried again after ready()), never fails otherwise:
      * other errors come through done. */
     int (*submit)(void *ctx, struct blk_request *r);
+    void (*commit)(void *ctx); /* optional: begins what was submitted with `more` */
     void (*close)(void *ctx);
     void *ctx;
     uint64_t sectors; /* capacity */

@@ -154,6 +154,7 @@ static void set_top(struct image *m)
     q->quiesce = image_quiesce;
     q->read_below = m->layers > 1 ? image_read_below : NULL;
     m->blk.submit = image_submit;
+    m->blk.commit = image_commit;
     m->blk.close = image_close;
     m->blk.memory = image_memory;
     m->blk.ctx = m;

@@ -20,6 +20,8 @@ struct image_request {
     struct blk_request part; /* the run that a file has */
     _Atomic uint32_t state; /* enum part_state: no byte, exchanging one needs libatomic */
     struct image_request *next; /* in the worker's queue */
+    struct blk_batch *batch; /* of the part that has just ended */
+    bool more; /* a commit comes: only while it is being submitted */
     struct blk_segment seg[BLK_SEGMENTS]; /* of the part */
 };
 
@@ -56,6 +58,7 @@ void image_go(struct image_request *q);
 void image_end(struct image_request *q, int result);
 void image_queue(struct image_request *q);
 int image_submit(void *ctx, struct blk_request *r);
+void image_commit(void *ctx);
 /* What layer `from` and those behind it have at [at, at+len): the layer that has it and the run; with the lock held. kind HOLE:
  * none has it. */
 int image_map(struct image *m, unsigned from, uint64_t at, uint64_t len, struct image_layer **layer,

@@ -95,6 +95,7 @@ void image_end(struct image_request *q, int result)
         log_limited(&m->errors, LOG_ERROR, "disk %s: %s at byte %lu: %s", m->name, op_name(r->op),
                     (unsigned long)q->at, error_text(result));
     r->result = result;
+    r->batch = q->batch;
     spin_lock(&m->lock);
     q->r = NULL;
     wake = m->full;
@@ -109,6 +110,8 @@ void image_queue(struct image_request *q)
     struct image *m = q->image;
 
     q->next = NULL;
+    q->batch = NULL;
+    q->more = false;
     spin_lock(&m->lock);
     if (m->last)
         m->last->next = q;
@@ -149,6 +152,8 @@ static void part_done(struct blk_request *part)
 
     if (atomic_compare_exchange_strong(&q->state, &was, PART_EARLY))
         return; /* whoever submits it goes on */
+    q->batch = part->batch;
+    q->more = false;
     error = after_part(q);
     if (error)
         image_end(q, error);
@@ -164,6 +169,8 @@ static int send_part(struct image_request *q, struct blk_backend *file)
 
     q->part.done = part_done;
     q->part.owner = q;
+    q->part.more = q->more;
+    q->batch = NULL;
     atomic_store_explicit(&q->state, PART_SUBMITTED, memory_order_relaxed);
     if (file->submit(file->ctx, &q->part) == -EAGAIN) {
         end_direct(q->image);
@@ -335,9 +342,20 @@ int image_submit(void *ctx, struct blk_request *r)
     q = take(m, r);
     if (!q)
         return -EAGAIN;
+    q->batch = NULL;
+    q->more = r->more;
     q->at = r->sector * BLK_SECTOR;
     q->end = q->at + r->sectors * BLK_SECTOR;
     q->part = (struct blk_request){.op = BLK_READ};
     image_go(q);
     return 0;
+}
+
+void image_commit(void *ctx)
+{
+    struct image *m = ctx;
+
+    for (unsigned i = 0; i < m->layers; i++)
+        if (m->layer[i]->file->commit)
+            m->layer[i]->file->commit(m->layer[i]->file->ctx);
 }

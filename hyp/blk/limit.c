@@ -85,6 +85,13 @@ static int limited_submit(void *ctx, struct blk_request *r)
     return error;
 }
 
+static void limited_commit(void *ctx)
+{
+    struct limited *l = ctx;
+
+    l->below->commit(l->below->ctx);
+}
+
 static void say_ready(struct limited *l)
 {
     if (l->blk.ready)
@@ -156,6 +163,7 @@ struct blk_backend *blk_limit_create(struct blk_backend *below, const struct blk
     l->below = below;
     l->blk = *below;
     l->blk.submit = limited_submit;
+    l->blk.commit = below->commit ? limited_commit : NULL;
     l->blk.close = limited_close;
     l->blk.save = below->save ? limited_save : NULL;
     l->blk.load = below->load ? limited_load : NULL;

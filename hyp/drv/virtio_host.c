@@ -224,11 +224,36 @@ void virtio_host_offer(struct virtio_host_queue *q, int head)
     q->avail[1] = ++q->avail_idx;
 }
 
+static bool has_events(const struct virtio_host_queue *q)
+{
+    return q->device->features & VIRTIO_HOST_F_EVENT_IDX;
+}
+
+/* The device's avail_event, behind the used ring: the index that is to be passed. */
+static bool wants_kick(const struct virtio_host_queue *q)
+{
+    uint16_t event;
+    if (!has_events(q))
+        return !(q->used[0] & USED_NO_NOTIFY);
+    event = q->used[2 + 4 * q->size];
+    return (uint16_t)(q->avail_idx - event - 1) < (uint16_t)(q->avail_idx - q->kicked);
+}
+
 void virtio_host_kick(struct virtio_host_queue *q)
 {
-    arch_fence_rw(); /* the index is out before the flag is read */
-    if (!(q->used[0] & USED_NO_NOTIFY))
+    arch_fence_rw(); /* the index is out before what the device wants is read */
+    bool wanted = wants_kick(q);
+    q->kicked = q->avail_idx;
+    if (wanted)
         put(q->device, QUEUE_NOTIFY, q->index);
+}
+
+bool virtio_host_await(struct virtio_host_queue *q, unsigned count)
+{
+    if (has_events(q))
+        q->avail[2 + q->size] = (uint16_t)(q->used_idx + count - 1); /* used_event */
+    arch_fence_rw();
+    return (uint16_t)(q->used[1] - q->used_idx) >= count;
 }
 
 static void free_chain(struct virtio_host_queue *q, uint16_t head)

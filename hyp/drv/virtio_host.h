@@ -11,6 +11,7 @@
 #include "boot/platform.h"
 
 enum { VIRTIO_HOST_QUEUE = 256 }; /* descriptors at most; fewer when the device has fewer */
+#define VIRTIO_HOST_F_EVENT_IDX (1ull << 29) /* wanted by drivers that call virtio_host_await */
 enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4 };
 
 struct virtio_host_desc {
@@ -29,6 +30,7 @@ struct virtio_host_queue {
     unsigned index, pages; /* pages at desc */
     uint16_t size, free_head, free_count, avail_idx, used_idx;
     uint16_t tail; /* of the chain being built */
+    uint16_t kicked; /* avail_idx when the device was last told */
     uint16_t link[VIRTIO_HOST_QUEUE]; /* the next of a chain or of the free list */
     uint16_t length[VIRTIO_HOST_QUEUE]; /* of the chain in flight with this head, else 0 */
 };
@@ -68,8 +70,11 @@ uint8_t virtio_host_config8(struct virtio_host *d, unsigned offset);
 void virtio_host_append(struct virtio_host_queue *q, int *head, struct virtio_host_buf buf);
 /* Offers the chain to the device. */
 void virtio_host_offer(struct virtio_host_queue *q, int head);
-/* Tells the device of what was offered. */
+/* Tells the device of what was offered, if it wants to know. */
 void virtio_host_kick(struct virtio_host_queue *q);
+/* Asks for an interrupt once `count` more chains, at least 1, have been used; without VIRTIO_HOST_F_EVENT_IDX there is one for
+ * each. True: so many have been already, and there may be none. (2.7.10) */
+bool virtio_host_await(struct virtio_host_queue *q, unsigned count);
 /* The next chain that the device has used, its descriptors freed: its head, or -EAGAIN. */
 int virtio_host_used(struct virtio_host_queue *q, uint32_t *len) MUST_CHECK;
 /* Acknowledges the device's interrupt. */

@@ -185,6 +185,8 @@ static int blk_submit(void *ctx, struct blk_request *r)
     if (b->async && b->queued == b->capacity)
         return -EAGAIN;
     b->submitted++;
+    assert_null(r->batch);
+    b->uncommitted += r->more;
     if (b->async) {
         b->queue[b->queued++] = r;
         return 0;
@@ -194,6 +196,8 @@ static int blk_submit(void *ctx, struct blk_request *r)
     return 0;
 }
 
+static void blk_commit(void *ctx) { ((struct fake_blk *)ctx)->uncommitted = 0; }
+
 static void blk_close(void *ctx) { ((struct fake_blk *)ctx)->closed = true; }
 
 void fake_blk_init(struct fake_blk *b, uint64_t sectors)
@@ -202,6 +206,7 @@ void fake_blk_init(struct fake_blk *b, uint64_t sectors)
     b->data = calloc(sectors, 512);
     b->capacity = FAKE_BLK_QUEUE;
     b->blk = (struct blk_backend){.submit = blk_submit,
+                                  .commit = blk_commit,
                                   .close = blk_close,
                                   .ctx = b,
                                   .sectors = sectors,
@@ -226,6 +231,7 @@ void fake_blk_complete(struct fake_blk *b, unsigned which)
     memmove(&b->queue[which], &b->queue[which + 1], (b->queued - which - 1) * sizeof(b->queue[0]));
     b->queued--;
     blk_do(b, r);
+    r->batch = b->batch;
     r->done(r);
 }
 

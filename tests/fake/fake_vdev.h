@@ -45,6 +45,8 @@ struct fake_blk {
     struct blk_request *queue[FAKE_BLK_QUEUE];
     unsigned queued;
     unsigned submitted, flushes;
+    unsigned uncommitted; /* submitted with `more`, and no commit yet */
+    struct blk_batch *batch; /* what completed requests are told of */
     int fail; /* result of all requests */
     bool closed;
 };

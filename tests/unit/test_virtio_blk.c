@@ -346,19 +346,159 @@ static void kicks_while_busy(void **state)
     (void)state;
     disk.async = true;
     assert_true(drv_init(V1 | EVENT, 1, 64));
-    for (unsigned i = 0; i < 12; i++) /* more than are taken: the rest follows by itself */
+    for (unsigned i = 0; i < 20; i++) /* more than are taken: the rest follows by itself */
         offer(i, 0, i, BUFFER + 512 * i, 512, false);
     reg_write(0x50, 0);
-    assert_int_equal(disk.queued, 8);
+    assert_int_equal(disk.queued, 16);
+    assert_int_equal(disk.uncommitted, 0);
     old = drv_q[0].idx;
-    offer(12, 0, 12, BUFFER + 512 * 12, 512, false);
+    offer(20, 0, 20, BUFFER + 512 * 20, 512, false);
     assert_false(drv_want_kick(0, old));
     while (disk.queued)
         fake_blk_complete(&disk, 0);
-    assert_int_equal(drv_used_idx(0), 13);
+    assert_int_equal(drv_used_idx(0), 21);
     old = drv_q[0].idx;
     offer(0, 0, 0, BUFFER, 512, false);
     assert_true(drv_want_kick(0, old));
+}
+
+static void offer_one(unsigned i) { offer(i % 32, 0, i % 32, BUFFER + 512 * (i % 32), 512, false); }
+
+/* With many in flight: an interrupt for several, the last never waited with; a kick for several; all ends of a batch in one. */
+static void coalesces(void **state)
+{
+    struct blk_batch batch = {0};
+    uint16_t old;
+    uint32_t id, used;
+
+    (void)state;
+    disk.async = true;
+    assert_true(drv_init(V1 | EVENT, 1, 256));
+    for (unsigned i = 0; i < 8; i++)
+        offer_one(i);
+    reg_write(0x50, 0);
+    for (unsigned i = 0; i < 3; i++) { /* 7 in flight, 6, 5: worth an interrupt are 3, 3, 2 */
+        assert_false(fake_irq_level);
+        fake_blk_complete(&disk, 0);
+    }
+    assert_true(fake_irq_level);
+
+    old = drv_q[0].idx; /* 5 in flight: a kick for 2 */
+    offer_one(8);
+    assert_false(drv_want_kick(0, old));
+    old = drv_q[0].idx;
+    offer_one(9);
+    assert_true(drv_want_kick(0, old));
+    assert_non_null(fake_timer);
+    fake_timer_run(); /* had the driver not kicked */
+    assert_int_equal(disk.queued, 7);
+
+    reg_write(0x64, 1);
+    while (drv_used(0, &id, &used))
+        drv_set_used_event(0, drv_used_idx(0));
+    disk.batch = &batch;
+    while (disk.queued) {
+        fake_blk_complete(&disk, 0);
+        assert_false(fake_irq_level);
+        assert_true(vdev_busy(dev));
+    }
+    disk.batch = NULL;
+    blk_batch_end(&batch);
+    assert_true(fake_irq_level);
+    assert_false(vdev_busy(dev));
+}
+
+/* The end of a request is held back, and the driver is told of it by the timer when the others take long. */
+static void held_back_not_long(void **state)
+{
+    (void)state;
+    disk.async = true;
+    assert_true(drv_init(V1 | EVENT, 1, 64));
+    for (unsigned i = 0; i < 16; i++)
+        offer_one(i);
+    reg_write(0x50, 0);
+    fake_blk_complete(&disk, 3);
+    assert_false(fake_irq_level);
+    fake_timer_run();
+    assert_true(fake_irq_level);
+}
+
+static uint32_t random_state;
+static unsigned below(unsigned n)
+{
+    random_state = random_state * 1664525 + 1013904223;
+    return (unsigned)((random_state >> 8) % n);
+}
+
+struct sleeper {
+    unsigned offered, taken; /* by the driver, from the used ring */
+    bool look_late; /* what the device does comes between the driver's last look and its enabling */
+};
+
+static void driver_interrupt(struct sleeper *s)
+{
+    uint32_t id, used;
+    uint16_t seen;
+
+    reg_write(0x64, 1);
+    do {
+        while (drv_used(0, &id, &used))
+            s->taken++;
+        seen = (uint16_t)s->taken;
+        if (s->look_late && disk.queued)
+            fake_blk_complete(&disk, below(disk.queued));
+        drv_set_used_event(0, seen);
+    } while (drv_used_idx(0) != seen); /* 2.7.7.1: once more after enabling */
+}
+
+static void driver_offers(struct sleeper *s)
+{
+    for (unsigned n = below(6); n && s->offered - s->taken < 30; n--) {
+        uint16_t old = drv_q[0].idx;
+
+        offer_one(s->offered++);
+        if (drv_want_kick(0, old))
+            reg_write(0x50, 0);
+    }
+}
+
+static void device_completes(void)
+{
+    struct blk_batch batch = {0};
+
+    if (!below(3))
+        disk.batch = &batch;
+    for (unsigned n = below(8); n && disk.queued; n--)
+        fake_blk_complete(&disk, below(disk.queued));
+    disk.batch = NULL;
+    blk_batch_end(&batch);
+}
+
+/* A driver that sleeps until it is interrupted, and looks again after it enabled interrupts, at every moment that the device may
+ * choose: whenever nothing is in flight it has all, or is about to be told. More than 65536 requests, so indices wrap. */
+static void no_interrupt_is_lost(void **state)
+{
+    struct sleeper s = {0};
+
+    random_state = 5;
+    (void)state;
+    disk.async = true;
+    assert_true(drv_init(V1 | EVENT, 1, 128));
+    while (s.taken < 66000) {
+        driver_offers(&s);
+        device_completes();
+        if (!disk.queued)
+            assert_true(s.taken == s.offered || fake_irq_level);
+        s.look_late = below(2);
+        if (fake_irq_level && below(2))
+            driver_interrupt(&s);
+    }
+    while (disk.queued)
+        fake_blk_complete(&disk, 0);
+    while (fake_irq_level)
+        driver_interrupt(&s);
+    assert_int_equal(s.taken, s.offered);
+    assert_true(fake_irq_rises < s.taken / 2); /* and it is coalesced */
 }
 
 /* Resets while data moves: the access waits; a reset from outside drops. */
@@ -719,6 +859,9 @@ int main(void)
         BLK(many_in_flight),
         BLK(ends_at_once),
         BLK(kicks_while_busy),
+        BLK(coalesces),
+        BLK(held_back_not_long),
+        BLK(no_interrupt_is_lost),
         BLK(reset_in_flight),
         BLK(malformed),
         BLK(bounded_work),

@@ -22,6 +22,7 @@
 #include "mem/frame.h"
 #include "mem/hostmap.h"
 #include "sched/thread.h"
+#include "sched/timer.h"
 
 unsigned fake_highest_lock(void);
 
@@ -139,6 +140,14 @@ static void take_offers(struct device *d)
     volatile uint16_t *avail = avail_of(d);
     for (; d->avail_seen != avail[1]; d->avail_seen++)
         d->pending[d->pending_count++] = avail[2 + d->avail_seen % d->queue_num];
+    used_of(d)[2 + 4 * d->queue_num] = d->avail_seen; /* avail_event */
+}
+
+/* By used_event: whether the device has to interrupt for what it has used since `old`. */
+static bool wants_interrupt(struct device *d, uint16_t old)
+{
+    uint16_t event = avail_of(d)[2 + d->queue_num];
+    return (uint16_t)(d->used_idx - event - 1) < (uint16_t)(d->used_idx - old);
 }
 
 /* Completes the nth request that waits, and interrupts. */
@@ -307,6 +316,26 @@ void thread_wake(struct thread *t)
         t->fn(t->arg);
 }
 
+uint64_t timer_hz = 1000000;
+static struct timer *timer;
+static uint64_t timer_when;
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t)) { t->fn = fn; }
+
+void timer_set(struct timer *t, uint64_t when)
+{
+    timer = t;
+    timer_when = when;
+}
+
+static void run_timer(void)
+{
+    struct timer *t = timer;
+    assert_non_null(t);
+    timer = NULL;
+    t->fn(t);
+}
+
 void thread_block(void) { longjmp(blocked, 1); }
 void thread_yield(void) {}
 
@@ -322,6 +351,7 @@ static void config32(struct device *d, unsigned at, uint32_t v) { memcpy(d->conf
 
 enum { F_ALL = 1 << 2 | 1 << 6 | 1 << 9 | 1 << 13 | 1 << 14 };
 #define F_V1 (1ull << 32)
+#define F_EVENT_IDX (1ull << 29)
 
 static struct device *new_disk(void)
 {
@@ -329,7 +359,7 @@ static struct device *new_disk(void)
     d->version = 2;
     d->id = VIRTIO_ID_BLOCK;
     d->queue_max = 256;
-    d->offered = F_ALL | F_V1 | 1ull << 28 | 1ull << 29; /* and some that the driver must leave */
+    d->offered = F_ALL | F_V1 | F_EVENT_IDX | 1ull << 28; /* and one that the driver must leave */
     config32(d, 0, DISK_SECTORS);
     config32(d, 12, 126);
     config32(d, 20, 4096);
@@ -411,7 +441,7 @@ static int set_up(void **state)
 static void test_facts(void **state)
 {
     (void)state;
-    assert_int_equal(disk->accepted, F_ALL | F_V1);
+    assert_int_equal(disk->accepted, F_ALL | F_V1 | F_EVENT_IDX);
     assert_int_equal(disk->status, 1 | 2 | 4 | 8);
     assert_int_equal(disk->ready, 1);
     assert_int_equal(disk->queue_num, 256);
@@ -552,6 +582,118 @@ static void test_out_of_order(void **state)
     }
     disk->held = false;
     frame_put(p);
+}
+
+/* Requests of one page's first sector, all offered before the device is told. */
+static void submit_together(struct blk_backend *b, struct blk_request *r, struct blk_segment *seg,
+                            unsigned n)
+{
+    unsigned kicks = disk->kicks;
+    for (unsigned i = 0; i < n; i++) {
+        r[i] = request(BLK_READ, i, 1, seg, 1);
+        r[i].more = true;
+        assert_int_equal(b->submit(b->ctx, &r[i]), 0);
+    }
+    assert_int_equal(disk->kicks, kicks);
+    b->commit(b->ctx);
+    assert_int_equal(disk->kicks, kicks + 1);
+    b->commit(b->ctx); /* there is nothing to tell */
+    assert_int_equal(disk->kicks, kicks + 1);
+}
+
+/* Completes one request; whether the device has to interrupt then. */
+static bool completes_with_interrupt(struct device *d)
+{
+    uint16_t old = d->used_idx;
+    complete_nth(d, 0);
+    return wants_interrupt(d, old);
+}
+
+static void test_coalesced(void **state)
+{
+    (void)state;
+    enum { N = 8 };
+    struct blk_segment seg = {page, 512};
+    struct blk_request r[N + 2];
+    disk->held = true;
+    done_count = 0;
+    submit_together(backend, r, &seg, N);
+    for (unsigned i = 1; i <= 5; i++)
+        assert_false(completes_with_interrupt(disk));
+    assert_int_equal(done_count, 0);
+    assert_true(completes_with_interrupt(disk)); /* three quarters */
+    interrupt(disk);
+    assert_int_equal(done_count, 6);
+    for (unsigned i = 7; i <= N; i++) { /* few are left: each, and the last in any case */
+        assert_true(completes_with_interrupt(disk));
+        interrupt(disk);
+        assert_int_equal(done_count, i);
+    }
+
+    /* Those that ended while others take long: by the timer. */
+    done_count = 0;
+    submit_together(backend, r, &seg, N);
+    for (unsigned i = 1; i <= 3; i++)
+        assert_false(completes_with_interrupt(disk));
+    run_timer();
+    assert_int_equal(done_count, 3);
+
+    /* All of them, and more than what the next submission would wait for. */
+    for (unsigned i = 4; i <= N; i++)
+        complete_nth(disk, 0);
+    r[N] = request(BLK_READ, 0, 1, &seg, 1);
+    assert_int_equal(backend->submit(backend->ctx, &r[N]), 0);
+    assert_int_equal(done_count, N);
+
+    /* A flush is waited for by nobody else. */
+    r[N + 1] = request(BLK_FLUSH, 0, 0, NULL, 0);
+    assert_int_equal(backend->submit(backend->ctx, &r[N + 1]), 0);
+    assert_true(completes_with_interrupt(disk));
+    interrupt(disk);
+    assert_true(completes_with_interrupt(disk));
+    interrupt(disk);
+    assert_int_equal(done_count, N + 2);
+    if (timer)
+        run_timer();
+    disk->held = false;
+}
+
+/* One request beside many of another's: it is not made to wait. Indices wrap. */
+static void test_coalesced_beside(void **state)
+{
+    (void)state;
+    enum { N = 12 };
+    struct blk_segment seg = {page, 512};
+    struct blk_request r[N], single;
+    backend->close(backend->ctx);
+    backend = host_disk_open(0, true);
+    struct blk_backend *other = host_disk_open(0, true);
+    assert_true(backend && other);
+    disk->held = true;
+    for (unsigned round = 0; round < 65536 / N + 3; round++) {
+        uint16_t old = disk->used_idx;
+        done_count = 0;
+        submit_together(backend, r, &seg, N);
+        single = request(BLK_READ, 0, 1, &seg, 1);
+        assert_int_equal(other->submit(other->ctx, &single), 0);
+        complete_nth(disk, N);
+        assert_true(wants_interrupt(disk, old));
+        interrupt(disk);
+        assert_ptr_equal(single.owner, &single);
+        assert_int_equal(done_count, 1);
+        for (unsigned i = 1; i <= N; i++)
+            if (completes_with_interrupt(disk))
+                interrupt(disk);
+        assert_int_equal(done_count, N + 1);
+    }
+    disk->held = false;
+    other->close(other->ctx);
+    backend->close(backend->ctx);
+    backend = host_disk_open(0, false);
+    assert_non_null(backend);
+    backend->ready = on_ready;
+    if (timer)
+        run_timer();
 }
 
 static unsigned again;
@@ -1012,6 +1154,8 @@ int main(void)
         cmocka_unit_test(test_bad_requests),
         cmocka_unit_test(test_device_errors),
         cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_coalesced),
+        cmocka_unit_test(test_coalesced_beside),
         cmocka_unit_test(test_without_end),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_parts),

@@ -10,6 +10,11 @@
 // hold; or later, on any hart. So done and submit's return meet in one atomic: whoever comes second
 // goes on. done first: SUBMITTED -> EARLY, and the submitter, who sees EARLY, finishes. Submit's
 // return first: SUBMITTED -> IN_FLIGHT, and done takes the lock and finishes.
+//
+// Kicks and interrupts are what costs (exits: one a kick, several an interrupt), so both are for several requests where several
+// are in flight: FEW or more of them, reads and writes only. Then the driver is asked for a kick once there are half as many
+// new ones, and gets its interrupt once half as many have ended as are left: the end of any other looks at both. The last one
+// is never waited with. A timer looks after LATE, for a backend that lets some requests wait for long.
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -58,7 +63,9 @@ enum {
     VBLK_BUFS = 62, /* buffers of a chain; with 54 pieces a request is under 2 KiB */
     VBLK_SEG_MAX = VBLK_BUFS - 2, /* without header and status */
     VBLK_PIECES = 54, /* pieces of host memory in a round */
-    VBLK_DEPTH = 8, /* requests in flight */
+    VBLK_DEPTH = 16, /* requests in flight */
+    VBLK_FEW = 4, /* of them: too few to wait for several */
+    VBLK_LATE = 4000, /* microseconds */
     VBLK_ROUND = 1 << 20, /* bytes in a round */
     VBLK_KICK = 4 << 20, /* bytes (or as much work) in one exit */
     VBLK_CHAIN_COST = 4096, /* what a chain costs of those, even when empty */
@@ -102,9 +109,14 @@ struct vblk {
     unsigned depth;
     uint32_t work; /* done for a chain, in bytes of the budget, not charged yet */
     bool full; /* the backend said -EAGAIN: wait for ready or done */
+    bool uncommitted; /* the backend has requests that it need not have begun */
+    bool batched; /* waits for the end of a batch */
+    bool watched; /* the timer is set since something waits for several */
+    unsigned flying, slow; /* requests IN_FLIGHT; of these, others than reads and writes */
+    struct blk_waiter waiter;
     uint8_t redo_count; /* chains in flight when the state was saved: done again first */
     uint16_t redo[VBLK_DEPTH];
-    struct timer rest; /* goes on with requests that end at once: see vblk_continue */
+    struct timer rest; /* looks again: see vblk_continue, vblk_watch */
     struct vblk_req *req[VBLK_DEPTH];
 };
 
@@ -250,6 +262,30 @@ static bool vblk_end_round(struct vblk_req *r)
     return false;
 }
 
+static bool vblk_is_slow(const struct vblk_req *r)
+{
+    return r->br.op != BLK_READ && r->br.op != BLK_WRITE;
+}
+
+/* A round is under way; it has come back. */
+static void vblk_fly(struct vblk_req *r)
+{
+    r->dev->flying++;
+    r->dev->slow += vblk_is_slow(r);
+}
+
+static void vblk_land(struct vblk_req *r)
+{
+    r->dev->flying--;
+    r->dev->slow -= vblk_is_slow(r);
+}
+
+/* How many new requests, or ended ones, are worth a kick or an interrupt. */
+static uint16_t vblk_patience(const struct vblk *b)
+{
+    return (uint16_t)(b->slow || b->flying < VBLK_FEW ? 1 : b->flying / 2);
+}
+
 /* What a round costs this hart: when it ended at once its data were moved, or zeroed, here. */
 static int64_t vblk_round_cost(const struct vblk_req *r)
 {
@@ -275,9 +311,14 @@ static bool vblk_go(struct vblk_req *r, int64_t *budget)
         if (*budget <= 0)
             return false;
         cost = vblk_round_cost(r);
+        r->br.batch = NULL;
+        r->br.more = b->blk->commit != NULL;
         atomic_store_explicit(&r->state, VBLK_S_SUBMITTED, memory_order_relaxed);
+        vblk_fly(r);
         error = b->blk->submit(b->blk->ctx, &r->br);
+        b->uncommitted |= !error;
         if (error == -EAGAIN) {
+            vblk_land(r);
             atomic_store_explicit(&r->state, VBLK_S_READY, memory_order_relaxed);
             b->full = true;
             return true;
@@ -286,6 +327,7 @@ static bool vblk_go(struct vblk_req *r, int64_t *budget)
             r->br.result = error;
         else if (atomic_compare_exchange_strong(&r->state, &was, VBLK_S_IN_FLIGHT))
             return true;
+        vblk_land(r);
         *budget -= cost;
         vblk_charge(b, budget);
     } while (vblk_end_round(r));
@@ -513,8 +555,27 @@ static int vblk_next_chain(struct vblk *b, struct virtq_chain *c)
     return virtq_pop(q, c);
 }
 
-/* Does what can be done now. False: there is more, but the budget is spent. */
-static bool vblk_run(struct vblk *b, int64_t *budget)
+/* With something that waits for several: it is looked at again in any case. */
+static void vblk_watch(struct vblk *b)
+{
+    if (b->watched)
+        return;
+    b->watched = true;
+    timer_set(&b->rest, arch_time() + timer_us(VBLK_LATE));
+}
+
+/* Asks for a kick, by what is in flight. True: there is one already. */
+static bool vblk_arm(struct vblk *b)
+{
+    uint16_t patience = vblk_patience(b);
+
+    if (patience > 1)
+        vblk_watch(b);
+    return virtq_arm_after(&b->v.q[0], patience);
+}
+
+/* Takes what there is and hands it on. False: there is more, but the budget is spent. */
+static bool vblk_take_all(struct vblk *b, int64_t *budget)
 {
     struct vblk_req *r;
 
@@ -540,7 +601,7 @@ static bool vblk_run(struct vblk *b, int64_t *budget)
             return true;
         }
         if (got == 0) {
-            if (!virtq_arm(&b->v.q[0]))
+            if (!vblk_arm(b))
                 return true;
             continue;
         }
@@ -553,13 +614,27 @@ static bool vblk_run(struct vblk *b, int64_t *budget)
     return true;
 }
 
+/* Does what can be done now. False: there is more, but the budget is spent. */
+static bool vblk_run(struct vblk *b, int64_t *budget)
+{
+    bool all = vblk_take_all(b, budget);
+
+    if (b->uncommitted && b->blk->commit)
+        b->blk->commit(b->blk->ctx);
+    b->uncommitted = false;
+    if (virtq_unsignalled(&b->v.q[0]) >= vblk_patience(b))
+        virtio_used(&b->v, 0);
+    else if (virtq_unsignalled(&b->v.q[0]))
+        vblk_watch(b);
+    return all;
+}
+
 static enum mmio_result vblk_notify(struct virtio_dev *v, unsigned queue)
 {
     int64_t budget = VBLK_KICK;
-    bool all = vblk_run(vblk_of(v), &budget);
 
-    virtio_used(v, queue);
-    return all ? MMIO_OK : MMIO_RETRY;
+    (void)queue;
+    return vblk_run(vblk_of(v), &budget) ? MMIO_OK : MMIO_RETRY;
 }
 
 /* Work from a callback has no exit to come back to: when the budget is spent, the end of what is in flight
@@ -569,19 +644,34 @@ static void vblk_continue(struct vblk *b, int64_t budget)
     b->full = false;
     if (!vblk_run(b, &budget) && !vblk_in_state(b, VBLK_S_IN_FLIGHT))
         timer_set(&b->rest, arch_time() + timer_hz / 1000);
-    virtio_used(&b->v, 0);
 }
 
 static void vblk_done(struct blk_request *br)
 {
     struct vblk_req *r = br->owner;
     struct vblk *b = r->dev;
+    struct blk_batch *batch = br->batch;
     uint32_t was = VBLK_S_SUBMITTED;
 
     if (atomic_compare_exchange_strong(&r->state, &was, VBLK_S_EARLY))
         return; /* submit has not returned yet, and holds the lock */
     spin_lock(&b->v.vdev.lock);
+    vblk_land(r);
     (void)vblk_end_round(r); /* another round is READY, and vblk_run finds it */
+    if (!batch)
+        vblk_continue(b, VBLK_KICK);
+    else if (!b->batched)
+        blk_batch_add(batch, &b->waiter);
+    b->batched |= batch != NULL;
+    spin_unlock(&b->v.vdev.lock);
+}
+
+static void vblk_batch_ended(struct blk_waiter *w)
+{
+    struct vblk *b = CONTAINER_OF(w, struct vblk, waiter);
+
+    spin_lock(&b->v.vdev.lock);
+    b->batched = false;
     vblk_continue(b, VBLK_KICK);
     spin_unlock(&b->v.vdev.lock);
 }
@@ -595,11 +685,29 @@ static void vblk_ready(void *device)
     spin_unlock(&b->v.vdev.lock);
 }
 
-static void vblk_rested(struct timer *t) { vblk_ready(CONTAINER_OF(t, struct vblk, rest)); }
+/* Whatever waits for several waits no longer. */
+static void vblk_rested(struct timer *t)
+{
+    struct vblk *b = CONTAINER_OF(t, struct vblk, rest);
+
+    spin_lock(&b->v.vdev.lock);
+    vblk_continue(b, VBLK_KICK);
+    virtio_used(&b->v, 0);
+    b->watched = false;
+    if (vblk_patience(b) > 1)
+        vblk_watch(b);
+    spin_unlock(&b->v.vdev.lock);
+}
 
 /* ---- the device ---- */
 
-static bool vblk_busy(struct virtio_dev *v) { return vblk_in_state(vblk_of(v), VBLK_S_IN_FLIGHT); }
+/* The end of a batch still comes to a device that waits for it. */
+static bool vblk_busy(struct virtio_dev *v)
+{
+    struct vblk *b = vblk_of(v);
+
+    return b->batched || vblk_in_state(b, VBLK_S_IN_FLIGHT);
+}
 
 static void vblk_stop(struct virtio_dev *v, int queue)
 {
@@ -757,6 +865,7 @@ struct vdev *virtio_blk_create(struct stage2 *mem, struct blk_backend *blk)
     if (!b)
         return NULL;
     b->blk = blk;
+    b->waiter.fn = vblk_batch_ended;
     timer_init(&b->rest, vblk_rested);
     b->depth = blk->depth && blk->depth < VBLK_DEPTH ? blk->depth : VBLK_DEPTH;
     for (unsigned i = 0; i < b->depth; i++) {

@@ -294,19 +294,19 @@ static void set_avail_event(struct virtq *q, uint16_t event)
     ring_store(q, RING_ENTRIES + 8ull * q->size, event);
 }
 
-bool virtq_arm(struct virtq *q)
+bool virtq_arm_after(struct virtq *q, uint16_t count)
 {
     if (!virtq_usable(q))
         return false;
     if (q->event_idx) {
-        set_avail_event(q, q->last_avail);
+        set_avail_event(q, (uint16_t)(q->last_avail + count - 1));
     } else if (q->quiet) {
         q->quiet = false;
         ring_store(q, RING_FLAGS, 0);
     }
     atomic_thread_fence(memory_order_seq_cst);
     q->seen_avail = ring_load(q, VIRTQ_AVAIL, RING_IDX);
-    return q->seen_avail != q->last_avail;
+    return (uint16_t)(q->seen_avail - q->last_avail) >= (q->event_idx ? count : 1);
 }
 
 void virtq_disarm(struct virtq *q)

@@ -104,10 +104,17 @@ void virtq_push(struct virtq *q, uint16_t head, uint32_t written);
  * all of them. Chains that were taken back are put no more. */
 void virtq_put(struct virtq *q, uint16_t n, uint16_t head, uint32_t written);
 void virtq_show(struct virtq *q, uint16_t count);
+/* Chains given back since the last virtq_notify. */
+static inline uint16_t virtq_unsignalled(const struct virtq *q)
+{
+    return (uint16_t)(q->used_idx - q->signalled);
+}
 /* After pushes: whether the driver wants an interrupt for them. (2.7.7) */
 bool virtq_notify(struct virtq *q);
-/* Asks for a kick at the next chain. True: there is one already, pop again (2.7.10). */
-bool virtq_arm(struct virtq *q);
+/* Asks for a kick once there are `count` more chains, at least 1; without EVENT_IDX at the next. True: there are so many already,
+ * pop again (2.7.10). */
+bool virtq_arm_after(struct virtq *q, uint16_t count);
+static inline bool virtq_arm(struct virtq *q) { return virtq_arm_after(q, 1); }
 /* Asks for no kicks, until virtq_arm. */
 void virtq_disarm(struct virtq *q);
 
