@@ -30,8 +30,8 @@ again = +@$(MAKE) -s --no-print-directory
 all: setup-run ## build/trapline.bin, build/trapctl and the default bundle
 	$(again) trapline trapctl build/default.itb
 
-.PHONY: setup-run setup-unit setup-test
-setup-run setup-unit setup-test: setup-%:
+.PHONY: setup-run setup-unit setup-test setup-bench
+setup-run setup-unit setup-test setup-bench: setup-%:
 	@tools/setup $*
 
 build/libfdt/.stamp build/linux/Image build/linux/initrd.cpio:
@@ -88,7 +88,7 @@ test: setup-test ## unit, static and system tests; ends with "N passed, N failed
 	@MAKE='$(MAKE)' ci/test
 
 .PHONY: bench
-bench: setup-run ## exit costs, and a Debian boot, native beside Trapline
+bench: setup-bench ## exit costs, and a Debian boot, native beside Trapline
 	$(again) trapline build/default.itb $(if $(GUEST_BINS),guests)
 	@tests/perf/bench
 

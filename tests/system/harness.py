@@ -260,8 +260,9 @@ def make_bundle(path, *vms, hash_name="crc32", switches=()):
     return path
 
 
-def make_initrd(path, add=(), modules=()):
-    """An initrd with more in it: add, words such as "bin/tool=FILE"; modules of the kernel to be loaded."""
+def make_initrd(path, add=(), modules=(), program=None):
+    """An initrd with more in it: add, words such as "bin/tool=FILE"; modules of the kernel to be loaded; a program with
+    its libraries, "ROOT=PATH"."""
     linux = os.path.join(BUILD, "linux")
     command = [os.path.join(TOP, "guests", "linux", "mkinitrd"), os.path.join(linux, "busybox"),
                os.path.join(linux, "modules"), path]
@@ -269,6 +270,8 @@ def make_initrd(path, add=(), modules=()):
         command += ["--add", word]
     for name in modules:
         command += ["--module", name]
+    if program:
+        command += ["--program", program]
     subprocess.run(command, check=True)
     return path
 
