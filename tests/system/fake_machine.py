@@ -27,12 +27,29 @@ def vm(name, status="running", **more):
             "history": f"console of {name}\r\n", "typed": "", "room": 1024, **more}
 
 
+def net(name, *cards, mode="nat", **more):
+    """A network, with a card of each of these VMs."""
+    ports = [{"vm": v, "device": "net-0", "mac": f"02:54:00:00:00:0{i}", "link": True, "isolated": False, "rx-frames": 10 * i,
+              "rx-bytes": 2048 * i, "tx-frames": 5, "tx-bytes": 500, "dropped": i} for i, v in enumerate(cards)]
+    return {"net": name, "mode": mode, "mtu": 1500, "uplink": mode != "internal", "ports": ports, "leases": [], "forwards": [],
+            "macs": [{"mac": p["mac"], "port": f"{p['vm']}/net-0"} for p in ports], "flows": 0, "flow-limit": 4096 * (mode == "nat"),
+            **more}
+
+
+def disk(device, image, drv="qcow2", **more):
+    """A disk of a VM, as query-block has it."""
+    return {"device": device, "type": "unknown", "removable": False, "locked": False,
+            "inserted": {"file": image, "drv": drv, "ro": False, "iops": 0, "bps": 0, **more,
+                         "image": {"filename": image, "format": drv, "virtual-size": 10 << 30, "backing-filename": "debian"}}}
+
+
 class FakeMachine:
     """Serves folder/control.1 to .N until closed. `vms` is its state; `behave` maps a command's name to a function
     (session, message) that answers in its own way; `greet` is what a client is sent first."""
 
     def __init__(self, folder, *vms, ports=4, greet=None):
         self.vms = {v["name"]: v for v in vms}
+        self.nets, self.disks, self.images = [], [], []
         self.behave = {}
         self.greet = (json.dumps(GREETING) + "\r\n").encode() if greet is None else greet
         self.started = time.monotonic()
@@ -173,7 +190,8 @@ class Session:
         self.negotiated = True
 
     def do_query_commands(self, _):
-        return [{"name": n[3:].replace("_", "-")} for n in dir(self) if n.startswith("do_")]
+        kept = ("qmp_capabilities", "system_reset", "set_link", "block_set_io_throttle")  # QEMU's own names
+        return [{"name": n if n in kept else n.replace("_", "-")} for n in (m[3:] for m in dir(self) if m.startswith("do_"))]
 
     def do_query_vms(self, _):
         keys = ("name", "status", "running", "vcpus", "memory", "mapped", "boots")
@@ -240,7 +258,8 @@ class Session:
             if arguments["target"] == "vm":
                 more = {"weight": v["weight"], "cap": v["cap"], "affinity": v["affinity"],
                         "memory.promised": v["memory"], "memory.mapped": v["mapped"],
-                        "disk-0.read-bytes": ns // 1000, "disk-0.write-bytes": 0}
+                        "disk-0.read-bytes": ns // 1000, "disk-0.write-bytes": 0,
+                        "net-0.read-bytes": ns // 500, "net-1.read-bytes": ns // 500, "net-1.write-bytes": ns // 2000}
                 answer.append({"provider": "trapline", "vm": v["name"], "stats": self._stats({**times, **more})})
                 continue
             for i in range(v["vcpus"]):
@@ -283,6 +302,99 @@ class Session:
         if line.startswith("fly"):
             return {"output": "no command fly: `help` lists them\r\nusage: \x1b[2J\r\n", "failed": True}
         return {"output": f"monitor: {line}\r\n", "failed": False}
+
+    # --- networks ---
+
+    def do_query_nets(self, arguments):
+        nets = [n for n in self.machine.nets if arguments.get("net", n["net"]) == n["net"]]
+        if "net" in arguments and not nets:
+            raise Refused(f"{arguments['net']}: no network has this name")
+        return nets
+
+    def _card(self, vm_name, device):
+        for net in self.machine.nets:
+            for port in net["ports"]:
+                if (port["vm"], port["device"]) == (vm_name, device):
+                    return port
+        raise Refused(f"{vm_name}/{device}: no VM has this card")
+
+    def do_set_net(self, arguments):
+        net, = self.do_query_nets({"net": arguments["net"]})
+        if arguments["mode"] not in ("bridge", "nat", "internal"):
+            raise Refused(f"{arguments['mode']}: no mode of a network")
+        net["mode"] = arguments["mode"]
+
+    def do_set_link(self, arguments):
+        if "/" in arguments["name"]:
+            self._card(*arguments["name"].split("/"))["link"] = arguments["up"]
+        else:
+            self.do_query_nets({"net": arguments["name"]})
+
+    def do_set_port(self, arguments):
+        port = self._card(arguments["vm"], arguments["device"])
+        port.update({k: arguments[k] for k in ("rate", "isolated") if k in arguments})
+
+    def do_net_forward_add(self, arguments):
+        net, = self.do_query_nets({"net": arguments["net"]})
+        if net["mode"] != "nat":
+            raise Refused(f"{net['net']}: only a network of mode nat has forwards")
+        net["forwards"].append({"device": "net-0", "address": "10.1.0.2", **{k: v for k, v in arguments.items() if k != "net"}})
+
+    def do_net_forward_remove(self, arguments):
+        net, = self.do_query_nets({"net": arguments["net"]})
+        same = [f for f in net["forwards"] if (f["protocol"], f["host-port"]) == (arguments["protocol"], arguments["host-port"])]
+        if not same:
+            raise Refused(f"{net['net']}: nothing is forwarded from {arguments['protocol']} {arguments['host-port']}")
+        net["forwards"].remove(same[0])
+
+    # --- disks ---
+
+    def do_query_block(self, arguments):
+        return [d for d in self.machine.disks if arguments.get("vm") in (None, d["device"].split("/")[0])]
+
+    def do_block_set_io_throttle(self, arguments):
+        for disk in self.machine.disks:
+            if disk["device"] == arguments["device"]:
+                disk["inserted"].update({k: v for k, v in arguments.items() if k != "device"})
+                return
+        raise Refused(f"{arguments['device']}: no VM has this disk")
+
+    def do_query_images(self, _):
+        return self.machine.images
+
+    def _image(self, name):
+        for image in self.machine.images:
+            if image["image"] == name:
+                return image
+        raise Refused(f"{name}: no partition has this name")
+
+    def do_image_create(self, arguments):
+        if any(i["image"] == arguments["image"] for i in self.machine.images):
+            raise Refused(f"{arguments['image']}: there is a partition of this name")
+        size = arguments["size"]
+        self.machine.images.append({"image": arguments["image"], "format": arguments.get("format", "qcow2"), "virtual-size": size,
+                                    "actual-size": 1 << 20, "used-by": [], "partition": arguments.get("room", size),
+                                    "disk": arguments.get("disk", 0),
+                                    **({"backing": arguments["backing"]} if "backing" in arguments else {})})
+
+    def do_image_clone(self, arguments):
+        template = self._image(arguments["from"])
+        self.do_image_create({"size": template["virtual-size"], "backing": arguments["from"],
+                              **{k: v for k, v in arguments.items() if k != "from"}})
+
+    def do_image_resize(self, arguments):
+        image = self._image(arguments["image"])
+        if arguments["size"] < image["virtual-size"]:
+            raise Refused(f"{image['image']}: an image cannot be made smaller")
+        image["virtual-size"] = arguments["size"]
+
+    def do_image_delete(self, arguments):
+        image = self._image(arguments["image"])
+        if image["used-by"]:
+            raise Refused(f"{image['image']}: {image['used-by'][0]} has it")
+        if not arguments.get("force") and any(i.get("backing") == image["image"] for i in self.machine.images):
+            raise Refused(f"{image['image']}: it is behind another image")
+        self.machine.images.remove(image)
 
     def do_sysrq(self, arguments):
         self._vm(arguments)

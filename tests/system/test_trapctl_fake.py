@@ -544,9 +544,9 @@ def test_top_keys(fake, tmp_path):
 
 def test_top_resize(fake, tmp_path):
     fake(*[vm(f"vm{i:02}", cpu=(40 - i) / 100) for i in range(40)])
-    with Terminal("top", "-d", "0.3", cwd=tmp_path, columns=140, rows=24) as t:
+    with Terminal("top", "-d", "0.3", cwd=tmp_path, columns=160, rows=24) as t:
         t.until(lambda: names(t) == [f"vm{i:02}" for i in range(19)])
-        assert t.shows("WRITE/S") and t.shows("UPTIME")
+        assert t.shows("WRITE/S") and t.shows("TX/S") and t.shows("UPTIME")
         t.resize(60, 12)
         t.until(lambda: names(t) == [f"vm{i:02}" for i in range(7)] and not t.shows("WRITE/S"))
         assert all(len(line) <= 60 for line in t.lines()) and t.shows("%CPU")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // trapctl's words and numbers: what is printed, what is taken and refused, splitting, UTF-8, options, escapes, base64, bars.
 // units: tools/trapctl/text.c tools/trapctl/args.c tools/trapctl/escape.c tools/trapctl/base64.c tools/trapctl/table.c
-// units: tools/trapctl/memory.c tools/trapctl/say.c tools/trapctl/progress.c tools/trapctl/term.c tools/trapctl/stream.c
+// units: tools/trapctl/near.c tools/trapctl/memory.c tools/trapctl/say.c tools/trapctl/progress.c tools/trapctl/term.c tools/trapctl/stream.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,7 @@
 #include "args.h"
 #include "base64.h"
 #include "escape.h"
+#include "near.h"
 #include "progress.h"
 #include "table.h"
 #include "text.h"
@@ -64,6 +65,8 @@ static void test_numbers(void **state)
 {
     static const char *const bad[] = {
         "", "-1", "+1", " 1", "1 ", "0x", "0xg", "1x", "x", "0x 1", "18446744073709551616"};
+    static const char *const bad_sizes[] = {
+        "", "G", "-1", "1.5G", "1GB", "1 G", "0x10", "4194305T", "18446744073709551616", "1E"};
     uint64_t n;
     unsigned ms;
 
@@ -73,6 +76,12 @@ static void test_numbers(void **state)
     assert_true(text_u64("18446744073709551615", &n) && n == UINT64_MAX);
     assert_true(text_u64("0xffffffffffffffff", &n) && n == UINT64_MAX);
     assert_true(text_u64("010", &n) && n == 10); /* no octal surprises */
+    assert_true(text_size("512", &n) && n == 512);
+    assert_true(text_size("64k", &n) && n == 65536);
+    assert_true(text_size("10G", &n) && n == 10ull << 30);
+    assert_true(text_size("4194304T", &n) && n == 1ull << 62);
+    for (unsigned i = 0; i < COUNT(bad_sizes); i++)
+        assert_false(text_size(bad_sizes[i], &n));
     assert_true(text_interval("2", &ms) && ms == 2000);
     assert_true(text_interval(".25", &ms) && ms == 250);
     assert_true(text_interval("3600", &ms) && ms == 3600000);
@@ -277,9 +286,16 @@ static void test_base64(void **state)
                                           {"fooba", "Zm9vYmE="},
                                           {"foobar", "Zm9vYmFy"},
                                           {"\xFF\xEF\xBF", "/++/"}};
+    static const char *const bad[] = {
+        "Z", "Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Z g=", "Zm9v\n", "Zm-_"};
+    unsigned char out[16];
+    size_t out_len;
     char *in, *to;
 
     (void)state;
+    for (unsigned i = 0; i < COUNT(bad); i++)
+        assert_false(base64_decode(bad[i], strlen(bad[i]), out, &out_len));
+    assert_false(base64_decode("Zm\0v", 4, out, &out_len));
     for (unsigned i = 0; i < COUNT(pair);
          i++) { /* RFC 4648, section 10; buffers as long as they must be */
         size_t len = strlen(pair[i][0]);
@@ -290,6 +306,9 @@ static void test_base64(void **state)
         base64_encode(in, len, to);
         assert_string_equal(to, pair[i][1]);
         assert_int_equal(strlen(to), base64_length(len));
+        assert_true(base64_decode(to, strlen(to), out, &out_len));
+        assert_int_equal(out_len, len);
+        assert_memory_equal(out, in, len);
         free(in);
         free(to);
     }
@@ -339,6 +358,19 @@ static void test_table(void **state)
     free(out);
 }
 
+static void test_near_names(void **state)
+{
+    (void)state;
+    assert_true(near_names("query-stat", "query-stats"));
+    assert_true(near_names("stats", "query-stats"));
+    assert_true(near_names("sysreq", "sysrq"));
+    assert_true(near_names("qurey-vms", "query-vms"));
+    assert_false(near_names("sysreq", "stop"));
+    assert_false(near_names("vm", "vm-stop")); /* too short to be meant by */
+    assert_false(near_names("make-coffee", "query-host"));
+    assert_false(near_names("0123456789012345678901234567890123456789x", "query-host"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,7 +380,7 @@ int main(void)
         cmocka_unit_test(test_whole_utf8), cmocka_unit_test(test_args),
         cmocka_unit_test(test_bad_args),   cmocka_unit_test(test_escape),
         cmocka_unit_test(test_base64),     cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_near_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,9 @@ static json_t *json(const char *text)
     "{\"vm\":\"" name "\",\"stats\":[{\"name\":\"ran-ns\",\"value\":" ran "}," \
     "{\"name\":\"exits.total\",\"value\":" exits \
     "},{\"name\":\"disk-0.read-bytes\",\"value\":" read "}," \
-    "{\"name\":\"disk-1.read-bytes\",\"value\":" read "},{\"name\":\"affinity\",\"value\":[1]}," \
+    "{\"name\":\"disk-1.read-bytes\",\"value\":" read "}," \
+    "{\"name\":\"net-0.read-bytes\",\"value\":" read "}," \
+    "{\"name\":\"net-0.write-bytes\",\"value\":" exits "},{\"name\":\"affinity\",\"value\":[1]}," \
     "{\"name\":\"weight\",\"value\":100}]}"
 #define HOST(up, ran, idle) \
     "{\"uptime-ns\":" up ",\"harts\":[{\"id\":0,\"ran-ns\":" ran ",\"idle-ns\":" idle \
@@ -85,6 +87,8 @@ static void test_rows(void **state)
     assert_true(rows[0].value[SAMPLE_CPU] == 150); /* 3 s in 2 */
     assert_true(rows[0].value[SAMPLE_EXITS] == 100);
     assert_true(rows[0].value[SAMPLE_READ] == 1024); /* of both disks */
+    assert_true(rows[0].value[SAMPLE_RECEIVED] == 512); /* what the guest read */
+    assert_true(rows[0].value[SAMPLE_SENT] == 100);
     assert_string_equal(rows[0].harts, "1");
     assert_false(rows[0].unrated);
     assert_true(rows[0].value[SAMPLE_MAPPED] == 4194304);

@@ -6,21 +6,10 @@
 
 #include "command.h"
 #include "exit.h"
+#include "json_get.h"
 #include "sample.h"
 #include "table.h"
 #include "text.h"
-
-static const char *string_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-
-    return s ? s : "";
-}
-
-static uint64_t number_of(const json_t *o, const char *key)
-{
-    return (uint64_t)json_integer_value(json_object_get(o, key));
-}
 
 /* ---- ps ---- */
 
@@ -28,15 +17,15 @@ static void add_vm(struct table *t, const json_t *vm)
 {
     char memory[TEXT_NUMBER], mapped[TEXT_NUMBER], up[TEXT_NUMBER];
 
-    table_add(t, "%s", string_of(vm, "name"));
-    table_add(t, "%s", sample_state(string_of(vm, "status")));
-    table_add(t, "%u", (unsigned)number_of(vm, "vcpus"));
-    table_add(t, "%s", text_bytes(number_of(vm, "memory"), memory));
-    table_add(t, "%s", text_bytes(number_of(vm, "mapped"), mapped));
+    table_add(t, "%s", get_string(vm, "name"));
+    table_add(t, "%s", sample_state(get_string(vm, "status")));
+    table_add(t, "%u", (unsigned)get_number(vm, "vcpus"));
+    table_add(t, "%s", text_bytes(get_number(vm, "memory"), memory));
+    table_add(t, "%s", text_bytes(get_number(vm, "mapped"), mapped));
     table_add(t, "%s",
-              json_object_get(vm, "uptime") ? text_duration(number_of(vm, "uptime"), up) : "-");
-    table_add(t, "%u", (unsigned)number_of(vm, "boots"));
-    table_add(t, "%s", string_of(vm, "reason"));
+              json_object_get(vm, "uptime") ? text_duration(get_number(vm, "uptime"), up) : "-");
+    table_add(t, "%u", (unsigned)get_number(vm, "boots"));
+    table_add(t, "%s", get_string(vm, "reason"));
 }
 
 int cmd_ps(struct ctl *c, const struct args *a)
@@ -127,7 +116,7 @@ static int power_off(struct ctl *c, const char *name)
 {
     json_t *status;
     int code = ctl_ask(c, "query-status", ctl_vm(name), &status);
-    const char *s = string_of(status, "status");
+    const char *s = get_string(status, "status");
 
     if (!code && (!strcmp(s, "running") || !strcmp(s, "paused")))
         code = ctl_ask(c, "vm-stop", ctl_vm(name), NULL);
@@ -206,10 +195,10 @@ static void print_sched(const json_t *s)
         has[json_integer_value(hart)] = true;
     if (json_array_size(affinity) && !json_is_true(json_object_get(s, "all-harts")))
         text_hart_list(has, HARTS_MAX, harts, sizeof(harts));
-    if (number_of(s, "cap"))
-        snprintf(cap, sizeof(cap), "%u", (unsigned)number_of(s, "cap"));
-    text_put_safe(stdout, string_of(s, "vm"));
-    printf(": weight=%u cap=%s affinity=%s\n", (unsigned)number_of(s, "weight"), cap, harts);
+    if (get_number(s, "cap"))
+        snprintf(cap, sizeof(cap), "%u", (unsigned)get_number(s, "cap"));
+    text_put_safe(stdout, get_string(s, "vm"));
+    printf(": weight=%u cap=%s affinity=%s\n", (unsigned)get_number(s, "weight"), cap, harts);
 }
 
 int cmd_set(struct ctl *c, const struct args *a)

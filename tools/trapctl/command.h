@@ -13,6 +13,8 @@ enum word {
     WORD_COMMAND, /* of trapctl */
     WORD_EXECUTE, /* of the machine protocol */
     WORD_MONITOR, /* of the hypervisor's own shell */
+    WORD_NET, /* what complete_verbs.c has for these commands */
+    WORD_DISK,
 };
 
 struct command {
@@ -71,6 +73,8 @@ COMMAND_FN(info);
 COMMAND_FN(events);
 COMMAND_FN(kick);
 COMMAND_FN(sysrq);
+COMMAND_FN(net);
+COMMAND_FN(disk);
 COMMAND_FN(exec);
 COMMAND_FN(monitor);
 COMMAND_FN(shell);
@@ -86,3 +90,4 @@ enum { EXITS_RESET, EXITS_COSTS };
 enum { LOG_LINES };
 enum { EVENTS_COUNT, EVENTS_VM };
 enum { KICK_NOW };
+enum { DISK_FORCE };

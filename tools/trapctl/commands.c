@@ -55,6 +55,11 @@ static const struct args_option kick_options[] = {
     {0},
 };
 
+static const struct args_option disk_options[] = {
+    {'f', "force", NULL, "rm: also an image that is behind others, which lose it"},
+    {0},
+};
+
 const struct command commands[] = {
     {"run", "BUNDLE", "send a bundle (.itb) to the machine, and start its VMs",
      "Sends the file, checksummed, and has its VMs made; those that the bundle marks autostart "
@@ -117,6 +122,35 @@ const struct command commands[] = {
      2, WORD_VM, WORD_NONE, cmd_kick},
     {"sysrq", "NAME KEY", "Linux's magic SysRq key on a VM's console", NULL, NULL, 2, 2, WORD_VM,
      WORD_NONE, cmd_sysrq},
+    {"net", "[NET | set|link|port|forward ...]", "networks, their ports, leases and forwards",
+     "Without words all networks; with a name that one, and where it has learnt addresses. RX is "
+     "what\n"
+     "the guest got, TX what it sent.\n"
+     "  net set NET mode=bridge|nat|internal           what it is, at once\n"
+     "  net link VM/net-N up|down                      plug a cable in, or out; NET: its uplink's\n"
+     "  net port VM/net-N rate=SIZE|off isolated=on|off\n"
+     "                                                 what it may send a second (10M), and "
+     "whether\n"
+     "                                                 other isolated ports see it\n"
+     "  net forward add NET [tcp:|udp:]PORT VM:PORT    a port of the machine leads to a VM's, or "
+     "to\n"
+     "                                                 ADDRESS:PORT (of NAT networks)\n"
+     "  net forward rm NET [tcp:|udp:]PORT             no more\n",
+     NULL, 0, 5, WORD_NET, WORD_NET, cmd_net},
+    {"disk", "[ls|create|clone|resize|rm|limit ...]", "images on the host's disks, and VMs' disks",
+     "  disk ls [VM]                    all images; or the disks that a VM has\n"
+     "  disk create IMAGE SIZE [raw|qcow2] [backing=IMAGE] [room=SIZE] [on=DISK]\n"
+     "                                  an image, in a partition of this name: room is the\n"
+     "                                  partition's size, on the disk that it is put on\n"
+     "  disk clone TEMPLATE IMAGE [SIZE] [room=SIZE] [on=DISK]\n"
+     "                                  one that has TEMPLATE behind it, and keeps what is "
+     "written\n"
+     "  disk resize IMAGE SIZE          larger, while no VM has it\n"
+     "  disk rm IMAGE...                while no VM has it\n"
+     "  disk limit VM/disk-N [iops=N|off] [bytes=SIZE|off]\n"
+     "                                  what its guest may ask for in a second; alone: shows it\n"
+     "Sizes: 512M, 10G.\n",
+     disk_options, 0, ARGS_WORDS, WORD_DISK, WORD_DISK, cmd_disk},
     {"exec", "COMMAND [JSON]", "a command of the machine protocol, and its answer",
      "JSON is an object of arguments: trapctl exec query-status '{\"vm\": \"vm0\"}'. Or all in one "
      "word:\n"

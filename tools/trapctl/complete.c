@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "command.h"
+#include "complete_verbs.h"
 #include "exit.h"
 #include "text.h"
-
-enum { COMPLETE_MS = 1500 };
 
 struct sink {
     const char *begin;
@@ -99,12 +98,17 @@ static bool takes_next(const struct args_option *o, const char *word)
     return false;
 }
 
-/* The command among whole words, and how many words stand behind it. */
-static const struct command *find_command(char *const word[], int at, int *behind)
+struct words {
+    const char *word[ARGS_WORDS];
+    int count;
+};
+
+/* The command among whole words, and the words that stand behind it. */
+static const struct command *find_command(char *const word[], int at, struct words *behind)
 {
     const struct command *command = NULL;
 
-    *behind = 0;
+    behind->count = 0;
     for (int i = 0; i < at; i++) {
         if (word[i][0] == '-' && word[i][1]) {
             i += takes_next(command_globals, word[i]) ||
@@ -113,20 +117,22 @@ static const struct command *find_command(char *const word[], int at, int *behin
             command = command_find(word[i]);
             if (!command)
                 return NULL;
-        } else {
-            ++*behind;
+        } else if (behind->count < ARGS_WORDS) {
+            behind->word[behind->count++] = word[i];
         }
     }
     return command;
 }
+
+static void offer_any(void *ctx, const char *text) { offer(ctx, text); }
 
 bool complete(struct ctl *c, char *const word[], int at, void (*each)(void *ctx, const char *text),
               void *ctx)
 {
     struct sink s = {word[at], each, ctx};
     const struct command *command;
+    struct words behind;
     enum word kind;
-    int behind;
 
     command = find_command(word, at, &behind);
     if (word[at][0] == '-') {
@@ -138,8 +144,8 @@ bool complete(struct ctl *c, char *const word[], int at, void (*each)(void *ctx,
         offer_commands(&s);
         return false;
     }
-    kind = behind ? command->rest : command->first;
-    if (behind >= command->most || kind == WORD_FILE)
+    kind = behind.count ? command->rest : command->first;
+    if (behind.count >= command->most || kind == WORD_FILE)
         return kind == WORD_FILE;
     if (kind == WORD_COMMAND)
         offer_commands(&s);
@@ -151,6 +157,8 @@ bool complete(struct ctl *c, char *const word[], int at, void (*each)(void *ctx,
         offer_list(c, &s, "query-commands");
     else if (kind == WORD_MONITOR)
         offer_monitor(c, &s);
+    else if (complete_verbs_knows(kind))
+        complete_verbs(c, kind, behind.word, behind.count, offer_any, &s);
     return false;
 }
 
@@ -167,7 +175,8 @@ int cmd_complete(struct ctl *c, const struct args *a)
 {
     static char *nothing[] = {""};
     char *const *word = a->words ? a->word : nothing;
-    int at = a->words ? a->words - 1 : 0, behind;
+    int at = a->words ? a->words - 1 : 0;
+    struct words behind;
     const struct command *command = find_command(word, at, &behind);
 
     for (int i = 0; i + 1 < a->words; i++) {

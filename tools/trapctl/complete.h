@@ -3,6 +3,8 @@
 #pragma once
 #include "ctl.h"
 
+enum { COMPLETE_MS = 1500 }; /* the machine may be busy; who types is not kept waiting */
+
 /* Calls each with every word that could take the place of word[at], which is what was typed of it so far; word[0] to
    word[at - 1] are whole, the first is a command or an option. Names come from the machine, if it answers at once.
    A word that ends in '=' is followed by no blank. Returns whether files could stand there. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exit.h"
+#include "json_get.h"
 #include "memory.h"
 #include "text.h"
 
@@ -57,13 +58,6 @@ static double number(const json_t *object, const char *key)
     return json_number_value(json_object_get(object, key));
 }
 
-static const char *string(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-
-    return s ? s : "";
-}
-
 const char *sample_state(const char *status)
 {
     static const char *const name[][2] = {
@@ -81,8 +75,8 @@ static const json_t *find_stats(const json_t *list, const char *vm, const char *
     const json_t *each;
     size_t i;
 
-    json_array_foreach(list, i, each) if (!strcmp(string(each, "vm"), vm) &&
-                                          (!path || !strcmp(string(each, "qom-path"),
+    json_array_foreach(list, i, each) if (!strcmp(get_string(each, "vm"), vm) &&
+                                          (!path || !strcmp(get_string(each, "qom-path"),
                                                             path))) return json_object_get(each,
                                                                                            "stats");
     return NULL;
@@ -93,7 +87,7 @@ static const json_t *find_stat(const json_t *stats, const char *name)
     const json_t *each;
     size_t i;
 
-    json_array_foreach(stats, i, each) if (!strcmp(string(each, "name"),
+    json_array_foreach(stats, i, each) if (!strcmp(get_string(each, "name"),
                                                    name)) return json_object_get(each, "value");
     return NULL;
 }
@@ -103,8 +97,8 @@ static double stat_of(const json_t *stats, const char *name)
     return json_number_value(find_stat(stats, name));
 }
 
-/* The sum of disk-0.NAME, disk-1.NAME, … */
-static double sum_of_disks(const json_t *stats, const char *name)
+/* The sum of disk-0.NAME, disk-1.NAME, …; of "disk-" or "net-". */
+static double sum_of(const json_t *stats, const char *kind, const char *name)
 {
     const json_t *each;
     double sum = 0;
@@ -112,9 +106,9 @@ static double sum_of_disks(const json_t *stats, const char *name)
 
     json_array_foreach(stats, i, each)
     {
-        const char *s = string(each, "name"), *dot = strchr(s, '.');
+        const char *s = get_string(each, "name"), *dot = strchr(s, '.');
 
-        if (!strncmp(s, "disk-", 5) && dot && !strcmp(dot + 1, name))
+        if (!strncmp(s, kind, strlen(kind)) && dot && !strcmp(dot + 1, name))
             sum += number(each, "value");
     }
     return sum;
@@ -142,6 +136,22 @@ static void fill_shares(struct sample_row *r, const json_t *b, const json_t *n, 
     r->value[SAMPLE_TIME] = stat_of(n, "ran-ns");
 }
 
+/* What its disks and cards carried. "read" is what the guest got. */
+static void fill_devices(struct sample_row *r, const json_t *b, const json_t *n, double seconds)
+{
+    static const struct {
+        enum sample_value value;
+        const char *kind, *name;
+    } of[] = {{SAMPLE_READ, "disk-", "read-bytes"},
+              {SAMPLE_WRITE, "disk-", "write-bytes"},
+              {SAMPLE_RECEIVED, "net-", "read-bytes"},
+              {SAMPLE_SENT, "net-", "write-bytes"}};
+
+    for (unsigned i = 0; i < sizeof(of) / sizeof(*of); i++)
+        r->value[of[i].value] =
+            rate(sum_of(b, of[i].kind, of[i].name), sum_of(n, of[i].kind, of[i].name), seconds);
+}
+
 static void fill_affinity(struct sample_row *r, const json_t *harts, unsigned all)
 {
     bool has[SAMPLE_HARTS] = {false};
@@ -164,18 +174,15 @@ static void fill_vm(struct sample_row *r, const json_t *vm, const json_t *b, con
                     const struct sample_host *h)
 {
     *r = (struct sample_row){.vcpu = -1};
-    snprintf(r->vm, sizeof(r->vm), "%s", string(vm, "name"));
-    snprintf(r->state, sizeof(r->state), "%s", sample_state(string(vm, "status")));
+    snprintf(r->vm, sizeof(r->vm), "%s", get_string(vm, "name"));
+    snprintf(r->state, sizeof(r->state), "%s", sample_state(get_string(vm, "status")));
     fill_shares(r, b, n, h->seconds);
     fill_affinity(r, find_stat(n, "affinity"), h->harts);
     r->value[SAMPLE_VCPUS] = number(vm, "vcpus");
     r->value[SAMPLE_MEMORY] = number(vm, "memory");
     r->value[SAMPLE_MAPPED] = number(vm, "mapped"); /* with what is shared, as in `ps` */
     r->value[SAMPLE_SHARED] = stat_of(n, "memory.shared");
-    r->value[SAMPLE_READ] =
-        rate(sum_of_disks(b, "read-bytes"), sum_of_disks(n, "read-bytes"), h->seconds);
-    r->value[SAMPLE_WRITE] =
-        rate(sum_of_disks(b, "write-bytes"), sum_of_disks(n, "write-bytes"), h->seconds);
+    fill_devices(r, b, n, h->seconds);
     r->value[SAMPLE_WEIGHT] = stat_of(n, "weight");
     r->value[SAMPLE_CAP] = stat_of(n, "cap");
     r->value[SAMPLE_UPTIME] = number(vm, "uptime");
@@ -200,9 +207,9 @@ static size_t fill_vcpus(struct sample_row *r, const char *vm, const struct samp
 
     json_array_foreach(now->vcpus, i, each)
     {
-        const char *path = string(each, "qom-path"), *number_at = strrchr(path, 'u');
+        const char *path = get_string(each, "qom-path"), *number_at = strrchr(path, 'u');
 
-        if (strcmp(string(each, "vm"), vm))
+        if (strcmp(get_string(each, "vm"), vm))
             continue;
         fill_vcpu(&r[count], vm, number_at ? atoi(number_at + 1) : 0,
                   find_stats(before->vcpus, vm, path), json_object_get(each, "stats"), seconds);
@@ -222,7 +229,7 @@ size_t sample_rows(const struct sample *before, const struct sample *now, struct
                                   sizeof(**rows));
     json_array_foreach(now->vms, i, vm)
     {
-        const char *name = string(vm, "name");
+        const char *name = get_string(vm, "name");
 
         fill_vm(*rows + count++, vm, find_stats(before->stats, name, NULL),
                 find_stats(now->stats, name, NULL), &h);
@@ -267,6 +274,6 @@ void sample_host(const struct sample *before, const struct sample *now, struct s
     json_array_foreach(now->vms, i, each)
     {
         h->vms++;
-        h->running += !strcmp(string(each, "status"), "running");
+        h->running += !strcmp(get_string(each, "status"), "running");
     }
 }

@@ -18,6 +18,8 @@ enum sample_value {
     SAMPLE_SHARED,
     SAMPLE_READ,
     SAMPLE_WRITE,
+    SAMPLE_RECEIVED,
+    SAMPLE_SENT,
     SAMPLE_WEIGHT,
     SAMPLE_CAP,
     SAMPLE_TIME, /* nanoseconds, in all */

@@ -135,6 +135,23 @@ bool text_u64(const char *word, uint64_t *value)
     return !errno && !*end && end != digits;
 }
 
+bool text_size(const char *word, uint64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    size_t digits = strspn(word, "0123456789");
+    const char *unit = word[digits] ? strchr(units, toupper((unsigned char)word[digits])) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+
+    if (!digits || (word[digits] && (!unit || word[digits + 1])))
+        return false;
+    errno = 0;
+    *bytes = strtoull(word, NULL, 10);
+    if (errno || *bytes > (UINT64_C(1) << 62) >> shift)
+        return false;
+    *bytes <<= shift;
+    return true;
+}
+
 bool text_interval(const char *word, unsigned *ms)
 {
     char *end;

@@ -23,6 +23,8 @@ void text_put_safe(FILE *to, const char *text);
 
 /* Decimal or 0x…; the whole word. */
 bool text_u64(const char *word, uint64_t *value);
+/* Bytes: "512", "64K", "10M", "8G", "1T"; up to 2^62. */
+bool text_size(const char *word, uint64_t *bytes);
 /* "2", "0.5": seconds, as milliseconds; above 0, up to an hour. */
 bool text_interval(const char *word, unsigned *ms);
 /* Harts as "0,2-3" into harts[], ascending; their number, or -1. */

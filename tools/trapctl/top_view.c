@@ -29,6 +29,8 @@ static const struct column {
      "of that, pages of images, one copy for all VMs"},
     {"read", "READ/S", 8, 6, BYTE_RATE, SAMPLE_READ, "read from its disks, a second"},
     {"write", "WRITE/S", 8, 6, BYTE_RATE, SAMPLE_WRITE, "written to its disks, a second"},
+    {"rx", "RX/S", 8, 6, BYTE_RATE, SAMPLE_RECEIVED, "received from networks, a second"},
+    {"tx", "TX/S", 8, 6, BYTE_RATE, SAMPLE_SENT, "sent to networks, a second"},
     {"weight", "WGT", 5, 4, COUNT, SAMPLE_WEIGHT, "weight against other VMs"},
     {"cap", "CAP", 5, 4, CAP, SAMPLE_CAP, "the most it may use, percent of one hart"},
     {"harts", "HARTS", 8, 7, HARTS, 0, "harts it may run on; of a vCPU, the last one"},

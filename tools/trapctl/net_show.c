@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "net_show.h"
+
+#include <inttypes.h>
+
+#include "json_get.h"
+#include "table.h"
+#include "text.h"
+
+static void put(FILE *to, const char *before, const char *text)
+{
+    fputs(before, to);
+    text_put_safe(to, text);
+}
+
+static void show_title(const json_t *net, FILE *to)
+{
+    put(to, "", get_string(net, "net"));
+    put(to, ": ", get_string(net, "mode"));
+    if (get_bool(net, "uplink"))
+        fputs(", with an uplink", to);
+    if (*get_string(net, "address"))
+        put(to, ", outside ", get_string(net, "address"));
+    if (*get_string(net, "subnet"))
+        put(to, ", inside ", get_string(net, "subnet"));
+    if (get_number(net, "flow-limit"))
+        fprintf(to, ", %" PRIu64 " of %" PRIu64 " flows", get_number(net, "flows"),
+                get_number(net, "flow-limit"));
+    fputc('\n', to);
+}
+
+static void rate_text(const json_t *port, char to[TEXT_NUMBER + 2])
+{
+    char bytes[TEXT_NUMBER];
+
+    if (get_number(port, "rate"))
+        snprintf(to, TEXT_NUMBER + 2, "%s/s", text_bytes(get_number(port, "rate"), bytes));
+    else
+        snprintf(to, TEXT_NUMBER + 2, "off");
+}
+
+static void add_bytes(struct table *t, const json_t *o, const char *key)
+{
+    char text[TEXT_NUMBER];
+
+    table_add(t, "%s", text_bytes(get_number(o, key), text));
+}
+
+/* "web/net-0"; "" where the machine knows none. */
+static void add_card(struct table *t, const json_t *o)
+{
+    const char *vm = get_string(o, "vm"), *device = get_string(o, "device");
+
+    table_add(t, "%s%s%s", vm, *vm && *device ? "/" : "", device);
+}
+
+static void add_port(struct table *t, const json_t *p)
+{
+    char rate[TEXT_NUMBER + 2];
+
+    rate_text(p, rate);
+    add_card(t, p);
+    table_add(t, "%s", get_string(p, "mac"));
+    table_add(t, "%s", get_bool(p, "link") ? "up" : "down");
+    table_add(t, "%s", get_bool(p, "isolated") ? "yes" : "no");
+    table_add(t, "%s", rate);
+    table_add(t, "%" PRIu64, get_number(p, "rx-frames"));
+    add_bytes(t, p, "rx-bytes");
+    table_add(t, "%" PRIu64, get_number(p, "tx-frames"));
+    add_bytes(t, p, "tx-bytes");
+    table_add(t, "%" PRIu64, get_number(p, "dropped"));
+}
+
+static void show_ports(const json_t *ports, FILE *to)
+{
+    static const char *const heads[] = {"PORT",   "MAC", "LINK",   "ISOLATED", ">RATE", ">RX",
+                                        ">BYTES", ">TX", ">BYTES", ">DROPPED", NULL};
+    const json_t *each;
+    struct table t;
+    size_t i;
+
+    table_begin(&t, heads);
+    json_array_foreach(ports, i, each) add_port(&t, each);
+    table_end(&t, to);
+}
+
+static void show_leases(const json_t *leases, FILE *to)
+{
+    static const char *const heads[] = {"LEASE", "MAC", "OF", ">EXPIRES IN", NULL};
+    char left[TEXT_NUMBER];
+    const json_t *each;
+    struct table t;
+    size_t i;
+
+    if (!json_array_size(leases))
+        return;
+    table_begin(&t, heads);
+    json_array_foreach(leases, i, each)
+    {
+        table_add(&t, "%s", get_string(each, "address"));
+        table_add(&t, "%s", get_string(each, "mac"));
+        add_card(&t, each);
+        table_add(&t, "%s", text_duration(get_number(each, "expires-ns") / 1000000000, left));
+    }
+    table_end(&t, to);
+}
+
+static void show_forwards(const json_t *forwards, FILE *to)
+{
+    static const char *const heads[] = {"FORWARD", "TO", ">PORT", "NOW AT", NULL};
+    const json_t *each;
+    struct table t;
+    size_t i;
+
+    if (!json_array_size(forwards))
+        return;
+    table_begin(&t, heads);
+    json_array_foreach(forwards, i, each)
+    {
+        table_add(&t, "%s:%" PRIu64, get_string(each, "protocol"), get_number(each, "host-port"));
+        add_card(&t, each);
+        table_add(&t, "%" PRIu64, get_number(each, "port"));
+        table_add(&t, "%s", get_string(each, "address"));
+    }
+    table_end(&t, to);
+}
+
+static void show_macs(const json_t *macs, FILE *to)
+{
+    static const char *const heads[] = {"MAC", "BEHIND", NULL};
+    const json_t *each;
+    struct table t;
+    size_t i;
+
+    if (!json_array_size(macs))
+        return;
+    table_begin(&t, heads);
+    json_array_foreach(macs, i, each)
+    {
+        table_add(&t, "%s", get_string(each, "mac"));
+        table_add(&t, "%s", get_string(each, "port"));
+    }
+    table_end(&t, to);
+}
+
+void net_show(const json_t *net, bool with_macs, FILE *to)
+{
+    show_title(net, to);
+    show_ports(json_object_get(net, "ports"), to);
+    show_leases(json_object_get(net, "leases"), to);
+    show_forwards(json_object_get(net, "forwards"), to);
+    if (with_macs)
+        show_macs(json_object_get(net, "macs"), to);
+}
+
+void net_show_port(const json_t *port, FILE *to)
+{
+    char rate[TEXT_NUMBER + 2];
+
+    rate_text(port, rate);
+    put(to, "", get_string(port, "vm"));
+    put(to, "/", get_string(port, "device"));
+    fprintf(to, ": link=%s rate=%s isolated=%s\n", get_bool(port, "link") ? "up" : "down", rate,
+            get_bool(port, "isolated") ? "on" : "off");
+}
