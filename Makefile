@@ -21,6 +21,7 @@ BOOTARGS ?= earlycon=sbi console=hvc0
 VCPUS ?= 1
 RAM ?= 256M
 NAME ?= vm0
+SSH ?= 2222
 
 # Goals that need more than a compiler first see to set-up, then start make anew: what set-up brought
 # (compiler, libfdt) is then known when the rules are read. Set-up with nothing to do takes a moment.
@@ -30,8 +31,8 @@ again = +@$(MAKE) -s --no-print-directory
 all: setup-run ## build/trapline.bin, build/trapctl and the default bundle
 	$(again) trapline trapctl build/default.itb
 
-.PHONY: setup-run setup-unit setup-test setup-bench
-setup-run setup-unit setup-test setup-bench: setup-%:
+.PHONY: setup-run setup-debian setup-unit setup-test setup-bench
+setup-run setup-debian setup-unit setup-test setup-bench: setup-%:
 	@tools/setup $*
 
 build/libfdt/.stamp build/linux/Image build/linux/initrd.cpio:
@@ -47,17 +48,51 @@ TRAPLINE ?= $(HYP_OUT)/trapline.bin
 export BUNDLE BOOTARGS VCPUS RAM NAME KERNEL INITRD OUT TRAPLINE
 
 .PHONY: run
-run: setup-run ## starts Trapline with a bundle under QEMU
+ifeq ($(GUEST),debian)
+run: BUNDLE := build/debian.itb
+run: export DISK := build/debian.img
+run: export NET := user,hostfwd=tcp:127.0.0.1:$(SSH)-10.0.2.15:2222
+run: setup-debian
+	$(again) trapline trapctl build/debian.itb build/debian.img
+	@echo "run: root's password is $$(cat build/debian/password);" \
+	  "from outside: ssh -p $(SSH) -i build/debian/key root@localhost"
+	@tools/run "$$BUNDLE"
+else
+run: setup-run ## starts Trapline with a bundle under QEMU; GUEST=debian: a whole Debian
+	$(if $(GUEST),$(error GUEST=$(GUEST) is not known (GUEST=debian)))
 	$(again) trapline trapctl $(filter build/default.itb,$(BUNDLE))
 	@tools/run "$$BUNDLE"
+endif
+
+# A whole Debian: one template, which each disk has a copy of. A disk is its VMs' own, and is never made anew.
+.PHONY: debian-template
+debian-template:
+	@tools/debian unpack
+	@tools/debian template
+
+build/debian.img: | debian-template
+	@echo "DISK $@"
+	@tools/debian disk $@ debian
+
+build/debian.itb: build/linux/Image build/linux/initrd.cpio tools/mkbundle Makefile
+	@echo "FIT $@"
+	@tools/mkbundle $@ --switch lan,mode=nat,forward=tcp:2222:debian:22 \
+	  --vm debian --kernel build/linux/Image --initrd build/linux/initrd.cpio --vcpus 2 --ram 512M \
+	  --bootargs "root=/dev/vda console=hvc0 systemd.hostname=debian" --disk qcow2:debian --net lan
+
+build/demo.img: | debian-template
+	@echo "DISK $@"
+	@tools/debian disk $@ web fetch hog
 
 build/demo.itb: build/linux/Image build/linux/initrd.cpio tools/mkbundle tools/demo-bundle
 	@echo "FIT $@"
 	@tools/demo-bundle $@
 
 .PHONY: demo
-demo: setup-run ## three VMs, one of them a hog under a cap; watch them with build/trapctl top
-	$(again) trapline trapctl build/demo.itb
+demo: export DISK := build/demo.img
+demo: export NET := user,hostfwd=tcp:127.0.0.1:8080-10.0.2.15:8080,hostfwd=tcp:127.0.0.1:$(SSH)-10.0.2.15:2222
+demo: setup-debian ## three Debian VMs on a network, one a hog under a cap; watch them with build/trapctl top
+	$(again) trapline trapctl build/demo.itb build/demo.img
 	@KEEP=1 tools/run build/demo.itb
 
 .PHONY: bundle
@@ -81,6 +116,7 @@ system: setup-test ## system tests under QEMU; T=name picks some
 	$(again) trapline build/default.itb $(if $(GUEST_BINS),guests)
 	$(again) trapctl build/unit/trapctl
 	$(again) DEBUG=1 trapline
+	@tools/debian template
 	@ci/system $(T)
 
 .PHONY: test
