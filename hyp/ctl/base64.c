@@ -9,14 +9,14 @@ enum { GROUP = 4, BYTES = 3, BAD = 0x80 };
 /* A digit's value, BAD for all other characters; by runs of digits, filled in on first use. */
 static uint8_t value_of[256];
 
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 static void fill(void)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
     for (unsigned i = 0; i < sizeof(value_of); i++)
         value_of[i] = BAD;
-    for (unsigned i = 0; i < sizeof(digits) - 1; i++)
-        value_of[(uint8_t)digits[i]] = (uint8_t)i;
+    for (unsigned i = 0; i < sizeof(alphabet) - 1; i++)
+        value_of[(uint8_t)alphabet[i]] = (uint8_t)i;
 }
 
 static void put(uint8_t *to, uint32_t v, unsigned bytes)
@@ -70,4 +70,21 @@ int64_t base64_decode(const char *text, size_t len, uint8_t *to, size_t max)
     if (padding && !decode_last(s, GROUP - padding, to))
         return -EINVAL;
     return (int64_t)bytes;
+}
+
+size_t base64_encode(char *to, const uint8_t *data, size_t len)
+{
+    char *at = to;
+
+    for (; len; at += GROUP) {
+        size_t n = min_u64(len, BYTES);
+        uint32_t v =
+            (uint32_t)data[0] << 16 | (n > 1 ? (uint32_t)data[1] << 8 : 0) | (n > 2 ? data[2] : 0);
+
+        for (unsigned i = 0; i < GROUP; i++)
+            at[i] = i <= n ? alphabet[v >> (18 - 6 * i) & 63] : '=';
+        data += n;
+        len -= n;
+    }
+    return (size_t)(at - to);
 }

@@ -145,7 +145,7 @@ static void send_events(void)
     }
 }
 
-/* ---- output of consoles ---- */
+/* ---- output of consoles, and captures ---- */
 
 /* What comes character by character is sent together, unless there is much of it: a person sees no difference. */
 enum { OUTPUT_EVERY_US = 5000, OUTPUT_AT_ONCE = 2048 };
@@ -165,7 +165,7 @@ static void send_output(void)
     uint64_t now = arch_time(), most = 0;
 
     for (struct qmp_session *s = qmp_first(); s; s = s->next)
-        most = max_u64(most, qmp_output_waits(s));
+        most = max_u64(most, max_u64(qmp_output_waits(s), qmp_captured_waits(s)));
     if (!most)
         return;
     if (most < OUTPUT_AT_ONCE && now < output_next) {
@@ -173,8 +173,10 @@ static void send_output(void)
         return;
     }
     output_next = now + timer_us(OUTPUT_EVERY_US);
-    for (struct qmp_session *s = qmp_first(); s; s = s->next)
+    for (struct qmp_session *s = qmp_first(); s; s = s->next) {
         qmp_send_output(s);
+        qmp_send_captured(s);
+    }
 }
 
 /* One message of each client, so that one that sends much keeps neither the others waiting nor the hart. */
@@ -222,4 +224,5 @@ void control_start(void (*wake)(void))
     serial_ports_start(wake);
     has_line = serial_line_start(wake);
     vm_event_watch(wake);
+    qmp_capture_start(wake);
 }

@@ -364,6 +364,7 @@ static void look_for_new_session(struct qmp_session *s, size_t read)
     if (from == s->have - read)
         return;
     qmp_detach_all(s);
+    qmp_capture_close_all(s);
     upload_close_all(s);
     s->have -= from;
     memmove(s->message, s->message + from, s->have);
@@ -424,6 +425,7 @@ void qmp_close(struct qmp_session *s)
     if (*place)
         *place = s->next;
     qmp_detach_all(s);
+    qmp_capture_close_all(s);
     upload_close_all(s);
     heap_free(s->message);
     heap_free(s->out.data);

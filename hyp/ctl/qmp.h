@@ -45,6 +45,7 @@ struct qmp_session {
     size_t event_at; /* where the event that is being written begins */
     unsigned lost; /* events dropped since the last one that was sent */
     struct qmp_attachment *attached; /* consoles whose output it gets: qmp_console.c */
+    struct qmp_capture *captures; /* qmp_capture.c */
     struct json json;
 };
 
@@ -82,3 +83,12 @@ void qmp_send_committed(void);
 uint64_t qmp_output_waits(struct qmp_session *s);
 void qmp_send_output(struct qmp_session *s);
 void qmp_detach_all(struct qmp_session *s);
+
+/* ---- captures (qmp_capture.c) ---- */
+
+/* Once: what is called when there is something to send. From any hart, LOCK_DEVICE and less held. */
+void qmp_capture_start(void (*wake)(void));
+/* Bytes that wait; 0 while the client has much that it has not read. */
+uint64_t qmp_captured_waits(struct qmp_session *s);
+void qmp_send_captured(struct qmp_session *s);
+void qmp_capture_close_all(struct qmp_session *s);

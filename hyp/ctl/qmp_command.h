@@ -31,6 +31,8 @@ int qmp_arg(const struct qmp_call *c, const char *name);
 /* An address: a number, or a string "0x…". 0, -EINVAL. */
 int qmp_arg_address(struct qmp_call *c, const char *name, uint64_t *v) MUST_CHECK;
 
+/* "VM.N", the switch's name of the card that "vm" and "device": "net-N" name. 0, -EINVAL. (name: PORT_NAME_MAX bytes) */
+int qmp_arg_card(struct qmp_call *c, char *name) MUST_CHECK;
 /* The VM that "vm" names, or without it the only one there is; NULL with the description set. */
 struct vm *qmp_vm(struct qmp_call *c);
 /* The same for commands that are about all VMs unless "vm" names one: *only NULL is all. 0, -ENOENT. */
@@ -93,6 +95,8 @@ QMP_FN(set_port);
 QMP_FN(set_link);
 QMP_FN(net_forward_add);
 QMP_FN(net_forward_remove);
+QMP_FN(capture_open);
+QMP_FN(capture_close);
 QMP_FN(query_registers);
 QMP_FN(query_walk);
 QMP_FN(query_gpa);

@@ -22,8 +22,7 @@ static bool card_name(const char *vm, const char *device, char name[PORT_NAME_MA
     return fmt_snprintf(name, PORT_NAME_MAX, "%s.%s", vm, device + 4) < PORT_NAME_MAX;
 }
 
-/* The arguments "vm" and "device". */
-static int arg_card(struct qmp_call *c, char name[PORT_NAME_MAX])
+int qmp_arg_card(struct qmp_call *c, char *name)
 {
     char vm[PORT_NAME_MAX], device[16] = "";
 
@@ -230,7 +229,7 @@ int qmp_set_port(struct qmp_call *c)
     char name[PORT_NAME_MAX];
     uint64_t wanted = 0;
     uint32_t rate;
-    int error = arg_card(c, name);
+    int error = qmp_arg_card(c, name);
 
     if (error)
         return error;

@@ -58,6 +58,19 @@ static struct user {
     bool busy; /* fn runs */
 } users[UPLINK_USERS];
 
+static void (*_Atomic tap)(const struct net_frame *f, bool sent);
+
+void uplink_tap(void (*fn)(const struct net_frame *f, bool sent)) { atomic_store(&tap, fn); }
+
+static void look_at(const struct net_frame *f, bool sent)
+{
+    void (*fn)(const struct net_frame *f, bool sent) =
+        atomic_load_explicit(&tap, memory_order_relaxed);
+
+    if (fn)
+        fn(f, sent);
+}
+
 static char *buffer_at(struct way *w, unsigned n)
 {
     return w->page[n / PER_PAGE] + n % PER_PAGE * BUFFER_SIZE;
@@ -111,6 +124,8 @@ bool uplink_send(const struct net_frame *f)
         sent = true;
     }
     spin_unlock(&lock);
+    if (sent)
+        look_at(f, true);
     return sent;
 }
 
@@ -145,8 +160,10 @@ static void receive(const char *buffer, uint32_t len)
     rest.len = len - f.head_len;
     if (rest.len)
         f.data = &data;
-    if (len >= NET_ETHERNET)
-        hand_out(&f);
+    if (len < NET_ETHERNET)
+        return;
+    look_at(&f, false);
+    hand_out(&f);
 }
 
 /* Takes one frame that has come. False: there is none. */

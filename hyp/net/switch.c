@@ -11,6 +11,15 @@ enum { RATE_BURST_MS = 20, RATE_BURST_MIN = 128 * 1024 };
 
 static uint32_t seconds(void) { return timer_hz ? (uint32_t)(arch_time() / timer_hz) : 0; }
 
+/* While somebody looks at the port. */
+static void look_at(struct port *p, const struct net_frame *f, bool sent)
+{
+    struct capture *c = atomic_load_explicit(&p->capture, memory_order_relaxed);
+
+    if (__builtin_expect(c != NULL, false))
+        capture_frame(c, p, f, sent);
+}
+
 static void give(struct port *p, const struct net_frame *f)
 {
     void *device = __atomic_load_n(&p->net.device, __ATOMIC_ACQUIRE);
@@ -19,6 +28,7 @@ static void give(struct port *p, const struct net_frame *f)
     if (fate == NET_TAKEN) {
         port_count(&p->counts.got, 1);
         port_count(&p->counts.got_bytes, f->len);
+        look_at(p, f, false);
     } else if (fate != NET_FILTERED) {
         port_count(fate == NET_FULL ? &p->counts.full : &p->counts.down, 1);
     }
@@ -148,6 +158,7 @@ uint64_t switch_send(void *ctx, const struct net_frame *sent)
     uint64_t cost = 0;
     bool flooded;
 
+    look_at(from, f, true); /* what is not let in too */
     if (!admit(from, f))
         return 0;
     mine.source = (uint16_t)from->index;

@@ -124,6 +124,11 @@ bool switch_get_forward(unsigned n, unsigned i, struct nat_forward *out, uint32_
 int switch_set_link(const char *port, bool up) MUST_CHECK;
 /* A card's rate (0: no limit) and isolation, each unless NULL. -ENOENT: no card's port has this name. */
 int switch_set_port(const char *port, const uint32_t *rate, const bool *isolated) MUST_CHECK;
+struct capture;
+/* A capture takes the frames of a card's port from now on, or ("") all of the machine's network card. -ENOENT; -EBUSY: another one does. */
+int switch_capture(const char *port, struct capture *c) MUST_CHECK;
+/* No more; it is ended. */
+void switch_uncapture(struct capture *c);
 /* Forwards that were added go with a NAT; those of the bundles come back with it. */
 int switch_set_mode(const char *name, enum switch_mode mode, const char **why) MUST_CHECK;
 /* w->to: a port "VM.N" of this switch, or a VM (its first card there); empty: whose card has the address. */

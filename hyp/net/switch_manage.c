@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "drv/uplink.h"
 #include "net/switch_parts.h"
 
 /* ---- what there is ---- */
@@ -173,6 +174,79 @@ int switch_set_port(const char *port, const uint32_t *rate, const bool *isolated
     }
     return found ? 0 : -ENOENT;
 }
+
+/* ---- captures ---- */
+
+static _Atomic(struct capture *) uplink_capture;
+
+static void look_at_uplink(const struct net_frame *f, bool sent)
+{
+    struct capture *c = atomic_load(&uplink_capture);
+
+    if (c)
+        capture_frame(c, &uplink_capture, f, sent);
+}
+
+static int capture_uplink(struct capture *c)
+{
+    struct capture *none = NULL;
+
+    if (!atomic_compare_exchange_strong(&uplink_capture, &none, c))
+        return -EBUSY;
+    capture_watch(c, &uplink_capture);
+    uplink_tap(look_at_uplink);
+    return 0;
+}
+
+int switch_capture(const char *port, struct capture *c)
+{
+    struct net_switch *sw;
+    int error = -ENOENT;
+
+    if (!port[0])
+        return capture_uplink(c);
+    for (unsigned n = 0; error == -ENOENT && (sw = switch_at(n)); n++) {
+        struct port *p = find_port(sw, port);
+        struct capture *none = NULL;
+
+        if (p && p->index != SWITCH_OWN)
+            error = atomic_compare_exchange_strong(&p->capture, &none, c) ? 0 : -EBUSY;
+        if (!error)
+            capture_watch(c, p);
+        if (p)
+            port_put(p);
+        switch_put(sw);
+    }
+    return error;
+}
+
+static void forget_capture(struct net_switch *sw, struct capture *c)
+{
+    spin_lock(&sw->lock);
+    for (unsigned i = 0; i < sw->ports; i++) {
+        struct capture *was = c;
+
+        if (sw->port[i])
+            (void)atomic_compare_exchange_strong(&sw->port[i]->capture, &was, NULL);
+    }
+    spin_unlock(&sw->lock);
+}
+
+void switch_uncapture(struct capture *c)
+{
+    struct net_switch *sw;
+    struct capture *was = c;
+
+    if (atomic_compare_exchange_strong(&uplink_capture, &was, NULL))
+        uplink_tap(NULL);
+    for (unsigned n = 0; (sw = switch_at(n)); n++) {
+        forget_capture(sw, c);
+        switch_put(sw);
+    }
+    capture_end(c, NULL);
+}
+
+/* ---- a NAT's ---- */
 
 /* The named switch, claimed, with its own port if that is a NAT's; NULL with *why. */
 static struct port *hold_nat(struct net_switch *sw, const char **why)

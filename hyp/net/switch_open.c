@@ -60,7 +60,7 @@ static int inside_make(struct net_switch *sw, const struct switch_config *config
     p->net.link = false;
     error = mode->open(config, &p->net, why);
     if (error)
-        heap_free(p);
+        port_free(p);
     else
         *out = p;
     return error;
@@ -73,7 +73,7 @@ static void inside_free(struct port *p)
         return;
     port_wait_unused(p);
     p->mode->close(&p->net);
-    heap_free(p);
+    port_free(p);
 }
 
 /* Tells it of the cards that are there. */
@@ -218,7 +218,7 @@ static int open_in(struct net_switch *sw, const struct switch_config *config,
     }
     *why = error == -ENOSPC ? "the switch has no free port"
                             : "another card on this switch has the same address";
-    heap_free(p);
+    port_free(p);
     return error;
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/spinlock.h"
 #include "net/bucket.h"
+#include "net/capture.h"
 #include "net/inside.h"
 #include "net/mactable.h"
 #include "net/switch.h"
@@ -36,6 +37,7 @@ struct port {
     uint8_t mac[NET_MAC]; /* as the card has it now */
     struct bucket rate, flood; /* under the lock of the card that sends */
     struct port_counts counts;
+    _Atomic(struct capture *) capture; /* of its frames, or NULL */
 };
 
 struct net_switch {
@@ -74,8 +76,10 @@ static inline void port_put(struct port *p)
 /* switch.c. As net_backend's send. */
 uint64_t switch_send(void *port, const struct net_frame *f);
 
-/* switch_port.c. A port that is not plugged in, or NULL: out of memory. Freed by heap_free. */
+/* switch_port.c. A port that is not plugged in, or NULL: out of memory. */
 struct port *port_make(struct net_switch *sw, const struct port_config *config);
+/* Nobody uses it any more. */
+void port_free(struct port *p);
 /* A card's port is plugged in: 0, -ENOSPC, -EEXIST (its address). */
 int port_insert(struct port *p) MUST_CHECK;
 /* In place of the switch's own port come p, or none if NULL. -EEXIST (a card has p's address): nothing was done. */

@@ -88,6 +88,15 @@ void port_take_out(struct port *p)
     spin_unlock(&sw->lock);
 }
 
+void port_free(struct port *p)
+{
+    struct capture *c = atomic_load(&p->capture);
+
+    if (c)
+        capture_end(c, p);
+    heap_free(p);
+}
+
 static void port_close(void *ctx)
 {
     struct port *p = ctx;
@@ -102,7 +111,7 @@ static void port_close(void *ctx)
     port_take_out(p);
     switch_release(sw);
     port_wait_unused(p);
-    heap_free(p);
+    port_free(p);
     switch_put(sw);
 }
 

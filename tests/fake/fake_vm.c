@@ -13,6 +13,7 @@
 #include "fake_mem.h"
 #include "mem/frame.h"
 #include "mem/heap.h"
+#include "net/capture.h"
 #include "vcpu/exit.h"
 #include "vm/vm_ops.h"
 
@@ -404,6 +405,24 @@ int switch_set_mode(const char *name, enum switch_mode mode, const char **why)
         return -ENOENT;
     fake_mode = mode;
     return 0;
+}
+
+struct capture *fake_capture;
+const int fake_captured = 0; /* what the capture is of */
+
+int switch_capture(const char *port, struct capture *c)
+{
+    if (fake_capture || strcmp(port, "vm0.0"))
+        return fake_capture ? -EBUSY : -ENOENT;
+    fake_capture = c;
+    capture_watch(c, &fake_captured);
+    return 0;
+}
+
+void switch_uncapture(struct capture *c)
+{
+    fake_capture = fake_capture == c ? NULL : fake_capture;
+    capture_end(c, NULL);
 }
 
 int switch_forward_add(const char *name, const struct nat_forward *w, uint32_t address,

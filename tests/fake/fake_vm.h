@@ -18,6 +18,8 @@ extern bool fake_link; /* of the one port that has one to be pulled; its setting
 extern bool fake_isolated;
 extern uint32_t fake_rate;
 extern enum switch_mode fake_mode;
+extern struct capture *fake_capture; /* of its frames */
+extern const int fake_captured;
 extern struct nat_forward fake_forward; /* port 0: there is none */
 extern const char *fake_vm_why; /* operations fail with this */
 extern const char *fake_vm_refused; /* the VM of this name cannot be created */

@@ -77,6 +77,8 @@ int uplink_open(void (*fn)(void *ctx, const struct net_frame *f), void *ctx)
     nat = ctx;
     return 0;
 }
+void uplink_tap(void (*fn)(const struct net_frame *f, bool sent)) { (void)fn; }
+
 void uplink_close(void *ctx)
 {
     assert_ptr_equal(ctx, uplink_ctx);

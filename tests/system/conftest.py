@@ -63,9 +63,10 @@ def bundle(tmp_path):
 def control(machine, bundle, tmp_path):
     """A machine with VMs and control sockets: control(vm(...), ...) is (machine, paths)."""
 
-    def start(*vms, ports=3, harts=2, **options):
+    def start(*vms, ports=3, harts=2, args=(), switches=(), **options):
         paths = [str(tmp_path / f"c{i}") for i in range(ports)]
-        return machine(bundle=bundle(*vms), harts=harts, append="keep", args=harness.control_ports(paths), **options), paths
+        return machine(bundle=bundle(*vms, switches=switches), harts=harts, append="keep",
+                       args=[*args, *harness.control_ports(paths)], **options), paths
 
     return start
 

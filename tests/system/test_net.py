@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Networks: VMs on a switch reach one another, whole and quickly; what a cable and a switch's limits do."""
+import base64
 import contextlib
 import hashlib
 import http.server
 import re
-import time
 import socket
+import subprocess
 import threading
+import time
 import urllib.request
 
+import pytest
+
 import harness
+from qmp import Client
 from test_hostile import hostile
 
 FILE = 24 << 20  # bytes
@@ -39,46 +44,88 @@ def table(m):
     return {line.split()[0]: line.split() for line in ports_text(m).splitlines() if re.match(r"  \w+\.\d ", line)}
 
 
-def back_to_guest(m, mark):
-    """From the shell to the first VM, whose last lines are shown again: none of these is to be read as an answer."""
-    m.send(harness.ESCAPE)
-    m.line(f"echo back''{mark}")
-    m.expect(f"^back{mark}\n")
-    m.expect(harness.PROMPT)
+def net(c, name="lan0"):
+    """What query-nets says of a switch; its cards by name."""
+    [one] = c.execute("query-nets", net=name)
+    return one, {f"{port['vm']}/{port['device']}": port for port in one["ports"]}
 
 
-def test_two_vms_exchange_packets_and_files(machine, bundle):
-    m = machine(bundle=bundle(harness.vm(nets=["lan0"]), server()), harts=2, mem="2G", limit=300)
+def link_local(mac):
+    """The address that Linux makes of an Ethernet address. (RFC 4291, appendix A)"""
+    b = [int(byte, 16) for byte in mac.split(":")]
+    return "fe80::%02x%02x:%02xff:fe%02x:%02x%02x" % (b[0] ^ 2, *b[1:])
+
+
+class Capture:
+    """A capture, from now until close(), which has the file's bytes, frames and lost."""
+
+    def __init__(self, c, **of):
+        self._c = c
+        self._id = c.execute("capture-open", **of)["capture"]
+
+    def close(self):
+        counts, data, event = self._c.execute("capture-close", capture=self._id), b"", {}
+        while not event.get("end"):
+            event = self._c.event("CAPTURE_DATA")
+            assert event["capture"] == self._id
+            data += base64.b64decode(event["data"], validate=True)
+        return data, counts["frames"], counts["lost"]
+
+
+def tcpdump(data, *expression):
+    """What tcpdump reads of a capture, a line a packet."""
+    out = subprocess.run(["/usr/bin/tcpdump", "-nn", "-r", "-", *expression], input=data, capture_output=True, check=True)
+    return out.stdout.decode().splitlines()
+
+
+def test_two_vms_on_a_switch(control):
+    """Packets and files between two VMs; a card's cable, isolation and rate, changed meanwhile; what a capture sees of it."""
+    m, paths = control(harness.vm(nets=["lan0"]), server(), harts=2, mem="2G", limit=400)
     m.boot(120)
+    c = Client(paths[0], timeout=60 * harness.FACTOR)
     m.run(CLIENT)
     m.run("until ping -c 1 -W 1 10.9.0.2; do :; done", 90)
     assert " 0% packet loss" in m.run("ping -c 5 -i 0.1 -s 1400 10.9.0.2")
     assert " 0% packet loss" in m.run("ping -c 5 -i 0.1 fd00::2")
+    _, ports = net(c)
+    assert set(ports) == {"vm0/net-0", "vm1/net-0"}
+    capture = Capture(c, vm="vm0", device="net-0")
+    assert " 0% packet loss" in m.run(f"ping -c 5 -i 0.1 -I eth0 {link_local(ports['vm1/net-0']['mac'])}")
+    assert " 0% packet loss" in m.run("ping -c 3 -i 0.1 -s 4000 10.9.0.2")  # in fragments
+    data, frames, lost = capture.close()
+    assert lost == 0 and len(tcpdump(data)) == frames
+    assert [sum(f"echo {kind}" in line for line in tcpdump(data, "icmp6")) for kind in ("request", "reply")] == [5, 5]
+    assert len(tcpdump(data, "icmp and ip[6:2] & 0x1fff = 0")) == 6
     # Of some size, and not a whole number of frames; then by TCP both ways.
     m.run("until wget -q -O /tmp/sum http://10.9.0.2/sum; do :; done", 90)
     assert m.run("wget -q -O - http://10.9.0.2/file | md5sum | diff - /tmp/sum && echo same", 120).endswith("same\n")
-    ports = table(m)
-    assert set(ports) == {"vm0.0", "vm1.0"}
-    assert int(ports["vm1.0"][4]) > FILE and int(ports["vm0.0"][6]) > FILE
+    _, ports = net(c)
+    assert ports["vm1/net-0"]["tx-bytes"] > FILE and ports["vm0/net-0"]["rx-bytes"] > FILE
     # Segmented by nobody: the frames are larger than what a wire would take.
-    assert int(ports["vm0.0"][6]) / int(ports["vm0.0"][5]) > 4000
-
-
-def test_a_cable_is_pulled_and_put_in(machine, bundle):
-    m = machine(bundle=bundle(harness.vm(nets=["lan0"]), server()), harts=2, mem="2G", limit=300)
-    m.boot(120)
-    m.run(CLIENT)
-    m.run("until ping -c 1 -W 1 10.9.0.2; do :; done", 90)
+    assert ports["vm0/net-0"]["rx-bytes"] / ports["vm0/net-0"]["rx-frames"] > 4000
+    # Two that are isolated do not reach each other; one that is alone is with the other.
+    c.execute("set-port", vm="vm0", device="net-0", isolated=True)
+    assert " 0% packet loss" in m.run("ping -c 1 10.9.0.2")
+    c.execute("set-port", vm="vm1", device="net-0", isolated=True)
+    assert m.shell("ping -c 1 -W 1 10.9.0.2")[0] == 1
+    c.execute("set-port", vm="vm1", device="net-0", isolated=False, rate=512 << 10)
+    # 2 MiB at 512 KiB a second, of which 128 KiB may come at once.
+    seconds = m.run("a=$(cut -d. -f1 /proc/uptime); wget -q -O - http://10.9.0.2/file | head -c 2097152 >/dev/null; "
+                    "b=$(cut -d. -f1 /proc/uptime); echo $((b - a))", 120)
+    assert int(seconds.split()[-1]) >= 3
+    c.execute("set-port", vm="vm1", device="net-0", rate=0)
+    # A cable.
     assert m.run("cat /sys/class/net/eth0/carrier") == "1\n"
-    m.to_shell()
-    m.command("net link vm0.0 down")
-    back_to_guest(m, 1)
+    c.execute("set_link", name="vm0/net-0", up=False)
     m.run("until grep 0 /sys/class/net/eth0/carrier; do :; done")
     assert m.shell("ping -c 1 -W 1 10.9.0.2")[0] == 1
-    m.to_shell()
-    m.command("net link vm0.0 up")
-    back_to_guest(m, 2)
+    c.execute("set_link", name="vm0/net-0", up=True)
     m.run("until ping -c 1 -W 1 10.9.0.2; do :; done", 60)
+    # There is no uplink; what cannot be leaves all as it was.
+    with pytest.raises(RuntimeError, match="no network card"):
+        c.execute("set-net", net="lan0", mode="bridge")
+    assert net(c)[0]["mode"] == "internal"
+    assert " 0% packet loss" in m.run("ping -c 1 10.9.0.2")
 
 
 # --- the host's network: QEMU's user network, which answers DHCP, ARP, ping, and TCP to this machine itself ---

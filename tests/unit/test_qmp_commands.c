@@ -14,12 +14,14 @@
 #include <libfdt.h>
 
 #include "base/log.h"
+#include "ctl/base64.h"
 #include "ctl/command.h"
 #include "ctl/console.h"
 #include "ctl/json.h"
 #include "fake_client.h"
 #include "fake_vm.h"
 #include "mem/heap.h"
+#include "net/capture.h"
 #include "stage2/guest_mem.h"
 #include "vm/vm_account.h"
 
@@ -365,6 +367,73 @@ static void test_ports(void **state)
     fake_command("set_link", "\"name\": \"vm9/net-0\", \"up\": true", "no such card");
     fake_command("set_link", "\"name\": \"vm0.0\", \"up\": true", "is not like");
     fake_command("set_link", "\"name\": \"vm0/disk-0\", \"up\": true", "is not like");
+}
+
+static void send_captured(void)
+{
+    fake_sent_len = 0;
+    qmp_send_captured(&fake_session);
+    (void)qmp_flush(&fake_session);
+}
+
+static void test_capture(void **state)
+{
+    uint8_t bytes[60] = {1, 2, 3};
+    struct net_frame f = {.head = bytes, .head_len = 60, .len = 60};
+    char text[100];
+    unsigned id;
+
+    (void)state;
+    qmp_capture_start(wake);
+    fake_command("capture-open", "\"vm\": \"vm9\", \"device\": \"net-0\"", "no such card");
+    fake_command("capture-open", "\"vm\": \"vm0\"", "either 'vm' and 'device', or");
+    fake_command("capture-open", "\"net\": \"lan0\", \"port\": \"uplink\"",
+                 "lan0: it has no uplink");
+    fake_command("capture-open", "\"net\": \"lan9\", \"port\": \"uplink\"",
+                 "no switch has this name");
+    fake_command("capture-open", "\"vm\": \"vm0\", \"device\": \"net-0\", \"snaplen\": 5",
+                 "'snaplen' is 64 to");
+    woken = 0;
+    fake_command("capture-open", "\"vm\": \"vm0\", \"device\": \"net-0\"",
+                 "{\"return\": {\"capture\": ");
+    assert_int_equal(woken, 1);
+    id = (unsigned)atoi(strrchr(fake_sent, ':') + 1);
+    fake_command("capture-open", "\"vm\": \"vm0\", \"device\": \"net-0\"",
+                 "captures there already");
+    capture_frame(fake_capture, &fake_captured, &f, true);
+    assert_true(qmp_captured_waits(&fake_session) > 60);
+    send_captured();
+    assert_non_null(strstr(fake_sent, "\"event\": \"CAPTURE_DATA\""));
+    assert_non_null(strstr(fake_sent, "\"data\": \"Cg0NC")); /* as its section begins */
+    assert_non_null(strstr(fake_sent, "\"lost\": 0}"));
+    snprintf(text, sizeof(text), "\"capture\": %u", id + 1);
+    fake_command("capture-close", text, "this session has no capture");
+    snprintf(text, sizeof(text), "\"capture\": %u", id);
+    fake_command("capture-close", text, "{\"return\": {\"frames\": 1, \"lost\": 0}}");
+    fake_command("capture-close", text, "this session has no capture");
+    send_captured();
+    assert_non_null(strstr(fake_sent, "\"lost\": 0, \"end\": true}"));
+    /* A session that ends takes its captures along. */
+    fake_command("capture-open", "\"vm\": \"vm0\", \"device\": \"net-0\"",
+                 "{\"return\": {\"capture\": ");
+    qmp_capture_close_all(&fake_session);
+    assert_null(fake_capture);
+}
+
+static void test_base64(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+        {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\xfb\xff", "+/8="}};
+    char to[16];
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(pairs); i++) {
+        size_t n = base64_encode(to, (const uint8_t *)pairs[i][0], strlen(pairs[i][0]));
+
+        assert_int_equal(n, strlen(pairs[i][1]));
+        assert_memory_equal(to, pairs[i][1], n);
+    }
 }
 
 static void test_stats_chosen(void **state)
@@ -802,6 +871,7 @@ int main(void)
         TEST(bad_arguments), TEST(every_state),
         TEST(manuals),       TEST(stats),
         TEST(nets),          TEST(ports),
+        TEST(capture),       TEST(base64),
         TEST(stats_chosen),  TEST(host),
         TEST(log),           TEST(sched),
         TEST(attach),        TEST(attached_are_woken),

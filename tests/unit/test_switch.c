@@ -21,6 +21,7 @@
 #include "drv/uplink.h"
 #include "mem/heap.h"
 #include "net/bucket.h"
+#include "net/capture.h"
 #include "net/mactable.h"
 #include "net/nat_flow.h"
 #include "net/offload.h"
@@ -94,6 +95,9 @@ int uplink_open(void (*fn)(void *ctx, const struct net_frame *f), void *ctx)
     uplink.ctx = ctx;
     return 0;
 }
+
+static void (*tap)(const struct net_frame *f, bool sent);
+void uplink_tap(void (*fn)(const struct net_frame *f, bool sent)) { tap = fn; }
 
 void uplink_close(void *ctx)
 {
@@ -736,6 +740,49 @@ static void forwards_come_and_go(void **state)
     assert_int_equal(address, 0);
 }
 
+static void captured(void) {}
+
+/* What a port sends, also if it is not let in, and what its card takes; nothing else. */
+static void ports_are_captured(void **state)
+{
+    static uint8_t bytes[CAPTURE_BLOCK];
+    struct net_frame f = {.head = bytes, .head_len = 60, .len = 60};
+    struct capture *c, *other;
+    const char *why;
+    bool ended;
+
+    (void)state;
+    plug_all(3);
+    c = capture_make("vm1.0", 2000, captured, &why);
+    other = capture_make("vm1.0", 2000, captured, &why);
+    assert_int_equal(switch_capture("vm9.0", c), -ENOENT);
+    assert_int_equal(switch_capture("vm1.0", c), 0);
+    assert_int_equal(switch_capture("vm1.0", other), -EBUSY);
+    send(0, MAC_OF(1));
+    send(0, BROADCAST);
+    send(1, MAC_OF(2));
+    send_len(1, MAC_OF(0), MAC_OF(2), 60); /* with another's address */
+    send(0, MAC_OF(2));
+    card[1].fate = NET_FULL;
+    send(0, MAC_OF(1));
+    assert_int_equal(capture_counts(c).frames, 4);
+    assert_int_equal(switch_capture("", other), 0);
+    tap(&f, true);
+    assert_int_equal(capture_counts(other).frames, 1);
+    switch_uncapture(other);
+    assert_null(tap);
+    capture_free(other);
+    unplug(1); /* which ends it */
+    capture_waits(c, &ended);
+    assert_true(ended);
+    plug(1, (struct port_config){.name = ""});
+    assert_int_equal(switch_capture("vm1.0", c), 0);
+    switch_uncapture(c);
+    send(1, MAC_OF(2));
+    assert_int_equal(capture_counts(c).frames, 4);
+    capture_free(c);
+}
+
 static const struct switch_config forwarding = {
     .name = "nat",
     .mode = SWITCH_NAT,
@@ -906,6 +953,7 @@ int main(void)
         TEST(settings_of_ports),
         TEST(a_mode_is_changed),
         TEST(forwards_come_and_go),
+        TEST(ports_are_captured),
         TEST(a_port_changes_hands),
         cmocka_unit_test(shares_of_the_table),
         cmocka_unit_test(against_a_model),
