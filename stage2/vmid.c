@@ -54,21 +54,22 @@ static uint64_t assign(struct stage2 *s2)
     return vmid;
 }
 
-static uint64_t hgatp_of(const struct stage2 *s2, uint64_t vmid)
+/* Bits above the VMID's own are not set by assign(). */
+static uint64_t hgatp_of(const struct stage2 *s2, uint16_t vmid)
 {
-    return (uint64_t)s2->mode << HGATP_MODE_SHIFT | (vmid & HGATP_VMID_MASK) << HGATP_VMID_SHIFT |
+    return (uint64_t)s2->mode << HGATP_MODE_SHIFT | (uint64_t)vmid << HGATP_VMID_SHIFT |
            s2->root.v >> PAGE_SHIFT;
 }
 
-/* Its VMID is of this generation, and the hart knows nothing that is not its own by it. */
+/* Its VMID is of this generation, and the hart knows nothing that is not its own by it. (Without VMIDs all are
+ * stale, always.) */
 static bool is_ready(const struct stage2 *s2, unsigned h, uint64_t vmid)
 {
     uint64_t announced = atomic_load_explicit(&s2->harts, memory_order_relaxed) &
                          ~atomic_load_explicit(&s2->stale, memory_order_relaxed);
     uint64_t now = __atomic_load_n(&generation, __ATOMIC_RELAXED);
 
-    return vmid >> VMID_BITS == now && on_hart[h].generation == now && announced >> h & 1 &&
-           (vmid_count > 1 || on_hart[h].loaded == s2);
+    return vmid >> VMID_BITS == now && on_hart[h].generation == now && announced >> h & 1;
 }
 
 static __attribute__((noinline)) uint64_t make_ready(struct stage2 *s2, unsigned h, uint64_t vmid)
@@ -80,7 +81,7 @@ static __attribute__((noinline)) uint64_t make_ready(struct stage2 *s2, unsigned
         vmid = assign(s2);
     flush =
         on_hart[h].generation != vmid >> VMID_BITS || (vmid_count == 1 && on_hart[h].loaded != s2);
-    flush_vs = atomic_load_explicit(&s2->stale, memory_order_relaxed) & BIT(h);
+    flush_vs = vmid_count > 1 && atomic_load_explicit(&s2->stale, memory_order_relaxed) & BIT(h);
     if (flush_vs)
         atomic_fetch_and(&s2->stale, ~BIT(h));
     on_hart[h].loaded = s2;
@@ -88,7 +89,7 @@ static __attribute__((noinline)) uint64_t make_ready(struct stage2 *s2, unsigned
     on_hart[h].generation = vmid >> VMID_BITS;
     /* Before anything is translated here, so that no flush misses it. */
     walk_reader(s2);
-    hgatp = hgatp_of(s2, vmid);
+    hgatp = hgatp_of(s2, (uint16_t)vmid);
     if (flush || flush_vs) {
         /* In this order: until hgatp is written, the hart may still fetch translations by the old
          * one, and hfence.vvma is for the VMID in it. hfence.gvma alone leaves what a hart with
@@ -110,7 +111,7 @@ uint64_t vmid_load(struct stage2 *s2)
         return make_ready(s2, h, vmid);
     on_hart[h].loaded = s2;
     on_hart[h].vmid = (uint16_t)vmid;
-    return hgatp_of(s2, vmid);
+    return hgatp_of(s2, (uint16_t)vmid);
 }
 
 bool vmid_loaded(const struct stage2 *s2, uint16_t *vmid)

@@ -22,22 +22,6 @@ static enum exit_result populate(struct vcpu *v, gpa_t g, bool write)
     }
 }
 
-bool fault_fetch(uint64_t pc, uint32_t *raw)
-{
-    struct arch_fault fault;
-    uint16_t low, high = 0;
-
-    /* Aligned, it lies in one page; the half that may be no part of it does no harm. */
-    if (!(pc & 3))
-        return arch_guest_fetch32(pc, raw, &fault);
-    if (!arch_guest_fetch16(pc, &low, &fault))
-        return false;
-    if ((low & 3) == 3 && !arch_guest_fetch16(pc + 2, &high, &fault))
-        return false;
-    *raw = low | (uint32_t)high << 16;
-    return true;
-}
-
 /* What the guest tried: from htinst, or by reading the instruction. -EAGAIN: it cannot be read now (its
  * page went away between the fault and our look). */
 static inline int decode(struct guest *g, uint64_t htinst, uint64_t pc, struct insn *in)

@@ -11,4 +11,9 @@ exit_access_fault(struct vcpu *v); /* host's view of a bad access: given to the 
 enum exit_result exit_reflect(struct vcpu *v);      /* the guest's own exception, seen by us */
 /* The guest's instruction at pc by HLVX; of a 16-bit one the low half counts. false: it could not be read
  * now. Loaded vCPU only. */
-bool fault_fetch(uint64_t pc, uint32_t *raw);
+static inline bool fault_fetch(uint64_t pc, uint32_t *raw)
+{
+    struct arch_fault fault;
+
+    return arch_guest_fetch(pc, raw, &fault);
+}

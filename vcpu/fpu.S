@@ -16,9 +16,3 @@ fpu_save:
         fsd f\n, 8 * \n(a0)
         .endr
         ret
-
-        .globl fpu_fcsr
-        .balign 4
-fpu_fcsr:
-        frcsr a0
-        ret

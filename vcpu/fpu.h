@@ -5,4 +5,3 @@
 
 void fpu_load(const uint64_t fpr[32], uint32_t fcsr);
 void fpu_save(uint64_t fpr[32]);
-uint32_t fpu_fcsr(void);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vcpu/load.h"
 
+#include "base/relaxed.h"
 #include "vcpu/exit.h"
 #include "vcpu/features.h"
 #include "vcpu/fpu.h"
@@ -65,54 +66,73 @@ void load_hart_init(void)
     arch_hfence_gvma_all();
 }
 
-/* Privileged architecture, "Two-Stage Address Translation": no walk may mix one guest's vsatp with another's hgatp. */
-static void load_translation(struct vcpu *v)
+/* What the hart has in its TLBs and its instruction cache may not do for the vCPU: entries of a sibling, or of its own before
+ * it fenced on another hart; its own fence.i was on another hart, or the hypervisor wrote its code. */
+static __attribute__((noinline)) void fence_others(struct vcpu *v, struct hart *h, uint32_t code)
 {
-    struct hart *h = this_hart();
     struct guest *g = v->guest;
-    uint32_t code;
+    bool moved = v->last_hart != (int)h->index;
 
-    csr_write(CSR_VSATP, 0);
-    csr_write(CSR_HGATP, vmid_load(&g->s2));
-    /* Entries here may be of a sibling vCPU, or of this one before it fenced on another hart. */
-    if (v->last_hart != (int)h->index || g->last_vcpu[h->index] != v->index + 1)
+    if (moved || g->last_vcpu[h->index] != v->index + 1)
         arch_hfence_vvma_all();
-    code = atomic_load_explicit(&g->s2.code_written, memory_order_relaxed);
-    if (v->last_hart != (int)h->index || v->code_seen != code)
-        arch_fence_i(); /* its own fence.i was on another hart, or the hypervisor wrote its code */
+    if (moved || v->code_seen != code)
+        arch_fence_i();
     v->code_seen = code;
     v->last_hart = (int)h->index;
     g->last_vcpu[h->index] = (uint16_t)(v->index + 1);
+}
+
+/* vsatp being 0. Privileged architecture, "Two-Stage Address Translation": no walk may mix one guest's vsatp with another's
+ * hgatp. */
+static inline void load_translation(struct vcpu *v, struct hart *h)
+{
+    struct guest *g = v->guest;
+    uint32_t code;
+
+    csr_write(CSR_HGATP, vmid_load(&g->s2));
+    code = atomic_load_explicit(&g->s2.code_written, memory_order_relaxed);
+    if (v->last_hart != (int)h->index || g->last_vcpu[h->index] != v->index + 1 ||
+        v->code_seen != code)
+        fence_others(v, h, code);
     csr_write(CSR_VSATP, v->csr.vsatp);
 }
 
-static void load_fp(struct vcpu *v)
+static __attribute__((noinline)) void load_fp_registers(struct vcpu *v, struct hart *h)
 {
-    struct hart *h = this_hart();
-
     if (h->fp_owner == v && v->fp_hart == (int)h->index)
         return;
-    if (v->fp_used || !h->fp_zero) {
-        csr_set(CSR_SSTATUS, SSTATUS_FS_INITIAL);
-        fpu_load(v->fpr, v->fcsr);
-        h->fp_zero = !v->fp_used;
-    }
+    csr_set(CSR_SSTATUS, SSTATUS_FS_INITIAL);
+    fpu_load(v->fpr, v->fcsr);
+    h->fp_zero = !v->fp_used;
     h->fp_owner = v;
     v->fp_hart = (int)h->index;
 }
 
-static void unload_fp(struct vcpu *v)
+static inline void load_fp(struct vcpu *v, struct hart *h)
 {
-    /* Always: QEMU does not mark sstatus.FS dirty when a guest writes fcsr. */
-    v->fcsr = fpu_fcsr();
+    if (v->fp_used || !h->fp_zero) /* else they are as this one has them: as after a reset */
+        load_fp_registers(v, h);
+}
+
+/* They stay in the hart as well, until another one's come. */
+static __attribute__((noinline)) void unload_fp_registers(struct vcpu *v, struct hart *h)
+{
     if ((v->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY) {
         fpu_save(v->fpr);
         v->sstatus = (v->sstatus & ~(uint64_t)SSTATUS_FS) | SSTATUS_FS_CLEAN;
-    } else if (!v->fcsr) {
-        return;
     }
     v->fp_used = true;
-    this_hart()->fp_zero = false;
+    h->fp_zero = false;
+    h->fp_owner = v;
+    v->fp_hart = (int)h->index;
+}
+
+static inline void unload_fp(struct vcpu *v, struct hart *h)
+{
+    /* Always: QEMU does not mark sstatus.FS dirty when a guest writes fcsr. */
+    v->fcsr = arch_fcsr();
+    if ((v->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY || v->fcsr)
+        unload_fp_registers(v, h);
 }
 
 static void load_vector(struct vcpu *v)
@@ -178,78 +198,117 @@ static uint64_t wanted_hvip(struct vcpu *v, uint64_t hvip)
            atomic_load_explicit(&v->irq_level, memory_order_relaxed);
 }
 
-void load_vcpu(struct vcpu *v)
+/* Counters that the vCPU, its siblings or who was here before it use in ways of their own. */
+static __attribute__((noinline)) void load_counters(struct vcpu *v, struct hart *h)
 {
-    struct hart *h = this_hart();
-    const struct vcpu_csrs *c = &v->csr;
-
-    load_translation(v);
-    csr_write(CSR_VSSTATUS, c->vsstatus);
-    csr_write(CSR_VSIE, c->vsie);
-    csr_write(CSR_VSTVEC, c->vstvec);
-    csr_write(CSR_VSSCRATCH, c->vsscratch);
-    csr_write(CSR_VSEPC, c->vsepc);
-    csr_write(CSR_VSCAUSE, c->vscause);
-    csr_write(CSR_VSTVAL, c->vstval);
-    csr_write(CSR_HVIP, wanted_hvip(v, c->hvip));
-    csr_write(CSR_SCOUNTEREN, c->scounteren);
-    csr_write(CSR_SENVCFG, c->senvcfg);
-    fwft_load(v);
     pmu_load(v);
-    csr_write(CSR_HTIMEDELTA, v->guest->time_delta);
-    if (v->guest->sstc)
-        csr_write(CSR_VSTIMECMP, c->vstimecmp);
+    if (atomic_load_explicit(&v->guest->pmu_counting, memory_order_relaxed) || h->counts_exits)
+        exit_choose_vector();
+}
+
+/* What of a guest only the guest changes, and means nothing to a hart that runs none: DO(CSR, field of vcpu_csrs). */
+#define EACH_GUEST_CSR(DO) \
+    DO(CSR_VSSTATUS, vsstatus) \
+    DO(CSR_VSTVEC, vstvec) \
+    DO(CSR_VSSCRATCH, vsscratch) \
+    DO(CSR_VSEPC, vsepc) \
+    DO(CSR_VSCAUSE, vscause) \
+    DO(CSR_VSTVAL, vstval) \
+    DO(CSR_SCOUNTEREN, scounteren) \
+    DO(CSR_SENVCFG, senvcfg)
+#define LOAD(number, field) csr_write(number, v->csr.field);
+#define UNLOAD(number, field) v->csr.field = csr_read(number);
+#define REPLACE(number, field) from->csr.field = csr_swap(number, v->csr.field);
+
+/* All but what load_vcpu and load_replace bring in their own ways. */
+static inline void load_rest(struct vcpu *v, struct hart *h)
+{
+    const struct guest *g = v->guest;
+
+    fwft_load(v);
+    csr_write(CSR_HTIMEDELTA, g->time_delta);
     if (vcpu_features.stateen) {
-        csr_write(CSR_HSTATEEN0, v->guest->hstateen0);
-        csr_write(CSR_SSTATEEN0, c->sstateen0);
+        csr_write(CSR_HSTATEEN0, g->hstateen0);
+        csr_write(CSR_SSTATEEN0, v->csr.sstateen0);
     }
     if (vcpu_features.unswitched)
         clear_unswitched();
-    load_fp(v);
+    load_fp(v, h);
     if (vcpu_features.vlenb)
         load_vector(v);
     csr_write(CSR_SSTATUS, v->sstatus);
     csr_write(CSR_HSTATUS, v->hstatus);
     h->vcpu = v;
     v->hart = h;
-    atomic_store_explicit(&v->loaded_hart, (int)h->index, memory_order_release);
+    relaxed_store_int(&v->loaded_hart, (int)h->index);
     arch_fence_rw(); /* see exit_choose_vectors; and who sets a request sees the vCPU here, or the vCPU sees it */
-    if (atomic_load_explicit(&v->guest->pmu_counting, memory_order_relaxed) || h->counts_exits)
-        exit_choose_vector();
+    if (atomic_load_explicit(&g->pmu_users, memory_order_relaxed) || h->counters_closed ||
+        h->counts_exits)
+        load_counters(v, h);
+}
+
+static inline void unload_rest(struct vcpu *v, struct hart *h)
+{
+    v->sstatus = csr_read(CSR_SSTATUS);
+    v->hstatus = csr_read(CSR_HSTATUS);
+    if (vcpu_features.stateen)
+        v->csr.sstateen0 = csr_read(CSR_SSTATEEN0);
+    unload_fp(v, h);
+    if (vcpu_features.vlenb)
+        unload_vector(v);
+}
+
+void load_vcpu(struct vcpu *v)
+{
+    struct hart *h = this_hart();
+
+    csr_write(CSR_VSATP, 0);
+    load_translation(v, h);
+    EACH_GUEST_CSR(LOAD)
+    csr_write(CSR_VSIE, v->csr.vsie);
+    csr_write(CSR_HVIP, wanted_hvip(v, v->csr.hvip));
+    if (v->guest->sstc)
+        csr_write(CSR_VSTIMECMP, v->csr.vstimecmp);
+    load_rest(v, h);
 }
 
 void load_unload(struct vcpu *v)
 {
     struct hart *h = this_hart();
-    struct vcpu_csrs *c = &v->csr;
 
     if (atomic_load_explicit(&v->loaded_hart, memory_order_relaxed) < 0)
         return;
     pmu_unload(v);
-    v->sstatus = csr_read(CSR_SSTATUS);
-    v->hstatus = csr_read(CSR_HSTATUS);
-    c->vsstatus = csr_read(CSR_VSSTATUS);
-    c->vsie = csr_swap(CSR_VSIE, 0); /* what is pending for it must not end an idle hart's WFI */
-    c->vstvec = csr_read(CSR_VSTVEC);
-    c->vsscratch = csr_read(CSR_VSSCRATCH);
-    c->vsepc = csr_read(CSR_VSEPC);
-    c->vscause = csr_read(CSR_VSCAUSE);
-    c->vstval = csr_read(CSR_VSTVAL);
-    c->vsatp = csr_read(CSR_VSATP);
-    c->hvip = csr_read(CSR_HVIP);
-    c->scounteren = csr_read(CSR_SCOUNTEREN);
-    c->senvcfg = csr_read(CSR_SENVCFG);
+    EACH_GUEST_CSR(UNLOAD)
+    v->csr.vsie = csr_swap(CSR_VSIE, 0); /* what is pending for it must not end an idle hart's WFI */
+    v->csr.vsatp = csr_read(CSR_VSATP);
+    v->csr.hvip = csr_read(CSR_HVIP);
     if (v->guest->sstc) {
-        c->vstimecmp = csr_read(CSR_VSTIMECMP);
+        v->csr.vstimecmp = csr_read(CSR_VSTIMECMP);
         csr_write(CSR_VSTIMECMP, UINT64_MAX); /* nothing of it may fire for the next */
     }
-    if (vcpu_features.stateen)
-        c->sstateen0 = csr_read(CSR_SSTATEEN0);
-    unload_fp(v);
-    if (vcpu_features.vlenb)
-        unload_vector(v);
+    unload_rest(v, h);
     h->vcpu = 0;
-    atomic_store_explicit(&v->loaded_hart, -1, memory_order_release);
+    atomic_thread_fence(memory_order_release);
+    relaxed_store_int(&v->loaded_hart, -1);
+}
+
+void load_replace(struct vcpu *from, struct vcpu *v)
+{
+    struct hart *h = this_hart();
+
+    pmu_unload(from);
+    from->csr.vsatp = csr_swap(CSR_VSATP, 0);
+    load_translation(v, h);
+    EACH_GUEST_CSR(REPLACE)
+    from->csr.vsie = csr_swap(CSR_VSIE, v->csr.vsie);
+    from->csr.hvip = csr_swap(CSR_HVIP, wanted_hvip(v, v->csr.hvip));
+    if (v->guest->sstc)
+        from->csr.vstimecmp = csr_swap(CSR_VSTIMECMP, v->csr.vstimecmp);
+    unload_rest(from, h);
+    atomic_thread_fence(memory_order_release);
+    relaxed_store_int(&from->loaded_hart, -1);
+    load_rest(v, h);
 }
 
 void load_sync_irq(struct vcpu *v)

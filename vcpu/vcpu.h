@@ -178,6 +178,7 @@ struct guest {
     uint64_t henvcfg, hstateen0;
     uint64_t
         fast_mmio_end; /* accesses below are devices', by htval; 0 (a test): none is taken the fast way */
+    _Atomic uint64_t pmu_users; /* a bit for each vCPU that has given events to counters */
     _Atomic uint64_t pmu_counting; /* a bit for each vCPU that counts firmware events */
     bool sstc; /* the guest has Sstc (host has it, and it is not switched off) */
     uint64_t

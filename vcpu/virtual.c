@@ -107,15 +107,24 @@ static bool access_csr(struct vcpu *v, const struct insn *in)
 /* Nearly all that come here are not for us: told apart before they are decoded. */
 static bool may_be_row(uint32_t raw) { return raw >> 29 == COUNTERS || raw >> 20 == CSR_SEED; }
 
+static __attribute__((noinline)) enum exit_result exit_csr(struct vcpu *v, uint32_t raw)
+{
+    struct insn in;
+
+    v->exit_length = 4;
+    if (may_be_row(raw) && insn_decode(raw, &in) == 0 && in.kind == INSN_CSR && access_csr(v, &in))
+        return EXIT_ADVANCE;
+    vcpu_inject(v, CAUSE_ILLEGAL, raw);
+    return EXIT_INJECT;
+}
+
+/* stval holds the instruction, or 0 where the hart does not give it. */
 enum exit_result exit_virtual_instruction(struct vcpu *v)
 {
     uint32_t raw = (uint32_t)v->exit.tval;
-    struct insn in;
 
-    /* stval holds the instruction, or 0 where the hart does not give it. */
     if (!raw && !fault_fetch(v->pc, &raw))
         return EXIT_RESUME;
-    v->exit_length = 4;
     if (raw == INSN_WFI_WORD && csr_read(CSR_SSTATUS) & SSTATUS_SPP) {
         v->in_wfi = true;
         v->pc += 4;
@@ -127,8 +136,5 @@ enum exit_result exit_virtual_instruction(struct vcpu *v)
         v->pc += 4;
         return EXIT_BLOCK;
     }
-    if (may_be_row(raw) && insn_decode(raw, &in) == 0 && in.kind == INSN_CSR && access_csr(v, &in))
-        return EXIT_ADVANCE;
-    vcpu_inject(v, CAUSE_ILLEGAL, raw);
-    return EXIT_INJECT;
+    return exit_csr(v, raw);
 }

@@ -48,6 +48,8 @@ static inline void *arch_hart_data(void)
     return data;
 }
 
+/* The hypervisor itself has no FP: sstatus.FS lets it when a guest has been there. */
+static inline uint32_t arch_fcsr(void) { return (uint32_t)csr_read(CSR_FCSR); }
 static inline uint64_t arch_time(void) { return csr_read(CSR_TIME); }
 static inline void arch_wfi(void) { __asm__ volatile("wfi" : : : "memory"); }
 static inline void arch_pause(void) { __asm__ volatile(".insn i 0x0F, 0, x0, x0, 0x010"); }
@@ -166,9 +168,8 @@ struct arch_fault {
 };
 /* Loads as the guest would, through both stages (hlv / hlvx); false and *fault when it traps. */
 bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fault *fault);
-bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault); /* hlvx.hu */
-bool arch_guest_fetch32(uint64_t gva, uint32_t *to,
-                        struct arch_fault *fault); /* hlvx.wu; aligned */
+/* The instruction at pc; of a 16-bit one the low half counts. */
+bool arch_guest_fetch(uint64_t pc, uint32_t *to, struct arch_fault *fault);
 /* Reads a CSR that may not exist: false when it traps. number: any of 0..0xfff. */
 bool arch_csr_probe(unsigned number, uint64_t *value);
 /* Writes then reads back: false when it traps. */

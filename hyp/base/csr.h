@@ -51,6 +51,7 @@
 #define CSR_HVIP 0x645
 #define CSR_HTINST 0x64A
 #define CSR_HGATP 0x680
+#define CSR_FCSR 0x003
 #define CSR_VSTART 0x008
 #define CSR_VCSR 0x00F
 #define CSR_VL 0xC20

@@ -56,23 +56,29 @@ arch_guest_load:
 8:      LOAD    hlv.d, sd
         .size   arch_guest_load, . - arch_guest_load
 
-// bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault)
-        .globl  arch_guest_fetch16
-        .type   arch_guest_fetch16, @function
-arch_guest_fetch16:
+// bool arch_guest_fetch(uint64_t pc, uint32_t *to, struct arch_fault *fault)
+        .globl  arch_guest_fetch
+        .type   arch_guest_fetch, @function
+arch_guest_fetch:
         SAVE_EXIT
         mv      a3, a2
-        LOAD    hlvx.hu, sh
-        .size   arch_guest_fetch16, . - arch_guest_fetch16
-
-// bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault)
-        .globl  arch_guest_fetch32
-        .type   arch_guest_fetch32, @function
-arch_guest_fetch32:
-        SAVE_EXIT
-        mv      a3, a2
-        LOAD    hlvx.wu, sw
-        .size   arch_guest_fetch32, . - arch_guest_fetch32
+        andi    t0, a0, 3
+        bnez    t0, 3f
+        LOAD    hlvx.wu, sw             // aligned, it lies in one page; a half that is no part of it does no harm
+3:      hlvx.hu t0, (a0)
+        GUARD   3b, guard_fault
+        andi    t1, t0, 3
+        addi    t1, t1, -3
+        bnez    t1, 6f                  // 16 bits long
+        addi    a0, a0, 2
+5:      hlvx.hu t1, (a0)
+        GUARD   5b, guard_fault
+        slli    t1, t1, 16
+        or      t0, t0, t1
+6:      sw      t0, 0(a1)
+        li      a0, 1
+        ret
+        .size   arch_guest_fetch, . - arch_guest_fetch
 
 // a3: struct arch_fault *
 guard_fault:

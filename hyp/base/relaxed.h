@@ -14,6 +14,7 @@ static inline void relaxed_store32(atomic_uint *p, unsigned value)
 {
     *(volatile unsigned *)p = value;
 }
+static inline void relaxed_store_int(atomic_int *p, int value) { *(volatile int *)p = value; }
 static inline uint64_t relaxed_load64(const _Atomic uint64_t *p)
 {
     return atomic_load_explicit(p, memory_order_relaxed);

@@ -69,6 +69,7 @@ struct hart {
     bool fp_zero; /* these are as after a reset, whosever they are */
     bool counters_closed; /* hcounteren gives the guest not just what it gives to all */
     bool counts_exits; /* the trap vector is the one that counts firmware events */
+    bool delegates_misaligned; /* its firmware gives misaligned accesses of guests to them */
     struct vcpu *vector_owner; /* the same for the vector registers */
     bool vector_zero; /* these are as after a reset, whosever they are */
 

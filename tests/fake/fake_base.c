@@ -261,14 +261,9 @@ WEAK bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fa
     *fault = (struct arch_fault){.cause = CAUSE_LOAD_PAGE_FAULT, .tval = gva};
     return false;
 }
-WEAK bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault)
+WEAK bool arch_guest_fetch(uint64_t pc, uint32_t *to, struct arch_fault *fault)
 {
-    return arch_guest_load(gva, to, 2, fault);
-}
-
-WEAK bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault)
-{
-    return arch_guest_load(gva, to, 4, fault);
+    return arch_guest_load(pc, to, 4, fault);
 }
 WEAK bool arch_csr_probe(unsigned number, uint64_t *value)
 {

@@ -125,7 +125,7 @@ void fpu_save(uint64_t fpr[32])
     fp_saves++;
     fpr[7] = hart_fp[fake_hart];
 }
-uint32_t fpu_fcsr(void) { return hart_fcsr[fake_hart]; }
+uint32_t arch_fcsr(void) { return hart_fcsr[fake_hart]; }
 /* Vector registers: of each hart one number stands for all of them. */
 static uint32_t hart_vector[2];
 static unsigned vector_loads, vector_saves, vector_clears;
@@ -197,9 +197,9 @@ int guest_mem_zero(struct stage2 *s2, gpa_t to, size_t len)
 static bool fetch_fails;
 static enum mmio_result bus_result;
 static unsigned bus_accesses;
-bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault)
+bool arch_guest_fetch(uint64_t pc, uint32_t *to, struct arch_fault *fault)
 {
-    (void)gva;
+    (void)pc;
     (void)fault;
     *to = 0x0005a503; /* lw a0, 0(a1) */
     if (fetch_fails)

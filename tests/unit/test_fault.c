@@ -96,9 +96,9 @@ enum exit_result exit_crash(struct vcpu *vcpu, const char *what)
 }
 
 /* lw a0, 0(a1), where the instruction has to be read. */
-bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault)
+bool arch_guest_fetch(uint64_t pc, uint32_t *to, struct arch_fault *fault)
 {
-    (void)gva;
+    (void)pc;
     (void)fault;
     *to = 0x0005a503;
     return true;

@@ -81,6 +81,10 @@ bool pmu_used_changed(struct vcpu *v)
 
     v->pmu.used = used_of(&v->pmu);
     v->pmu.running &= v->pmu.used;
+    if (v->pmu.used)
+        atomic_fetch_or(&v->guest->pmu_users, me);
+    else
+        atomic_fetch_and(&v->guest->pmu_users, ~me);
     if (v->pmu.used & PMU_FIRMWARE)
         return atomic_fetch_or(&v->guest->pmu_counting, me) == 0;
     return atomic_fetch_and(&v->guest->pmu_counting, ~me) == me;

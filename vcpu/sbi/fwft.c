@@ -19,7 +19,6 @@ enum {
 #define PMM_16 (3ul << HENVCFG_PMM_SHIFT)
 
 static bool firmware_gives_ad;
-bool fwft_delegates[HART_MAX];
 
 static bool firmware_set(unsigned long feature, unsigned long value)
 {
@@ -66,7 +65,7 @@ void fwft_hart_init(void)
 void fwft_delegate(const struct vcpu *v)
 {
     if (firmware_set(MISALIGNED_EXC_DELEG, v->fwft.misaligned))
-        fwft_delegates[hart_index()] = v->fwft.misaligned;
+        this_hart()->delegates_misaligned = v->fwft.misaligned;
 }
 
 void fwft_reset(struct vcpu *v) { v->fwft = (struct vcpu_fwft){0}; }

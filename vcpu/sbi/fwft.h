@@ -10,13 +10,12 @@
 /* The bits of henvcfg that a vCPU may set for itself. */
 #define FWFT_HENVCFG (HENVCFG_ADUE | HENVCFG_PMM)
 
-/* Whether a hart's firmware delegates misaligned accesses now; asks it to do as the vCPU wants it. */
-extern bool fwft_delegates[HART_MAX];
+/* Asks the hart's firmware to delegate misaligned accesses, or not to, as the vCPU wants it. */
 void fwft_delegate(const struct vcpu *v);
 static inline void fwft_load(const struct vcpu *v)
 {
     csr_write(CSR_HENVCFG, v->guest->henvcfg | v->fwft.henvcfg);
-    if (fwft_delegates[hart_index()] != v->fwft.misaligned)
+    if (this_hart()->delegates_misaligned != v->fwft.misaligned)
         fwft_delegate(v);
 }
 /* As after a hart's reset: all features off, nothing locked. Takes effect when it is loaded. */

@@ -50,6 +50,7 @@ void fake_fence_note(enum fake_fence_kind kind, uint64_t addr, uint16_t id);
 static inline unsigned hart_index(void) { return fake_hart; }
 extern void *fake_hart_data[64]; /* by fake_hart; a test that links sched/ code fills it in */
 static inline void *arch_hart_data(void) { return fake_hart_data[fake_hart]; }
+uint32_t arch_fcsr(void); /* the test's */
 static inline uint64_t arch_time(void) { return fake_time; }
 extern void (*fake_wfi_hook)(void); /* called when a hart goes to sleep */
 static inline void arch_wfi(void)
@@ -111,8 +112,7 @@ struct arch_fault {
 };
 extern bool (*fake_guest_load)(uint64_t gva, void *to, unsigned width, struct arch_fault *fault);
 bool arch_guest_load(uint64_t gva, void *to, unsigned width, struct arch_fault *fault);
-bool arch_guest_fetch16(uint64_t gva, uint16_t *to, struct arch_fault *fault);
-bool arch_guest_fetch32(uint64_t gva, uint32_t *to, struct arch_fault *fault);
+bool arch_guest_fetch(uint64_t pc, uint32_t *to, struct arch_fault *fault);
 bool arch_csr_probe(unsigned number, uint64_t *value);
 bool arch_csr_probe_write(unsigned number, uint64_t value, uint64_t *read_back);
 extern unsigned fake_cboz_block; /* bytes that cbo.zero clears (64 after reset); 0: it traps */
