@@ -146,6 +146,8 @@ void features_probe(const struct platform *p)
     struct vcpu_features *f = &vcpu_features;
     uint64_t value;
 
+    if (!platform_has(p, "d"))
+        panic("a hart that is enabled has no D extension: vCPUs have the FP registers of RV64GC");
     timer_sstc = platform_has(p, "sstc") && arch_csr_probe(CSR_STIMECMP, &value);
     f->vstimecmp =
         timer_sstc && henvcfg_takes(HENVCFG_STCE) && arch_csr_probe(CSR_VSTIMECMP, &value);

@@ -117,6 +117,8 @@ static void test_promised_only(void **state)
     assert_int_equal(g.henvcfg, 0);
     assert_int_equal(g.hstateen0, 0);
     assert_int_equal(vcpu_features.vlenb, 0);
+    expect_assert_failure(
+        probe("i m a f c")); /* a panic: guests could not be given D's registers, nor do without */
 }
 
 /* State that guests reach without having been given it, unless hstateen0 keeps them away. */
@@ -169,11 +171,13 @@ static void test_odd_vector_length(void **state)
     assert_int_equal(vcpu_features.vlenb, 0);
     assert_false(guests_have("v"));
     fake_csr_put(CSR_VLENB, 32);
-    probe("i m a c zve32x zve32f"); /* the parts without the whole */
+    probe("i m a f d c zve32x zve32f"); /* the parts without the whole */
     assert_int_equal(vcpu_features.vlenb, 32);
     assert_true(guests_have("zve32f"));
-    probe("i m a c");
+    probe("i m a f d c");
     assert_int_equal(vcpu_features.vlenb, 0);
+    expect_assert_failure(
+        probe("i m a f c")); /* a panic: guests could not be given D's registers, nor do without */
 }
 
 int main(void)
