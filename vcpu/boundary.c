@@ -2,12 +2,11 @@
 #include "vcpu/boundary.h"
 
 #include "base/log.h"
+#include "sched/account.h"
 #include "sched/irq.h"
 #include "vcpu/exit.h"
 #include "vcpu/kick.h"
-#include "vcpu/load.h"
-#include "vcpu/sbi/counters.h"
-#include "vcpu/sbi/fwft.h"
+#include "vcpu/load_turn.h"
 #include "vcpu/sbi/hsm.h"
 #include "vcpu/sta.h"
 #include "vcpu/sse.h"
@@ -38,9 +37,7 @@ static void wait_for_interrupt(struct vcpu *v)
         if (when != UINT64_MAX && csr_read(CSR_VSIE) & BIT(IRQ_STI))
             timer_set(&v->timer, vcpu_host_time(v, when));
     }
-    thread_block();
-    if (v->guest->sstc)
-        timer_cancel(&v->timer);
+    thread_leave(LEAVE_BLOCKED);
 }
 
 /* Once it is made, parked is only written here, so that an unpark followed by a park at once finds it
@@ -124,13 +121,15 @@ static void yield(struct vcpu *v)
     for (unsigned i = 1; i < g->vcpu_count; i++)
         if (thread_yield_to(&g->vcpu[(v->index + i) % g->vcpu_count]->thread))
             return;
-    thread_give_way();
+    thread_leave(LEAVE_YIELDING);
 }
 
 /* All that is not done at most boundaries; false: look again, for it took time. */
 static __attribute__((noinline)) bool settle(struct vcpu *v, uint64_t requests, uint32_t hsm)
 {
-    if (requests & VCPU_REQ_PARK) {
+    if (v->guest->sstc)
+        timer_cancel(&v->timer); /* of the wait that is over, if it waited */
+    if (requests & VCPU_REQ_PARK || atomic_load(&v->parked)) {
         park(v);
         return false;
     }
@@ -162,14 +161,23 @@ static __attribute__((noinline)) bool settle(struct vcpu *v, uint64_t requests, 
     return true;
 }
 
-static bool is_settled(const struct vcpu *v, uint64_t requests, uint32_t hsm)
+static inline bool is_settled(const struct vcpu *v, uint64_t requests, uint32_t hsm)
 {
     bool loaded = atomic_load_explicit(&v->loaded_hart, memory_order_relaxed) >= 0;
 
     return !requests && hsm == HSM_STARTED && !v->in_wfi && loaded;
 }
 
-void boundary_pass(struct vcpu *v)
+/* Alone on its hart, it may wait there: WFI traps only when somebody else wants the hart. */
+static inline void choose_wfi(void)
+{
+    if (sched_others_wait())
+        csr_set(CSR_HSTATUS, HSTATUS_VTW);
+    else
+        csr_clear(CSR_HSTATUS, HSTATUS_VTW);
+}
+
+static __attribute__((noinline)) void pass_slowly(struct vcpu *v)
 {
     for (;;) {
         uint64_t requests = atomic_load_explicit(&v->requests, memory_order_acquire);
@@ -184,25 +192,61 @@ void boundary_pass(struct vcpu *v)
         }
         if (this_hart()->resched) {
             sta_leave(v);
-            sched_resched();
+            thread_leave(LEAVE_READY);
             continue;
         }
         sta_enter(v);
         if (!atomic_load(&v->requests))
             break;
     }
-    /* Alone on its hart, it may wait there: WFI traps only when somebody else wants the hart. */
-    if (sched_others_wait())
-        csr_set(CSR_HSTATUS, HSTATUS_VTW);
-    else
-        csr_clear(CSR_HSTATUS, HSTATUS_VTW);
+    choose_wfi();
 }
 
-void boundary_first_entry(void *vcpu)
+/* Nothing is asked of it, nothing is to be told to it, and it is loaded. */
+static inline bool is_plain(const struct vcpu *v)
 {
-    struct vcpu *v = vcpu;
+    uint64_t requests = atomic_load_explicit(&v->requests, memory_order_relaxed);
+    uint32_t hsm = atomic_load_explicit(&v->hsm, memory_order_relaxed);
 
-    park(v); /* as it was made */
-    boundary_pass(v);
+    return is_settled(v, requests, hsm) && !v->sta.area && !this_hart()->resched;
+}
+
+void boundary_pass(struct vcpu *v)
+{
+    if (!is_plain(v)) {
+        pass_slowly(v);
+    } else if (!v->yielding) {
+        choose_wfi();
+    } else if (v->guest->vcpu_count > 1) {
+        pass_slowly(v);
+    } else {
+        v->yielding = false;
+        thread_leave(LEAVE_YIELDING);
+    }
+}
+
+void boundary_run(void *vcpu)
+{
+    boundary_pass(vcpu);
+    vcpu_enter(vcpu);
+}
+
+void boundary_take_over(void *vcpu)
+{
+    struct hart *h = this_hart();
+    struct vcpu *v = vcpu, *from = CONTAINER_OF(h->switched_from, struct vcpu, thread);
+
+    if (atomic_load_explicit(&v->parked, memory_order_relaxed) ||
+        v->guest->sstc != from->guest->sstc) {
+        load_unload(from);
+        load_switch_in(&v->thread);
+    } else {
+        load_replace(from, v);
+    }
+    thread_taken_over(h);
+    if (is_plain(v)) /* yielding it is no more */
+        choose_wfi();
+    else
+        pass_slowly(v);
     vcpu_enter(v);
 }

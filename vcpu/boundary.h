@@ -7,8 +7,9 @@
 
 /* Returns when the vCPU is loaded here and may enter the guest. */
 void boundary_pass(struct vcpu *v);
-/* First code of a vCPU's thread; never returns. */
-void boundary_first_entry(void *vcpu);
+/* What a vCPU's thread begins with, each time that it has a hart: never returns. */
+void boundary_run(void *vcpu);
+void boundary_take_over(void *vcpu); /* see sched/thread.h */
 void boundary_timer_fired(struct timer *t);
 /* Whether an interrupt is pending and enabled for the guest (as WFI sees it). Loaded only. */
 bool boundary_irq_pending(void);

@@ -15,7 +15,8 @@
 
 #define INTERRUPT 32 /* rows from here on: interrupts */
 
-void exit_slow(struct vcpu *v);
+enum exit_result exit_handle(struct vcpu *v);
+void exit_finish(struct vcpu *v, enum exit_result verdict);
 void exit_slow_costs(struct vcpu *v);
 void exit_slow_call(struct vcpu *v, enum exit_result verdict);
 void exit_slow_counted(struct vcpu *v);
@@ -155,8 +156,9 @@ static enum exit_result handle_costs(struct vcpu *v, uint64_t cause)
     return verdict;
 }
 
-/* From switch.S, everything saved: any exit but a fast one. */
-void exit_slow(struct vcpu *v) { finish(v, handle(v, csr_read(CSR_SCAUSE))); }
+/* From switch.S, everything saved: any exit but a fast one; then its verdict. */
+enum exit_result exit_handle(struct vcpu *v) { return handle(v, csr_read(CSR_SCAUSE)); }
+void exit_finish(struct vcpu *v, enum exit_result verdict) { finish(v, verdict); }
 
 /* The same while costs are measured: all exits, SBI calls included. */
 void exit_slow_costs(struct vcpu *v) { finish(v, handle_costs(v, csr_read(CSR_SCAUSE))); }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vcpu/load.h"
 
-#include "base/relaxed.h"
 #include "vcpu/exit.h"
 #include "vcpu/features.h"
 #include "vcpu/fpu.h"
-#include "vcpu/sbi/counters.h"
-#include "vcpu/sbi/fwft.h"
+#include "vcpu/load_turn.h"
 #include "vcpu/vector.h"
 
 /* Everything a machine's S-mode would take itself goes to the guest without an exit. */
@@ -68,7 +66,7 @@ void load_hart_init(void)
 
 /* What the hart has in its TLBs and its instruction cache may not do for the vCPU: entries of a sibling, or of its own before
  * it fenced on another hart; its own fence.i was on another hart, or the hypervisor wrote its code. */
-static __attribute__((noinline)) void fence_others(struct vcpu *v, struct hart *h, uint32_t code)
+void load_fence(struct vcpu *v, struct hart *h, uint32_t code)
 {
     struct guest *g = v->guest;
     bool moved = v->last_hart != (int)h->index;
@@ -82,22 +80,7 @@ static __attribute__((noinline)) void fence_others(struct vcpu *v, struct hart *
     g->last_vcpu[h->index] = (uint16_t)(v->index + 1);
 }
 
-/* vsatp being 0. Privileged architecture, "Two-Stage Address Translation": no walk may mix one guest's vsatp with another's
- * hgatp. */
-static inline void load_translation(struct vcpu *v, struct hart *h)
-{
-    struct guest *g = v->guest;
-    uint32_t code;
-
-    csr_write(CSR_HGATP, vmid_load(&g->s2));
-    code = atomic_load_explicit(&g->s2.code_written, memory_order_relaxed);
-    if (v->last_hart != (int)h->index || g->last_vcpu[h->index] != v->index + 1 ||
-        v->code_seen != code)
-        fence_others(v, h, code);
-    csr_write(CSR_VSATP, v->csr.vsatp);
-}
-
-static __attribute__((noinline)) void load_fp_registers(struct vcpu *v, struct hart *h)
+void load_fp_registers(struct vcpu *v, struct hart *h)
 {
     if (h->fp_owner == v && v->fp_hart == (int)h->index)
         return;
@@ -108,14 +91,8 @@ static __attribute__((noinline)) void load_fp_registers(struct vcpu *v, struct h
     v->fp_hart = (int)h->index;
 }
 
-static inline void load_fp(struct vcpu *v, struct hart *h)
-{
-    if (v->fp_used || !h->fp_zero) /* else they are as this one has them: as after a reset */
-        load_fp_registers(v, h);
-}
-
 /* They stay in the hart as well, until another one's come. */
-static __attribute__((noinline)) void unload_fp_registers(struct vcpu *v, struct hart *h)
+void load_save_fp(struct vcpu *v, struct hart *h)
 {
     if ((v->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY) {
         fpu_save(v->fpr);
@@ -127,15 +104,7 @@ static __attribute__((noinline)) void unload_fp_registers(struct vcpu *v, struct
     v->fp_hart = (int)h->index;
 }
 
-static inline void unload_fp(struct vcpu *v, struct hart *h)
-{
-    /* Always: QEMU does not mark sstatus.FS dirty when a guest writes fcsr. */
-    v->fcsr = arch_fcsr();
-    if ((v->sstatus & SSTATUS_FS) == SSTATUS_FS_DIRTY || v->fcsr)
-        unload_fp_registers(v, h);
-}
-
-static void load_vector(struct vcpu *v)
+void load_vector(struct vcpu *v)
 {
     struct hart *h = this_hart();
 
@@ -153,7 +122,7 @@ static void load_vector(struct vcpu *v)
     v->vector_hart = (int)h->index;
 }
 
-static void unload_vector(struct vcpu *v)
+void load_save_vector(struct vcpu *v)
 {
     /* Not by sstatus.VS alone: QEMU does not mark it dirty when a guest writes one of these. */
     uint64_t vcsr = csr_read(CSR_VCSR), vstart = csr_read(CSR_VSTART);
@@ -176,7 +145,7 @@ static void unload_vector(struct vcpu *v)
 }
 
 /* What another guest may have left there is none of this one's business. */
-static __attribute__((noinline)) void clear_unswitched(void)
+void load_clear_unswitched(void)
 {
     if (vcpu_features.unswitched & UNSWITCHED_VSISELECT)
         csr_write(CSR_VSISELECT, 0);
@@ -186,77 +155,16 @@ static __attribute__((noinline)) void clear_unswitched(void)
         csr_write(CSR_SCONTEXT, 0);
 }
 
-/* What hvip should be where it is this now, or was when the vCPU left a hart. Who changes it later asks for another
- * look (VCPU_REQ_IRQ). */
-static uint64_t wanted_hvip(struct vcpu *v, uint64_t hvip)
-{
-    uint64_t edge = atomic_load_explicit(&v->irq_edge, memory_order_relaxed);
-
-    if (edge)
-        edge = atomic_exchange(&v->irq_edge, 0);
-    return (hvip & (HVIP_VSSIP | HVIP_LCOFIP)) | edge |
-           atomic_load_explicit(&v->irq_level, memory_order_relaxed);
-}
-
 /* Counters that the vCPU, its siblings or who was here before it use in ways of their own. */
-static __attribute__((noinline)) void load_counters(struct vcpu *v, struct hart *h)
+void load_counters(struct vcpu *v, struct hart *h)
 {
     pmu_load(v);
     if (atomic_load_explicit(&v->guest->pmu_counting, memory_order_relaxed) || h->counts_exits)
         exit_choose_vector();
 }
 
-/* What of a guest only the guest changes, and means nothing to a hart that runs none: DO(CSR, field of vcpu_csrs). */
-#define EACH_GUEST_CSR(DO) \
-    DO(CSR_VSSTATUS, vsstatus) \
-    DO(CSR_VSTVEC, vstvec) \
-    DO(CSR_VSSCRATCH, vsscratch) \
-    DO(CSR_VSEPC, vsepc) \
-    DO(CSR_VSCAUSE, vscause) \
-    DO(CSR_VSTVAL, vstval) \
-    DO(CSR_SCOUNTEREN, scounteren) \
-    DO(CSR_SENVCFG, senvcfg)
 #define LOAD(number, field) csr_write(number, v->csr.field);
 #define UNLOAD(number, field) v->csr.field = csr_read(number);
-#define REPLACE(number, field) from->csr.field = csr_swap(number, v->csr.field);
-
-/* All but what load_vcpu and load_replace bring in their own ways. */
-static inline void load_rest(struct vcpu *v, struct hart *h)
-{
-    const struct guest *g = v->guest;
-
-    fwft_load(v);
-    csr_write(CSR_HTIMEDELTA, g->time_delta);
-    if (vcpu_features.stateen) {
-        csr_write(CSR_HSTATEEN0, g->hstateen0);
-        csr_write(CSR_SSTATEEN0, v->csr.sstateen0);
-    }
-    if (vcpu_features.unswitched)
-        clear_unswitched();
-    load_fp(v, h);
-    if (vcpu_features.vlenb)
-        load_vector(v);
-    csr_write(CSR_SSTATUS, v->sstatus);
-    csr_write(CSR_HSTATUS, v->hstatus);
-    h->vcpu = v;
-    v->hart = h;
-    relaxed_store_int(&v->loaded_hart, (int)h->index);
-    arch_fence_rw(); /* see exit_choose_vectors; and who sets a request sees the vCPU here, or the vCPU sees it */
-    if (atomic_load_explicit(&g->pmu_users, memory_order_relaxed) || h->counters_closed ||
-        h->counts_exits)
-        load_counters(v, h);
-}
-
-static inline void unload_rest(struct vcpu *v, struct hart *h)
-{
-    v->sstatus = csr_read(CSR_SSTATUS);
-    v->hstatus = csr_read(CSR_HSTATUS);
-    if (vcpu_features.stateen)
-        v->csr.sstateen0 = csr_read(CSR_SSTATEEN0);
-    unload_fp(v, h);
-    if (vcpu_features.vlenb)
-        unload_vector(v);
-}
 
 void load_vcpu(struct vcpu *v)
 {
@@ -267,6 +175,7 @@ void load_vcpu(struct vcpu *v)
     EACH_GUEST_CSR(LOAD)
     csr_write(CSR_VSIE, v->csr.vsie);
     csr_write(CSR_HVIP, wanted_hvip(v, v->csr.hvip));
+    csr_write(CSR_HTIMEDELTA, v->guest->time_delta);
     if (v->guest->sstc)
         csr_write(CSR_VSTIMECMP, v->csr.vstimecmp);
     load_rest(v, h);
@@ -280,7 +189,8 @@ void load_unload(struct vcpu *v)
         return;
     pmu_unload(v);
     EACH_GUEST_CSR(UNLOAD)
-    v->csr.vsie = csr_swap(CSR_VSIE, 0); /* what is pending for it must not end an idle hart's WFI */
+    v->csr.vsie =
+        csr_swap(CSR_VSIE, 0); /* what is pending for it must not end an idle hart's WFI */
     v->csr.vsatp = csr_read(CSR_VSATP);
     v->csr.hvip = csr_read(CSR_HVIP);
     if (v->guest->sstc) {
@@ -291,24 +201,6 @@ void load_unload(struct vcpu *v)
     h->vcpu = 0;
     atomic_thread_fence(memory_order_release);
     relaxed_store_int(&v->loaded_hart, -1);
-}
-
-void load_replace(struct vcpu *from, struct vcpu *v)
-{
-    struct hart *h = this_hart();
-
-    pmu_unload(from);
-    from->csr.vsatp = csr_swap(CSR_VSATP, 0);
-    load_translation(v, h);
-    EACH_GUEST_CSR(REPLACE)
-    from->csr.vsie = csr_swap(CSR_VSIE, v->csr.vsie);
-    from->csr.hvip = csr_swap(CSR_HVIP, wanted_hvip(v, v->csr.hvip));
-    if (v->guest->sstc)
-        from->csr.vstimecmp = csr_swap(CSR_VSTIMECMP, v->csr.vstimecmp);
-    unload_rest(from, h);
-    atomic_thread_fence(memory_order_release);
-    relaxed_store_int(&from->loaded_hart, -1);
-    load_rest(v, h);
 }
 
 void load_sync_irq(struct vcpu *v)

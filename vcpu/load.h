@@ -8,8 +8,6 @@ void load_switch_out(struct thread *t);
 /* Loaded: the VS CSRs, FP and vector registers, hgatp of the hart are the vCPU's. On its own thread only. */
 void load_vcpu(struct vcpu *v);
 void load_unload(struct vcpu *v);
-/* In one go: from, loaded here, leaves the hart, and v comes in its place. The guests of both have Sstc, or neither's. */
-void load_replace(struct vcpu *from, struct vcpu *v);
 /* The vCPU goes away: no hart may think that it holds its FP or vector registers. */
 void load_forget_registers(struct vcpu *v);
 /* On each hart, once: what is the same for all guests. */

@@ -135,7 +135,10 @@ exit_save_again:
         j exit_return
 exit_save_rest:
         SAVE_REST
-        call exit_slow
+        call exit_handle
+        mv a1, a0
+        ld a0, HART_VCPU(tp)
+        call exit_finish
 exit_return:
         ld a0, HART_VCPU(tp)
 /* void vcpu_enter(struct vcpu *v): everything comes from the vCPU. */

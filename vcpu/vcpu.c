@@ -76,10 +76,11 @@ struct vcpu *vcpu_create(struct guest *g, unsigned index)
             goto no_memory;
     }
     fmt_snprintf(name, sizeof(name), "%.16s/%u", g->name, index);
-    if (thread_init(&v->thread, name, boundary_first_entry, v))
+    if (thread_init(&v->thread, name, boundary_run, v))
         goto no_memory;
     thread_join(&v->thread, &g->sched);
     v->stack_top = (uint64_t)v->thread.stack + THREAD_STACK_SIZE;
+    v->thread.take_over = boundary_take_over;
     v->thread.switch_in = load_switch_in;
     v->thread.switch_out = load_switch_out;
     v->guest = g;

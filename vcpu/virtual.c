@@ -118,13 +118,8 @@ static __attribute__((noinline)) enum exit_result exit_csr(struct vcpu *v, uint3
     return EXIT_INJECT;
 }
 
-/* stval holds the instruction, or 0 where the hart does not give it. */
-enum exit_result exit_virtual_instruction(struct vcpu *v)
+static inline enum exit_result exit_by(struct vcpu *v, uint32_t raw)
 {
-    uint32_t raw = (uint32_t)v->exit.tval;
-
-    if (!raw && !fault_fetch(v->pc, &raw))
-        return EXIT_RESUME;
     if (raw == INSN_WFI_WORD && csr_read(CSR_SSTATUS) & SSTATUS_SPP) {
         v->in_wfi = true;
         v->pc += 4;
@@ -137,4 +132,19 @@ enum exit_result exit_virtual_instruction(struct vcpu *v)
         return EXIT_BLOCK;
     }
     return exit_csr(v, raw);
+}
+
+static __attribute__((noinline)) enum exit_result exit_by_fetched(struct vcpu *v)
+{
+    uint32_t raw;
+
+    return fault_fetch(v->pc, &raw) ? exit_by(v, raw) : EXIT_RESUME;
+}
+
+/* stval holds the instruction, or 0 where the hart does not give it. */
+enum exit_result exit_virtual_instruction(struct vcpu *v)
+{
+    uint32_t raw = (uint32_t)v->exit.tval;
+
+    return raw ? exit_by(v, raw) : exit_by_fetched(v);
 }

@@ -119,6 +119,29 @@ static inline void arch_switch_stack(uint64_t *save_sp, uint64_t load_sp)
                        "s11", "memory");
 }
 
+/* The same to a stack on which nothing is yet: fn runs there. */
+static inline void arch_begin_stack(uint64_t *save_sp, uint64_t load_sp, void (*fn)(void))
+{
+    register uint64_t *save __asm__("a0") = save_sp;
+    register uint64_t load __asm__("a1") = load_sp;
+    register void (*begin)(void) __asm__("a2") = fn;
+
+    __asm__ volatile("call swtch_begin"
+                     : "+r"(save), "+r"(load), "+r"(begin)
+                     :
+                     : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a3", "a4", "a5", "a6", "a7",
+                       "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11",
+                       "memory");
+}
+/* Runs fn there, and leaves this stack for ever. */
+static inline void arch_begin_anew(uint64_t load_sp, void (*fn)(void *arg), void *arg)
+{
+    register void *a0 __asm__("a0") = arg;
+
+    __asm__ volatile("mv sp, %0\njr %1" : : "r"(load_sp), "r"(fn), "r"(a0) : "memory");
+    __builtin_unreachable();
+}
+
 static inline uint64_t arch_hgatp_read(void) { return csr_read(CSR_HGATP); }
 static inline uint64_t arch_hgatp_write_read(uint64_t v)
 {

@@ -20,6 +20,21 @@ static inline void spin_lock_leaf(struct spinlock *l)
         spin_wait(l, ticket);
 }
 
+/* false: it is not free now. */
+static inline bool spin_trylock_leaf(struct spinlock *l)
+{
+    unsigned ticket = relaxed_load32(&l->serving);
+
+    if (HYP_DEBUG) {
+        if (spin_held(l))
+            return false;
+        spin_lock(l);
+        return true;
+    }
+    return atomic_compare_exchange_strong_explicit(&l->next, &ticket, ticket + 1,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
 static inline void spin_unlock_leaf(struct spinlock *l)
 {
     if (HYP_DEBUG) {

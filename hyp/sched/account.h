@@ -61,16 +61,28 @@ static inline uint64_t account_charge(struct hart *h)
 /* It was chosen again, charged being what that returned. */
 void account_stays(struct hart *h, uint64_t charged);
 
+/* The switch is over: the previous thread, charged up to its beginning, pays for it. */
+static inline void account_gave_up(struct hart *h, struct thread *previous, uint64_t now)
+{
+    previous->fair.owed += account_thread(previous, THREAD_RAN, now);
+    fair_run_from(&h->runq, now);
+    account_thread(h->current, THREAD_WAITED, now);
+}
+
 /* On the new thread's stack, before others may run the previous one: the switch, begun at h->switch_began, is over. */
 static inline void account_switched(struct hart *h, struct thread *previous)
 {
-    uint64_t now = h->switch_began;
-
     h->woke = false;
-    if (h->previous_pays && previous != h->idle) {
-        now = arch_time();
-        previous->fair.owed += account_thread(previous, THREAD_RAN, now);
-        fair_run_from(&h->runq, now);
-    }
-    account_thread(h->current, THREAD_WAITED, now);
+    if (h->previous_pays && previous != h->idle)
+        account_gave_up(h, previous, arch_time());
+    else
+        account_thread(h->current, THREAD_WAITED, h->switch_began);
+}
+/* See struct thread, take_over: from now on the previous thread may run elsewhere. */
+static inline void thread_taken_over(struct hart *h)
+{
+    struct thread *previous = h->switched_from;
+
+    account_gave_up(h, previous, arch_time());
+    atomic_store_explicit(&previous->on_hart, false, memory_order_release);
 }

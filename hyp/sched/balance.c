@@ -135,7 +135,7 @@ void balance_offer(struct hart *me, uint64_t now)
 
         if (h == me || !is_online(h))
             continue;
-        if ((may & BIT(i) && (is_idle(h) || fair_before(first, fair_vtime(&h->runq, now)))) ||
+        if ((may & BIT(i) && (is_idle(h) || fair_before(first, fair_least(&h->runq, now)))) ||
             (!is_idle(h) && lags(h, first, now)))
             hart_request(i, HART_REQ_RESCHED);
     }

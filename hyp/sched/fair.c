@@ -57,16 +57,6 @@ void fair_set_cap(struct fair_group *g, unsigned percent)
     spin_unlock(&g->lock);
 }
 
-void fair_group_enter(struct fair_group *g)
-{
-    atomic_fetch_add_explicit(&g->runnable, 1, memory_order_relaxed);
-}
-
-void fair_group_leave(struct fair_group *g)
-{
-    atomic_fetch_sub_explicit(&g->runnable, 1, memory_order_relaxed);
-}
-
 static unsigned cap_of(const struct fair_group *g)
 {
     return atomic_load_explicit(&g->cap, memory_order_relaxed);
@@ -156,16 +146,21 @@ static uint64_t running_tag(const struct fair_queue *q, uint64_t now)
     return get(&q->run_tag) + fair_counted(ran) * get(&q->run_tick);
 }
 
-uint64_t fair_vtime(const struct fair_queue *q, uint64_t now)
+uint64_t fair_least(const struct fair_queue *q, uint64_t now)
 {
-    uint64_t vtime = get(&q->vtime), least;
     bool runs = get(&q->run_tick), waits = length_of(q);
+    uint64_t first = get(&q->first), least;
 
     if (!runs && !waits)
-        return vtime;
-    least = runs ? running_tag(q, now) : get(&q->first);
-    if (waits && fair_before(get(&q->first), least))
-        least = get(&q->first);
+        return get(&q->vtime);
+    least = runs ? running_tag(q, now) : first;
+    return waits && fair_before(first, least) ? first : least;
+}
+
+uint64_t fair_vtime(const struct fair_queue *q, uint64_t now)
+{
+    uint64_t vtime = get(&q->vtime), least = fair_least(q, now);
+
     return fair_before(vtime, least) ? least : vtime;
 }
 

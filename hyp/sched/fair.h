@@ -97,9 +97,17 @@ void fair_cap_charge(struct fair_group *g, uint64_t ticks, uint64_t now);
 void fair_queue_init(struct fair_queue *q);
 /* The queue's virtual time now. Without the lock it may be a little wrong. */
 uint64_t fair_vtime(const struct fair_queue *q, uint64_t now);
+/* The least tag of all that run or are ready: before the virtual time, when one that slept is there. The same. */
+uint64_t fair_least(const struct fair_queue *q, uint64_t now);
 /* One more of the group's threads wants to run, one fewer. */
-void fair_group_enter(struct fair_group *g);
-void fair_group_leave(struct fair_group *g);
+static inline void fair_group_enter(struct fair_group *g)
+{
+    atomic_fetch_add_explicit(&g->runnable, 1, memory_order_relaxed);
+}
+static inline void fair_group_leave(struct fair_group *g)
+{
+    atomic_fetch_sub_explicit(&g->runnable, 1, memory_order_relaxed);
+}
 /* The tag of a thread that comes to this queue: woken, after sleeping for so many ticks; or moved here
  * from another hart's queue, with what it has had too much or too little of. */
 void fair_place_woken(struct fair_queue *q, struct fair_entity *e, uint64_t now, uint64_t slept);

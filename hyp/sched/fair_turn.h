@@ -25,6 +25,12 @@ static inline bool fair_is_held(const struct fair_group *g, uint64_t now)
     return relaxed_load64(&g->held_until) > now;
 }
 
+/* No cap, and no hart that it may not run on: never held. */
+static inline bool fair_is_free(const struct fair_group *g)
+{
+    return !relaxed_load32(&g->cap) && relaxed_load64(&g->affinity) == FAIR_ALL_HARTS;
+}
+
 /* Whether the first that waits should run in place of one that has just been charged; ends: its slice has ended. */
 static inline bool fair_replaces(const struct fair_entity *first, const struct fair_entity *running,
                                  bool ends)
@@ -42,16 +48,24 @@ static inline struct fair_entity *fair_first(const struct fair_queue *q)
  * waited there meanwhile. */
 static inline uint64_t fair_counted(uint64_t ticks) { return min_u64(ticks, fair_clock.forget); }
 
-/* The running thread has run for so many ticks, until now, beside what it owed; weights are as when it began. */
-static inline void fair_charge(struct fair_queue *q, struct fair_entity *e, uint64_t ticks,
-                               uint64_t now)
+/* The tags of the running thread and its group after it ran for so many ticks; weights are as when it began. */
+static inline void fair_move_tags(struct fair_queue *q, struct fair_entity *e, uint64_t counted)
 {
     struct fair_group *g = e->group;
-    uint64_t all = ticks + e->owed, counted = fair_counted(all);
 
     e->owed = 0;
     e->tag += counted * relaxed_load64(&q->run_tick);
     atomic_fetch_add_explicit(&g->tag, counted * relaxed_load64(&g->tick), memory_order_relaxed);
+}
+
+/* It has run for so many ticks, until now, beside what it owed. */
+static inline void fair_charge(struct fair_queue *q, struct fair_entity *e, uint64_t ticks,
+                               uint64_t now)
+{
+    struct fair_group *g = e->group;
+    uint64_t all = ticks + e->owed;
+
+    fair_move_tags(q, e, fair_counted(all));
     if (relaxed_load32(&g->cap))
         fair_cap_charge(g, all, now);
 }
@@ -108,4 +122,21 @@ static inline void fair_remove(struct fair_entity *e)
     relaxed_store32(&q->length, relaxed_load32(&q->length) - 1);
     if (!list_empty(&q->ready))
         relaxed_store64(&q->first, fair_entity_of(q->ready.next)->tag);
+}
+
+/* fair_remove of the first and fair_insert of e, which is of a group that is free. */
+static inline void fair_trade(struct fair_queue *q, struct fair_entity *first,
+                              struct fair_entity *e)
+{
+    struct list *at = first->node.next;
+
+    q->ready.next = at;
+    at->prev = &q->ready;
+    first->queue = 0;
+    e->queue = q;
+    e->held = false;
+    while (at != &q->ready && !fair_before(e->tag, fair_entity_of(at)->tag))
+        at = at->next;
+    list_insert_before(at, &e->node);
+    relaxed_store64(&q->first, fair_entity_of(q->ready.next)->tag);
 }

@@ -2,7 +2,6 @@
 #include "sched/thread.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "base/spin_leaf.h"
@@ -16,12 +15,9 @@
 #include "sched/timer_hart.h"
 #include "sched/xcall.h"
 
-#define FRAME_WORDS 2 /* swtch.S */
-
-/* Why a thread lets the scheduler choose. */
-enum leave { LEAVE_READY, LEAVE_YIELDING, LEAVE_BLOCKED };
-
 struct fair_group thread_hypervisor;
+
+static void schedule(enum thread_leave why);
 
 static struct thread *fair_thread(struct fair_entity *e)
 {
@@ -158,7 +154,23 @@ static inline __attribute__((always_inline)) void finish_switch(struct thread *p
         enqueue(stray, stray->since, false, 0);
 }
 
-static void switch_to(struct hart *h, struct thread *next, uint64_t now)
+static uint64_t stack_top(const struct thread *t) { return (uint64_t)t->stack + THREAD_STACK_SIZE; }
+
+/* First code of every thread that begins, on its own stack. */
+static void thread_entry(void)
+{
+    struct thread *t;
+
+    finish_switch(this_hart()->switched_from);
+    t = thread_current();
+    t->fn(t->arg);
+    atomic_store(&t->state, THREAD_DEAD);
+    schedule(LEAVE_BLOCKED);
+}
+
+/* Returns when the current thread, that is left, has the hart again; *save_sp finds the way back. */
+static inline __attribute__((always_inline)) void switch_to(struct hart *h, struct thread *next,
+                                                            uint64_t now, uint64_t *save_sp)
 {
     struct thread *previous = h->current;
 
@@ -169,7 +181,10 @@ static void switch_to(struct hart *h, struct thread *next, uint64_t now)
     h->current = next;
     h->switched_from = previous;
     h->switch_began = now;
-    arch_switch_stack(&previous->sp, next->sp);
+    if (next->sp)
+        arch_switch_stack(save_sp, next->sp);
+    else
+        arch_begin_stack(save_sp, stack_top(next), thread_entry);
     finish_switch(this_hart()->switched_from);
 }
 
@@ -248,7 +263,8 @@ static void requeue(struct hart *h, struct thread *t, uint64_t now)
 }
 
 /* The thread to run; the current one, when it is to go on. */
-static struct thread *choose(struct hart *h, enum leave why, uint64_t now, struct list *strays)
+static struct thread *choose(struct hart *h, enum thread_leave why, uint64_t now,
+                             struct list *strays)
 {
     struct thread *t = h->current, *to = h->yield_to, *next = h->idle;
     bool ready = why != LEAVE_BLOCKED && t != h->idle, yields = why == LEAVE_YIELDING;
@@ -289,7 +305,7 @@ static struct thread *choose(struct hart *h, enum leave why, uint64_t now, struc
 
 /* Evens out before the choice: always when there is nothing to choose from, when a slice has ended, and
  * now and then when threads come and go without. */
-static __attribute__((noinline)) void balance(struct hart *h, enum leave why, uint64_t now)
+static __attribute__((noinline)) void balance(struct hart *h, enum thread_leave why, uint64_t now)
 {
     bool ready = why != LEAVE_BLOCKED && h->current != h->idle;
     bool waits = atomic_load_explicit(&h->runq.length, memory_order_relaxed);
@@ -303,15 +319,16 @@ static __attribute__((noinline)) void balance(struct hart *h, enum leave why, ui
     balance_pull(h, ready || waits, tag, now);
 }
 
-static void schedule(enum leave why)
+/* Charges the current thread, evens out with other harts, and chooses who runs from *now on. */
+static inline __attribute__((always_inline)) struct thread *
+next_thread(struct hart *h, enum thread_leave why, uint64_t *now)
 {
-    struct hart *h = this_hart();
     struct thread *t = h->current, *next;
     struct list strays = LIST_INIT(strays);
-    uint64_t now = account_charge(h);
     /* A guest that yields at every turn, by its IPIs, would keep other harts busy with looking. */
-    enum leave balance_as = why == LEAVE_READY && h->yield_to ? LEAVE_YIELDING : why;
+    enum thread_leave balance_as = why == LEAVE_READY && h->yield_to ? LEAVE_YIELDING : why;
 
+    *now = account_charge(h);
     if (h->lock_depth)
         spin_none_held("a switch of threads");
     if (HYP_DEBUG)
@@ -320,39 +337,166 @@ static void schedule(enum leave why)
     if (why == LEAVE_BLOCKED)
         fair_group_leave(t->fair.group);
     if (hart_count > 1)
-        balance(h, balance_as, now);
-    next = choose(h, why, now, &strays);
+        balance(h, balance_as, *now);
+    else
+        h->balanced_at = *now;
+    next = choose(h, why, *now, &strays);
     while (!list_empty(&strays)) {
         struct fair_entity *e = CONTAINER_OF(strays.next, struct fair_entity, node);
 
         list_remove(&e->node);
-        enqueue(fair_thread(e), now, false, 0);
+        enqueue(fair_thread(e), *now, false, 0);
     }
     if (hart_count > 1 && atomic_load_explicit(&h->runq.length, memory_order_relaxed) &&
-        (balance_as == LEAVE_READY || h->balanced_at == now))
-        balance_offer(h, now);
+        (balance_as == LEAVE_READY || h->balanced_at == *now))
+        balance_offer(h, *now);
     if (next == t) {
-        set_slice(h, now);
-        account_stays(h, now);
-        return;
+        set_slice(h, *now);
+        account_stays(h, *now);
     }
     h->previous_pays = balance_as != LEAVE_READY;
-    switch_to(h, next, now);
+    return next;
+}
+
+static void schedule(enum thread_leave why)
+{
+    struct hart *h = this_hart();
+    struct thread *t = h->current;
+    uint64_t now;
+    struct thread *next = next_thread(h, why, &now);
+
+    if (next != t)
+        switch_to(h, next, now, &t->sp);
+}
+
+/* thread_leave, whatever it meets. */
+static __attribute__((noinline)) void leave_slowly(enum thread_leave why)
+{
+    struct hart *h = this_hart();
+    struct thread *t = h->current;
+    uint64_t now, nowhere;
+    struct thread *next = next_thread(h, why, &now);
+
+    if (next == t) {
+        arch_begin_anew(stack_top(t), t->fn, t->arg);
+        return;
+    }
+    t->sp = 0;
+    switch_to(h, next, now, &nowhere);
+}
+
+/* Whether nothing but the one switch is to be done when t leaves: nothing to balance, nobody to wait for, all time its
+ * own, the alarm early enough; *ran: of t, until now. */
+static inline bool is_plain(const struct hart *h, const struct thread *t, uint64_t now,
+                            uint64_t *ran)
+{
+    *ran = now - t->since + t->fair.owed;
+    return !(h->interrupted_at | h->interrupt_time) && !h->yield_to &&
+           now - h->balanced_at < fair_clock.slice && h->timer_armed <= now + fair_clock.slice &&
+           *ran < fair_clock.forget && fair_is_free(t->fair.group);
+}
+
+/* Under the queue's lock: the first one, if it may come in t's place without more ado. */
+static inline struct thread *plain_next(const struct hart *h)
+{
+    const struct fair_queue *q = &h->runq;
+    struct thread *next = list_empty(&q->ready) ? 0 : fair_thread(fair_first(q));
+    bool plain = next && list_empty(&q->held) && fair_is_free(next->fair.group) && !next->sp &&
+                 next->take_over;
+
+    return plain ? next : 0;
+}
+
+/* The end of the slice is all that a hart wakes for; the alarm is early enough. */
+static inline void set_plain_slice(struct hart *h, uint64_t now)
+{
+    bool waits = relaxed_load32(&h->runq.length);
+
+    atomic_store_explicit(&h->ticks, waits, memory_order_relaxed);
+    if (!waits) {
+        arch_fence_rw(); /* see notify */
+        waits = relaxed_load32(&h->runq.length);
+        atomic_store_explicit(&h->ticks, waits, memory_order_relaxed);
+    }
+    h->slice_end = waits ? now + fair_clock.slice : UINT64_MAX;
+}
+
+/* The current thread's stay ends at `now`, and next's begins: the queue and the tags. */
+static inline void change_places(struct hart *h, struct thread *t, struct thread *next,
+                                 enum thread_leave why, uint64_t now)
+{
+    if (why == LEAVE_BLOCKED) {
+        fair_group_leave(t->fair.group);
+        fair_remove(&next->fair);
+    } else {
+        relaxed_store32(&t->state, THREAD_READY);
+        fair_trade(&h->runq, &next->fair, &t->fair);
+    }
+    fair_run(&h->runq, &next->fair, now);
+}
+
+/* Not to block, since what was to be waited for is there. */
+static inline bool is_woken(struct thread *t)
+{
+    unsigned blocked = THREAD_BLOCKED;
+
+    if (atomic_exchange(&t->wake, false))
+        return true;
+    atomic_store(&t->state, THREAD_BLOCKED);
+    return atomic_exchange(&t->wake, false) &&
+           atomic_compare_exchange_strong(&t->state, &blocked, THREAD_RUNNING);
+}
+
+/* The frequent switch, of one vCPU to another, is whole here, without a call or anything saved on a stack; it finds out
+ * that it is one before it changes anything. */
+void thread_leave(enum thread_leave why)
+{
+    struct hart *h = this_hart();
+    struct thread *t = h->current, *next;
+    uint64_t now, ran;
+
+    if (why == LEAVE_READY) {
+        leave_slowly(why);
+        return;
+    }
+    if (HYP_DEBUG) {
+        spin_none_held("thread_leave");
+        stack_check(t);
+    }
+    if (why == LEAVE_BLOCKED && is_woken(t)) {
+        arch_begin_anew(stack_top(t), t->fn, t->arg);
+        return;
+    }
+    now = arch_time();
+    if (!is_plain(h, t, now, &ran) || !spin_trylock_leaf(&h->runq_lock)) {
+        leave_slowly(why);
+        return;
+    }
+    next = plain_next(h);
+    if (!next) {
+        spin_unlock_leaf(&h->runq_lock);
+        leave_slowly(why);
+        return;
+    }
+    account_thread(t, THREAD_RAN, now);
+    fair_move_tags(&h->runq, &t->fair, ran);
+    change_places(h, t, next, why, now);
+    spin_unlock_leaf(&h->runq_lock);
+    set_plain_slice(h, now);
+    relaxed_store32(&next->state, THREAD_RUNNING);
+    atomic_store_explicit(&next->on_hart, true, memory_order_relaxed);
+    t->sp = 0;
+    h->resched = false;
+    h->switched_from = t;
+    h->current = next;
+    arch_begin_anew(stack_top(next), next->take_over, next->arg);
 }
 
 void thread_block(void)
 {
-    struct thread *t = thread_current();
-    unsigned blocked = THREAD_BLOCKED;
-
     spin_none_held("thread_block"); /* even if it need not wait this time */
-    if (atomic_exchange(&t->wake, false))
-        return;
-    atomic_store(&t->state, THREAD_BLOCKED);
-    if (atomic_exchange(&t->wake, false) &&
-        atomic_compare_exchange_strong(&t->state, &blocked, THREAD_RUNNING))
-        return;
-    schedule(LEAVE_BLOCKED);
+    if (!is_woken(thread_current()))
+        schedule(LEAVE_BLOCKED);
 }
 
 void thread_yield(void)
@@ -360,8 +504,6 @@ void thread_yield(void)
     irq_poll();
     schedule(LEAVE_YIELDING);
 }
-
-void thread_give_way(void) { schedule(LEAVE_YIELDING); }
 
 bool thread_yield_to(struct thread *t)
 {
@@ -396,18 +538,6 @@ void thread_group_changed(void)
     this_hart()->resched = true;
 }
 
-/* First code of every thread, on its own stack. */
-static void thread_entry(void)
-{
-    struct thread *t;
-
-    finish_switch(this_hart()->switched_from);
-    t = thread_current();
-    t->fn(t->arg);
-    atomic_store(&t->state, THREAD_DEAD);
-    schedule(LEAVE_BLOCKED);
-}
-
 /* A hart may have cached that nothing was mapped where the stack is now. */
 static void see_mappings(void *arg)
 {
@@ -417,8 +547,6 @@ static void see_mappings(void *arg)
 
 int thread_init(struct thread *t, const char *name, void (*fn)(void *arg), void *arg)
 {
-    uint64_t *frame;
-
     t->stack = hostmap_stack(THREAD_STACK_SIZE);
     if (!t->stack)
         return -ENOMEM;
@@ -432,10 +560,7 @@ int thread_init(struct thread *t, const char *name, void (*fn)(void *arg), void 
     t->arg = arg;
     atomic_store(&t->state, THREAD_BLOCKED);
     t->hart = hart_index();
-    frame = (uint64_t *)((char *)t->stack + THREAD_STACK_SIZE) - FRAME_WORDS;
-    memset(frame, 0, FRAME_WORDS * sizeof(*frame));
-    frame[0] = (uint64_t)thread_entry; /* ra */
-    t->sp = (uint64_t)frame;
+    t->sp = 0;
     thread_list_add(t);
     return 0;
 }

@@ -20,10 +20,15 @@ enum thread_time {
     THREAD_TIMES
 };
 
+/* Why a thread lets the scheduler choose. */
+enum thread_leave {
+    LEAVE_READY, /* its time is over, or another one's has come */
+    LEAVE_YIELDING,
+    LEAVE_BLOCKED
+};
+
 struct thread {
     struct fair_entity fair; /* place in a queue, and the group */
-    struct list all; /* sched/thread_list.h */
-    uint64_t id;
     _Atomic unsigned state; /* enum thread_state */
     atomic_uint
         wake; /* a wake-up came: block returns at once. No bool: its exchange needs libatomic */
@@ -32,13 +37,19 @@ struct thread {
     uint64_t since; /* host time of its last change of state */
     uint64_t time[THREAD_TIMES]; /* up to then, in ticks of the host */
     enum thread_time blocked_as; /* THREAD_IDLED or THREAD_OFF */
-    uint64_t sp; /* saved stack pointer when not running */
+    uint64_t sp; /* saved stack pointer when not running; 0: it begins, by fn, on its empty stack */
     void *stack; /* lowest usable byte */
     void (*fn)(void *arg);
     void *arg;
+    /* As fn, of a thread that leaves by thread_leave; but the hart's state is that of the thread that it comes after
+     * (h->switched_from), which has this function too: does what switch_out of that and switch_in of this would do,
+     * then calls thread_taken_over. NULL: fn. */
+    void (*take_over)(void *arg);
     /* Called on the hart, around the time it runs this thread; NULL: nothing to do. */
     void (*switch_in)(struct thread *t);
     void (*switch_out)(struct thread *t);
+    struct list all; /* sched/thread_list.h */
+    uint64_t id;
     char name[24];
 };
 
@@ -58,8 +69,10 @@ void thread_destroy(struct thread *t);
 void thread_wake(struct thread *t); /* from anywhere, any lock below LOCK_RUNQUEUE held */
 void thread_block(void); /* until thread_wake; a wake-up since the last block counts */
 void thread_yield(void);
-void thread_give_way(
-    void); /* the same for who answers interrupts soon: a vCPU at its exit boundary */
+/* As thread_block (LEAVE_BLOCKED) and thread_yield, and never returns: what the thread's stack holds is lost, and it goes
+ * on by its fn when it has a hart again, at once if it need not wait. For who has nothing on its stack, and answers
+ * interrupts soon: a vCPU at its exit boundary. No locks held. */
+void thread_leave(enum thread_leave why);
 /* At this hart's next look at its queue, t runs in the current thread's place, which takes t's: both are of one
  * group. false, and nothing is done, when t is not ready on this hart. */
 bool thread_yield_to(struct thread *t);

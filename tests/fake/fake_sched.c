@@ -25,6 +25,19 @@ void arch_switch_stack(uint64_t *save_sp, uint64_t load_sp)
     fake_time += fake_switch_ticks;
 }
 
+void arch_begin_stack(uint64_t *save_sp, uint64_t load_sp, void (*fn)(void))
+{
+    (void)fn;
+    arch_switch_stack(save_sp, load_sp);
+}
+
+void arch_begin_anew(uint64_t load_sp, void (*fn)(void *arg), void *arg)
+{
+    (void)load_sp;
+    fake_time += fake_switch_ticks;
+    fn(arg);
+}
+
 void *heap_alloc(size_t size) { return calloc(1, size); }
 void heap_free(void *p) { free(p); }
 void *hostmap_stack(uint64_t size)

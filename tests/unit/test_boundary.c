@@ -59,6 +59,8 @@ void thread_wake(struct thread *t)
     wakes++;
     atomic_store(&t->wake, true);
 }
+static unsigned yields;
+static void (*on_resched)(void);
 /* As the scheduler: off the hart, others run, back on a hart when something woke it. */
 void thread_block(void)
 {
@@ -75,8 +77,17 @@ void thread_block(void)
     }
     t->switch_in(t);
 }
-static unsigned yields;
-void thread_give_way(void) { yields++; }
+/* The vCPU's thread begins again, and comes back when it has entered the guest. */
+void thread_leave(enum thread_leave why)
+{
+    if (why == LEAVE_BLOCKED)
+        thread_block();
+    else if (why == LEAVE_YIELDING)
+        yields++;
+    else
+        sched_resched();
+    boundary_pass(v);
+}
 static struct thread *ready_here; /* which a vCPU can yield to */
 bool thread_yield_to(struct thread *t)
 {
@@ -84,7 +95,6 @@ bool thread_yield_to(struct thread *t)
         this_hart()->resched = true;
     return t == ready_here;
 }
-static void (*on_resched)(void);
 void sched_resched(void)
 {
     this_hart()->resched = false;
@@ -675,6 +685,93 @@ static void test_fp(void **state)
     fake_hart = 0;
 }
 
+static const uint16_t guest_csrs[] = {
+    CSR_VSSTATUS, CSR_VSIE,  CSR_VSTVEC,     CSR_VSSCRATCH, CSR_VSEPC,     CSR_VSCAUSE,
+    CSR_VSTVAL,   CSR_VSATP, CSR_SCOUNTEREN, CSR_SENVCFG,   CSR_VSTIMECMP, CSR_HSTATUS,
+};
+
+/* from's thread leaves and to's takes its hart over, up to the guest's next instruction. */
+static void take_over(struct vcpu *from, struct vcpu *to)
+{
+    struct hart *h = this_hart();
+
+    atomic_store(&from->thread.on_hart, true);
+    h->switched_from = &from->thread;
+    h->current = &to->thread;
+    if (!setjmp(entered))
+        to->thread.take_over(to);
+    assert_false(atomic_load(&from->thread.on_hart));
+    assert_int_equal(from->loaded_hart, -1);
+}
+
+/* What a vCPU has in the hart when another one takes its place is there again when it comes back; whatever was set for
+ * it meanwhile is seen. */
+static void test_takes_over(void **state)
+{
+    struct guest second = guest;
+    struct vcpu *b;
+
+    (void)state;
+    second.time_delta = 77;
+    second.henvcfg = HENVCFG_STCE;
+    second.s2.root = pa(0x90000000);
+    b = vcpu_create(&second, 0);
+    second.vcpu[0] = b;
+    start();
+    atomic_store(&b->parked, false);
+    atomic_store(&b->requests, 0);
+    atomic_store(&b->hsm, HSM_STARTED);
+    for (unsigned round = 1; round < 4; round++) {
+        for (unsigned i = 0; i < ARRAY_LEN(guest_csrs); i++)
+            csr_write(guest_csrs[i], 1000 * round + i);
+        hart_fp[0] = round;
+        fake_csr[CSR_SSTATUS] |= SSTATUS_FS_DIRTY | SSTATUS_SPP;
+        csr_write(CSR_HVIP, HVIP_VSSIP);
+        take_over(v, b);
+        assert_ptr_equal(hart0.vcpu, b);
+        assert_int_equal(b->loaded_hart, 0);
+        assert_int_equal(csr_read(CSR_HTIMEDELTA), 77);
+        assert_int_equal(csr_read(CSR_HENVCFG), HENVCFG_STCE);
+        assert_int_equal(csr_read(CSR_HGATP), 0x90000000 >> PAGE_SHIFT);
+        assert_int_equal(csr_read(CSR_HVIP), 0);
+        assert_int_equal(hart_fp[0], 0);
+        if (round == 2) /* for one that is on no hart now */
+            vcpu_irq_set(v, HVIP_VSEIP, true);
+        for (unsigned i = 0; i < ARRAY_LEN(guest_csrs); i++)
+            csr_write(guest_csrs[i], i);
+        take_over(b, v);
+        assert_ptr_equal(hart0.vcpu, v);
+        assert_int_equal(csr_read(CSR_HVIP), HVIP_VSSIP | (round >= 2 ? HVIP_VSEIP : 0));
+        assert_int_equal(csr_read(CSR_HTIMEDELTA), guest.time_delta);
+        for (unsigned i = 0; i + 1 < ARRAY_LEN(guest_csrs); i++)
+            assert_int_equal(csr_read(guest_csrs[i]), 1000 * round + i);
+        assert_int_equal(csr_read(CSR_HSTATUS) & ~(uint64_t)HSTATUS_VTW,
+                         (1000 * round + ARRAY_LEN(guest_csrs) - 1) & ~(uint64_t)HSTATUS_VTW);
+        assert_int_equal(hart_fp[0], round);
+    }
+    load_unload(v);
+    vcpu_destroy(b);
+    load_vcpu(v);
+}
+
+/* One that is being parked is not loaded in the other's place: it goes on to wait. */
+static void test_takes_over_only_to_park(void **state)
+{
+    struct vcpu *b = vcpu_create(&guest, 1);
+
+    (void)state;
+    start();
+    vcpu_park(v);
+    load_unload(v);
+    atomic_store(&v->parked, true); /* it is on its way back from there */
+    atomic_fetch_and(&v->requests, ~(uint64_t)VCPU_REQ_PARK);
+    load_vcpu(b);
+    take_over(b, v);
+    assert_false(v->parked);
+    assert_ptr_equal(hart0.vcpu, v);
+    vcpu_destroy(b);
+}
+
 /* The guest of a loaded vCPU uses vectors. */
 static void use_vector(uint32_t number)
 {
@@ -842,6 +939,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_code_on_another_hart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fp, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vector, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_takes_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_takes_over_only_to_park, setup, teardown),
         cmocka_unit_test_setup_teardown(test_steal_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_yields_to_a_sibling, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fast_access_that_cannot_fetch, setup, teardown),

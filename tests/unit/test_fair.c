@@ -37,12 +37,26 @@ static struct fair_group group[GROUPS];
 static unsigned jobs;
 static uint64_t wake_ticks; /* of an interrupt that wakes: before, and again after */
 
+/* The jobs are like vCPUs: they leave by thread_leave, and take a hart over from each other. */
+static bool leaves;
+static unsigned take_overs;
+
+static void begin(void *arg) { (void)arg; }
+static void take_over(void *arg)
+{
+    (void)arg;
+    take_overs++;
+    thread_taken_over(this_hart());
+}
+
 static void start_machine(unsigned harts_wanted)
 {
     fake_sched_start(harts_wanted);
     memset(job, 0, sizeof(job));
     jobs = 0;
     wake_ticks = 0;
+    leaves = false;
+    take_overs = 0;
     for (unsigned i = 0; i < GROUPS; i++)
         fair_group_init(&group[i]);
 }
@@ -69,6 +83,8 @@ static struct job *add_job(struct fair_group *g, uint64_t run, uint64_t sleep)
     fake_sched_thread(&j->t, g);
     j->run = run;
     j->sleep = sleep;
+    j->t.fn = begin;
+    j->t.take_over = take_over;
     wake(j, 0);
     return j;
 }
@@ -103,11 +119,17 @@ static bool step_hart(unsigned h)
         hart[h].resched = true;
     if (j && j->run && !j->left) {
         j->wake_at = fake_time + j->sleep;
-        thread_block();
+        if (leaves)
+            thread_leave(LEAVE_BLOCKED);
+        else
+            thread_block();
         did = true;
     }
     if (hart[h].resched) {
-        sched_resched();
+        if (leaves && hart[h].current != hart[h].idle)
+            thread_leave(LEAVE_READY);
+        else
+            sched_resched();
         did = true;
     }
     j = current_job(h);
@@ -785,6 +807,99 @@ static void test_drift(void **state)
         assert_near(job[i].got, 2000 * MS, 10);
 }
 
+/* Jobs that sleep and hogs, on so many harts: what each gets goes to got[]. */
+enum { MIXED = 6 };
+static void run_mixed(unsigned harts_wanted, bool leaving, uint64_t got[MIXED])
+{
+    start_machine(harts_wanted);
+    leaves = leaving;
+    fake_switch_ticks = 2 * US;
+    fair_set_weight(&group[3], 200);
+    for (unsigned i = 0; i < 4; i++)
+        add_job(&group[i], 200 * US + i * 37 * US, 300 * US + i * 101 * US);
+    add_job(&group[4], 0, 0);
+    add_job(&group[5], 0, 0);
+    run_machine(500 * MS);
+    forget_counts();
+    run_machine(4000 * MS);
+    for (unsigned i = 0; i < MIXED; i++)
+        got[i] = job[i].got;
+}
+
+/* A thread that leaves, and is taken over from, has what it would have had. */
+static void test_leaving_changes_no_share(void **state)
+{
+    uint64_t as_others[MIXED], leaving[MIXED], times[THREAD_TIMES], sum;
+
+    (void)state;
+    for (unsigned n = 1; n <= 2; n++) {
+        run_mixed(n, false, as_others);
+        assert_int_equal(take_overs, 0);
+        run_mixed(n, true, leaving);
+        assert_true(take_overs > 1000);
+        for (unsigned i = 0; i < MIXED; i++) {
+            assert_near(leaving[i], as_others[i], 60);
+            thread_times(&job[i].t, times);
+            sum = 0;
+            for (unsigned k = 0; k < THREAD_TIMES; k++)
+                sum += times[k];
+            assert_near(sum, fake_time - 1000, 1); /* the machine began at 1000 */
+        }
+    }
+}
+
+/* Two that yield by turns: each pays for the switch that it asks for; the queue and the alarm are as after any switch. */
+static void test_leaver_pays(void **state)
+{
+    struct thread *t, *other;
+
+    (void)state;
+    start_machine(1);
+    add_job(&group[0], 0, 0);
+    add_job(&group[1], 0, 0);
+    run_machine(100 * MS);
+    fake_hart = 0;
+    fake_switch_ticks = 5 * US;
+    thread_leave(LEAVE_YIELDING);
+    for (unsigned i = 0; i < 10; i++) {
+        uint64_t tag, ran, owed;
+
+        t = hart[0].current;
+        other = t == &job[0].t ? &job[1].t : &job[0].t;
+        tag = t->fair.tag;
+        ran = t->time[THREAD_RAN];
+        owed = t->fair.owed;
+        fake_time += 30 * US;
+        thread_leave(LEAVE_YIELDING);
+        assert_ptr_equal(hart[0].current, other);
+        assert_int_equal(t->fair.tag, tag + fair_us(30) + owed * (fair_us(1) / US));
+        assert_int_equal(t->fair.owed, 5 * US);
+        assert_int_equal(t->time[THREAD_RAN], ran + 35 * US);
+        assert_int_equal(atomic_load(&t->state), THREAD_READY);
+        assert_false(atomic_load(&t->on_hart));
+        assert_true(atomic_load(&other->on_hart));
+        assert_int_equal(other->since, fake_time);
+        assert_int_equal(hart[0].runq.length, 1);
+        assert_true(hart[0].runq.first == t->fair.tag);
+        assert_ptr_equal(t->fair.queue, &hart[0].runq);
+        assert_null(other->fair.queue);
+        assert_true(atomic_load(&hart[0].ticks));
+        assert_true(hart[0].timer_armed <= hart[0].slice_end);
+    }
+    assert_true(take_overs >= 9);
+    /* Not where a cap, a hart that it may not run on, or another thread's wish has to be seen to. */
+    take_overs = 0;
+    fair_set_cap(&group[0], 50);
+    thread_leave(LEAVE_YIELDING);
+    thread_leave(LEAVE_YIELDING);
+    fair_set_cap(&group[0], 0);
+    thread_yield_to(hart[0].current == &job[0].t ? &job[1].t : &job[0].t);
+    thread_leave(LEAVE_YIELDING);
+    atomic_store(&group[0].affinity, 1);
+    thread_leave(LEAVE_YIELDING);
+    assert_int_equal(take_overs, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -817,6 +932,8 @@ int main(void)
         cmocka_unit_test(test_directed_yields_balance_seldom),
         cmocka_unit_test(test_alone_for_long),
         cmocka_unit_test(test_drift),
+        cmocka_unit_test(test_leaving_changes_no_share),
+        cmocka_unit_test(test_leaver_pays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,10 @@ static inline void arch_hfence_vvma_gva_asid(uint64_t gva, uint16_t asid)
 {
     fake_fence_note(FENCE_VVMA, gva, asid);
 }
-void arch_switch_stack(uint64_t *save_sp, uint64_t load_sp); /* fake_sched.c */
+/* fake_sched.c: time passes; only arch_begin_anew runs something, and returns, as none of them does on a machine. */
+void arch_switch_stack(uint64_t *save_sp, uint64_t load_sp);
+void arch_begin_stack(uint64_t *save_sp, uint64_t load_sp, void (*fn)(void));
+void arch_begin_anew(uint64_t load_sp, void (*fn)(void *arg), void *arg);
 static inline uint64_t arch_hgatp_read(void) { return fake_csr_get(CSR_HGATP); }
 uint64_t arch_hgatp_write_read(uint64_t v);
 

@@ -4,4 +4,12 @@
 #include "base/spinlock.h"
 
 static inline void spin_lock_leaf(struct spinlock *l) { spin_lock(l); }
+static inline bool spin_trylock_leaf(struct spinlock *l)
+{
+    bool is_free = !spin_held(l);
+
+    if (is_free)
+        spin_lock(l);
+    return is_free;
+}
 static inline void spin_unlock_leaf(struct spinlock *l) { spin_unlock(l); }
