@@ -12,6 +12,7 @@ import pytest
 
 import harness
 from harness import BUILD, PROMPT, TOP, vm
+from test_net import uplink
 from terminal import TRAPCTL, Terminal, bash, environment, run
 
 OK, REFUSED, USAGE, CONNECT, LOST, LOCAL = range(6)
@@ -52,10 +53,49 @@ def states(cwd):
     return {line.split()[0]: line.split()[1] for line in good("ps", cwd=cwd).splitlines()[1:]}
 
 
-def test_a_day_with_two_vms(checkout):
-    """States, shares, looking into a VM: what a person does in a second terminal."""
-    m, here = checkout(vm("one", vcpus=2, ram="128M"), vm("two", ram="128M", autostart=False))
+def networks(here):
+    """Looked at, and changed as they run. One sends, and nobody answers."""
+    assert re.match(r"lan0: internal\nPORT .*\none/net-0 .* up +no +off ", good("net", cwd=here))
+    while not (lan := json.loads(good("net", "lan0", "-j", cwd=here))[0])["ports"][0]["tx-frames"]:
+        assert lan["mode"] == "internal"
+    assert good("net", "port", "one/net-0", "rate=2M", "isolated=on", cwd=here) == "one/net-0: link=up rate=2.0 MiB/s isolated=on\n"
+    assert good("net", "link", "one/net-0", "down", cwd=here) == "one/net-0: link=down rate=2.0 MiB/s isolated=on\n"
+    assert good("net", "link", "one/net-0", "up", cwd=here).startswith("one/net-0: link=up ")
+    assert bad("net", "forward", "add", "lan0", "80", "two:80", cwd=here)[0] == REFUSED  # this is for NAT
+    assert good("net", "set", "lan0", "mode=nat", cwd=here) == "lan0: mode=nat\n"
+    good("net", "forward", "add", "lan0", "udp:53", "two:5353", cwd=here)
+    assert re.search(r"^udp:53 +two/net-0 +5353 ", good("net", "lan0", cwd=here), re.M)
+    good("net", "forward", "rm", "lan0", "udp:53", cwd=here)
+    assert "udp:53" not in good("net", "lan0", cwd=here)
+    for words in (("link", "one/net-7", "up"), ("set", "lan9", "mode=nat"), ("set", "lan0", "mode=fast"), ("forward", "rm", "lan0", "53")):
+        assert bad("net", *words, cwd=here)[0] == REFUSED
+    assert int(re.search(r"^one +net-0\.write-ops +(\d+)$", good("stats", "one", cwd=here), re.M).group(1)) > 0
+
+
+def disks(here):
+    assert good("disk", "create", "base", "8M", cwd=here) == "base: made\n"
+    assert good("disk", "clone", "base", "over", "12M", "room=8M", cwd=here) == "over: made\n"
+    assert good("disk", "resize", "over", "16M", cwd=here) == "over: resized\n"
+    lines = good("disk", "ls", cwd=here)
+    assert re.search(r"^data +raw +8\.0 MiB .* two/disk-0$", lines, re.M)
+    assert re.search(r"^over +qcow2 +16\.0 MiB +\d.* base$", lines, re.M)
+    assert re.match(r".*\ntwo/disk-0 +raw +8\.0 MiB +off +off +data\n$", good("disk", "ls", "two", cwd=here))
+    assert good("disk", "limit", "two/disk-0", "iops=200", "bytes=4M", cwd=here) == "two/disk-0: iops=200 bytes=4194304\n"
+    assert "in use" in bad("disk", "rm", "data", cwd=here)[1] and "over" in bad("disk", "rm", "base", cwd=here)[1]
+    assert bad("disk", "create", "data", "1M", cwd=here)[0] == bad("disk", "create", "large", "1G", cwd=here)[0] == REFUSED
+    assert good("disk", "rm", "over", "base", cwd=here) == "over: deleted\nbase: deleted\n"
+
+
+def test_a_day_with_two_vms(checkout, disk):
+    """States, shares, networks, disks, looking into a VM: what a person does in a second terminal."""
+    image = disk(1 << 20)
+    harness.make_partitions(image, 64 << 20, data="8MiB")
+    sends = f'{harness.BOOTARGS} tl.cmd="ip addr add 10.9.0.1/24 dev eth0; ip link set eth0 up; ping 10.9.0.9 >/dev/null 2>&1 &"'
+    m, here = checkout(vm("one", vcpus=2, ram="128M", nets=["lan0"], bootargs=sends),
+                       vm("two", ram="128M", autostart=False, nets=["lan0"], disks=["part:data"]), disk=image, args=uplink())
     m.expect(PROMPT, 60)
+    networks(here)
+    disks(here)
     assert states(here) == {"one": "running", "two": "off"}
     with terminal("events", "--vm", "two", "-n", "3", cwd=here) as events:
         while "VM_STARTED" not in "".join(events.lines()):  # until it is there to listen
@@ -77,7 +117,7 @@ def test_a_day_with_two_vms(checkout):
     assert good("set", "two", cwd=here) == "two: weight=50 cap=40 affinity=1\n"
 
     rows = {r["vm"]: r for r in json.loads(good("top", "--json", "-d", "0.5", cwd=here))}
-    assert rows["two"]["weight"] == 50 and rows["two"]["harts"] == "1" and 0 <= rows["two"]["cpu"] <= 45
+    assert rows["two"]["weight"] == 50 and rows["two"]["harts"] == "1" and 0 <= rows["two"]["cpu"] <= 45 and "tx" in rows["one"]
     assert re.search(r"^one +ran-ns +\d+\.\d{3} s$", good("stats", "one", cwd=here), re.M)
     assert re.search(r"^sbi +\d+ ", good("exits", "one", cwd=here), re.M)
     assert json.loads(good("exits", "one", "-j", cwd=here))["total"] > 0
