@@ -9,12 +9,18 @@ import base64
 import json
 import os
 import socket
+import struct
 import threading
 import time
 import zlib
 
 GREETING = {"QMP": {"version": {"qemu": {"major": 0, "minor": 1, "micro": 0}, "package": "Trapline"},
                     "capabilities": []}}
+
+
+# What a capture begins and ends with (pcapng: a section header, an interface of Ethernet frames; its statistics).
+SECTION_AND_INTERFACE = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28) + struct.pack("<IIHHII", 1, 20, 1, 0, 0, 20)
+STATISTICS = struct.pack("<IIIQI", 5, 24, 0, 0, 24)
 
 
 class Refused(Exception):
@@ -125,6 +131,8 @@ class Session:
         self.negotiated = False
         self.attached = set()
         self.upload = None
+        self.captures, self.capture = 0, None
+        self.afterwards = None  # what a command does when it has answered
         self._connection = connection
         self._write = threading.Lock()
 
@@ -178,6 +186,9 @@ class Session:
                 self.send({"error": {"class": "GenericError", "desc": str(why)}, **tail})
                 return
             self.send({"return": {} if value is None else value, **tail})
+            if self.afterwards:
+                self.afterwards, do = None, self.afterwards
+                do()
 
     # --- commands ---
 
@@ -346,6 +357,36 @@ class Session:
         if not same:
             raise Refused(f"{net['net']}: nothing is forwarded from {arguments['protocol']} {arguments['host-port']}")
         net["forwards"].remove(same[0])
+
+    def do_capture_open(self, arguments):
+        if "net" in arguments:
+            self.do_query_nets({"net": arguments["net"]})
+        else:
+            self._card(arguments["vm"], arguments["device"])
+        self.captures += 1
+        self.capture = {"id": self.captures, "frames": 0, "lost": 0, "arguments": arguments}
+        self.captured(SECTION_AND_INTERFACE)
+        return {"capture": self.captures}
+
+    def captured(self, data, frames=0, lost=0, **more):
+        """Frames came; data are their blocks."""
+        self.capture["frames"] += frames
+        self.capture["lost"] += lost
+        self.send({"timestamp": {"seconds": 0, "microseconds": 0}, "event": "CAPTURE_DATA",
+                   "data": {"capture": self.capture["id"], "data": base64.b64encode(data).decode(), "lost": self.capture["lost"], **more}})
+
+    def do_capture_close(self, arguments):
+        if not self.capture or self.capture["id"] != arguments["capture"]:
+            raise Refused("this session has no such capture")
+        counts = {"frames": self.capture["frames"], "lost": self.capture["lost"]}
+        if not self.capture.get("ended"):
+            self.afterwards = self.end_capture
+        return counts
+
+    def end_capture(self):
+        """The last of it, once it is closed or its card is gone."""
+        self.capture["ended"] = True
+        self.captured(STATISTICS, end=True)
 
     # --- disks ---
 

@@ -12,7 +12,7 @@ import pytest
 
 import harness
 from harness import BUILD, PROMPT, TOP, vm
-from test_net import uplink
+from test_net import tcpdump, uplink
 from terminal import TRAPCTL, Terminal, bash, environment, run
 
 OK, REFUSED, USAGE, CONNECT, LOST, LOCAL = range(6)
@@ -58,6 +58,11 @@ def networks(here):
     assert re.match(r"lan0: internal\nPORT .*\none/net-0 .* up +no +off ", good("net", cwd=here))
     while not (lan := json.loads(good("net", "lan0", "-j", cwd=here))[0])["ports"][0]["tx-frames"]:
         assert lan["mode"] == "internal"
+    code, out, err = run("capture", "one/net-0", "x.pcapng", "-d", "3", "--json", program=TRAPCTL, cwd=here)
+    counts = json.loads(out)
+    assert code == OK and counts["lost"] == 0 and f"{counts['frames']} frames, 0 lost" in err
+    requests = tcpdump((here / "x.pcapng").read_bytes(), "arp")
+    assert 0 < len(requests) <= counts["frames"] and "Request who-has 10.9.0.9 tell 10.9.0.1" in requests[0]
     assert good("net", "port", "one/net-0", "rate=2M", "isolated=on", cwd=here) == "one/net-0: link=up rate=2.0 MiB/s isolated=on\n"
     assert good("net", "link", "one/net-0", "down", cwd=here) == "one/net-0: link=down rate=2.0 MiB/s isolated=on\n"
     assert good("net", "link", "one/net-0", "up", cwd=here).startswith("one/net-0: link=up ")

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""trapctl's net and disk, under the sanitizers, with a machine that is none. (test_trapctl_fake.py has the rest;
+"""trapctl's net, capture and disk, under the sanitizers, with a machine that is none. (test_trapctl_fake.py has the rest;
 test_trapctl.py has the real machine.)"""
 import json
+import os
 import re
+import signal
+import subprocess
 
 import pytest
 
-from fake_machine import FakeMachine, disk, net, vm
-from terminal import run
+from fake_machine import SECTION_AND_INTERFACE, STATISTICS, FakeMachine, disk, net, vm
+from harness import FACTOR
+from terminal import CHECKED, Terminal, bash, environment, run
 
 OK, REFUSED, USAGE, CONNECT, LOST, LOCAL = range(6)
 FRAME = b"\x06\0\0\0\x20\0\0\0" + bytes(20) + b"\x20\0\0\0"
@@ -101,6 +105,122 @@ def test_net_bad_usage(m, ctl, words, text):
     assert not {"set-net", "set_link", "set-port", "net-forward-add", "net-forward-remove"} & set(m.seen)
 
 
+# --- capture ------------------------------------------------------------------------------------------
+
+
+def capturing(m):
+    """The session that captures, once it does."""
+    return [s for s in m.sessions if s.capture]
+
+
+class Capture:
+    """trapctl capture, without a terminal."""
+
+    def __init__(self, tmp_path, m, *words, **options):
+        self.child = subprocess.Popen([CHECKED, "capture", *words], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE,
+                                      preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
+        line = self.child.stderr.readline()  # says that it has begun
+        assert b"captured to" in line, line
+        self.session, = capturing(m)
+
+    def end(self, sig=signal.SIGINT):
+        if sig:
+            self.child.send_signal(sig)
+        err = self.child.stderr.read().decode()
+        return self.child.wait(30 * FACTOR), err
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_capture_to_a_file(m, tmp_path, sig):
+    c = Capture(tmp_path, m, "web/net-0", "x.pcapng")
+    assert c.session.capture["arguments"] == {"vm": "web", "device": "net-0"}
+    c.session.captured(FRAME * 3, 3)
+    c.session.captured(FRAME, 1, lost=7)
+    code, err = c.end(sig)
+    assert code == OK and err == "trapctl: web/net-0: 4 frames, 7 lost; 200 B in x.pcapng\n"
+    assert (tmp_path / "x.pcapng").read_bytes() == SECTION_AND_INTERFACE + FRAME * 4 + STATISTICS
+    assert m.seen.count("capture-close") == 1
+
+
+def test_capture_of_the_uplink_for_a_while(m, ctl, tmp_path):
+    code, out, err = ctl("capture", "lan/uplink", "up.pcapng", "-d", "0.2", "--json")
+    assert code == OK and json.loads(out) == {"frames": 0, "lost": 0, "bytes": 72} and "0 frames, 0 lost" in err
+    code, _, err = ctl("capture", "lan/uplink", "up.pcapng", "-d", "0.2", "-q", "-s", "96")
+    assert (code, err) == (OK, "")
+
+
+def test_capture_whose_rest_does_not_come(m, ctl):
+    m.behave["capture-close"] = lambda s, q: s.send({"return": {"frames": 1, "lost": 0}, "id": q["id"]})
+    code, _, err = ctl("capture", "web/net-0", "x.pcapng", "-d", "0.1", "--timeout=0.5")
+    assert code == LOST and "web/net-0: the rest did not come" in err
+
+
+def test_capture_to_a_pipe(m, tmp_path):
+    """Each block is there at once; and when the reader leaves, it ends."""
+    c = Capture(tmp_path, m, "web/net-0", "-", stdout=subprocess.PIPE)
+    assert c.child.stdout.read(48) == SECTION_AND_INTERFACE
+    c.session.captured(FRAME, 1)
+    assert c.child.stdout.read(32) == FRAME
+    c.child.stdout.close()
+    code, err = c.end(None)  # nothing comes that could not be written: it is seen all the same
+    assert code == OK and "1 frames, 0 lost" in err
+
+
+def test_capture_ends_with_the_card_or_the_machine(m, tmp_path):
+    c = Capture(tmp_path, m, "web/net-0", "x.pcapng")
+    c.session.captured(FRAME, 1)
+    c.session.end_capture()
+    code, err = c.end(None)
+    assert code == OK and "web/net-0: the card is gone" in err and "1 frames" in err
+    assert (tmp_path / "x.pcapng").read_bytes() == SECTION_AND_INTERFACE + FRAME + STATISTICS
+    c = Capture(tmp_path, m, "db/net-0", "x.pcapng")
+    c.session.captured(FRAME, 1)
+    m.close()
+    code, err = c.end(None)
+    assert code == LOST and "the machine is gone" in err
+    assert (tmp_path / "x.pcapng").read_bytes() == SECTION_AND_INTERFACE + FRAME  # what came is a good file
+
+
+def test_capture_refused(m, ctl, tmp_path):
+    for words, code, text in ((("web/net-9", "x"), REFUSED, "no VM has this card"), (("none/uplink", "x"), REFUSED, "no network"),
+                              (("web", "x"), USAGE, "'web' is no port"), (("web/net-0", "no/x"), LOCAL, "No such file"),
+                              (("web/net-0", "x", "-d", "0"), USAGE, "not a number of seconds"),
+                              (("web/net-0", "x", "-s", "none"), USAGE, "not a number of bytes")):
+        got, _, err = ctl("capture", *words)
+        assert got == code and text in err, err
+    with Terminal("capture", "web/net-0", cwd=tmp_path) as t:
+        assert t.end() == USAGE and t.shows("frames are nothing for a terminal")
+    m.behave["capture-open"] = lambda s, q: (s.send({"event": "CAPTURE_DATA", "data": {"capture": 1, "data": "=x=="}}),
+                                             s.send({"return": {"capture": 1}, "id": q["id"]}))
+    code, _, err = ctl("capture", "web/net-0", "x")
+    assert code == LOST and "not base64" in err
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([CHECKED, "capture", "db/net-0", "-"], cwd=tmp_path, stdout=full, env=environment(),
+                              stderr=subprocess.PIPE, timeout=60 * FACTOR, check=False)
+    assert done.returncode == LOST
+    del m.behave["capture-open"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([CHECKED, "capture", "db/net-0", "-"], cwd=tmp_path, stdout=full, env=environment(),
+                              stderr=subprocess.PIPE, timeout=60 * FACTOR, check=False)
+    assert done.returncode == LOCAL and b"No space left" in done.stderr
+
+
+def test_capture_in_a_shell(m, tmp_path):
+    """Ctrl-C ends the capture, and the shell goes on."""
+    with Terminal("shell", cwd=tmp_path, columns=120, env={"HOME": str(tmp_path)}) as t:
+        t.expect("trapctl>")
+        t.send("capture web/net-0 x.pcapng\r")
+        t.expect("until Ctrl-C")
+        capturing(m)[0].captured(FRAME, 1)
+        t.send("\x03")
+        t.expect("1 frames, 0 lost")
+        t.send("net link web/net-0 up\r")
+        t.expect("web/net-0: link=up")
+        t.send("exit\r")
+        assert t.end() == OK
+    assert os.path.getsize(tmp_path / "x.pcapng") == 104
+
+
 # --- disks --------------------------------------------------------------------------------------------
 
 
@@ -157,12 +277,12 @@ def test_answers_of_the_wrong_shape(m, ctl, value):
     """Whatever is missing or is something else: an end without a crash. (The sanitizers watch.)"""
 
     def odd(session, message):
-        session.raw(f'{{"return": {value}, "id": {message["id"]}}}\n'.encode())
+        session.raw(f'{{"event": "CAPTURE_DATA", "data": {value}}}\n{{"return": {value}, "id": {message["id"]}}}\n'.encode())
 
-    for name in ("query-nets", "query-block", "query-images", "set_link", "image-create"):
+    for name in ("query-nets", "query-block", "query-images", "set_link", "image-create", "capture-open", "capture-close"):
         m.behave[name] = odd
     for words in (("net",), ("net", "lan"), ("net", "link", "web/net-0", "up"), ("disk",), ("disk", "ls", "web"), ("disk", "limit", "x/y"),
-                  ("disk", "create", "x", "1G")):
+                  ("disk", "create", "x", "1G"), ("capture", "web/net-0", "x.pcapng", "-d", "0.1")):
         assert ctl(*words, "--timeout=5")[0] in (OK, REFUSED, LOST), words
 
 
@@ -175,6 +295,8 @@ def test_completion(m, ctl):
     assert offered("net", "link", "web/net-0", "d") == ["down"] and offered("net", "set", "lan", "mode=n") == ["mode=nat"]
     assert offered("net", "forward", "") == ["add", "rm"] and offered("net", "forward", "rm", "l") == ["lan"]
     assert offered("net", "port", "w") == ["web/net-0"] and "rate=" in offered("net", "port", "web/net-0", "r")
+    assert offered("capture", "") == ["web/net-0", "db/net-0", "db/net-1", "lan/uplink"]
+    assert offered("capture", "web/net-0", "x") == ["FILES"]
     assert offered("disk", "") == ["ls", "create", "clone", "resize", "rm", "limit"]
     assert offered("disk", "rm", "web", "") == ["debian", "web", "odd"] and offered("disk", "limit", "d") == ["db/disk-0"]
     assert offered("disk", "limit", "web/disk-0", "by") == ["bytes=", "bytes=off"] and offered("disk", "ls", "") == ["web", "db"]

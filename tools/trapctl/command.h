@@ -15,6 +15,7 @@ enum word {
     WORD_MONITOR, /* of the hypervisor's own shell */
     WORD_NET, /* what complete_verbs.c has for these commands */
     WORD_DISK,
+    WORD_PORT,
 };
 
 struct command {
@@ -74,6 +75,7 @@ COMMAND_FN(events);
 COMMAND_FN(kick);
 COMMAND_FN(sysrq);
 COMMAND_FN(net);
+COMMAND_FN(capture);
 COMMAND_FN(disk);
 COMMAND_FN(exec);
 COMMAND_FN(monitor);
@@ -90,4 +92,5 @@ enum { EXITS_RESET, EXITS_COSTS };
 enum { LOG_LINES };
 enum { EVENTS_COUNT, EVENTS_VM };
 enum { KICK_NOW };
+enum { CAPTURE_DURATION, CAPTURE_SNAPLEN };
 enum { DISK_FORCE };

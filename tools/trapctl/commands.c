@@ -55,6 +55,11 @@ static const struct args_option kick_options[] = {
     {0},
 };
 
+static const struct args_option capture_options[] = {
+    {'d', "duration", "SECONDS", "end after this time"},
+    {'s', "snaplen", "BYTES", "of each frame so much at most"},
+    {0},
+};
 static const struct args_option disk_options[] = {
     {'f', "force", NULL, "rm: also an image that is behind others, which lose it"},
     {0},
@@ -137,6 +142,12 @@ const struct command commands[] = {
      "                                                 ADDRESS:PORT (of NAT networks)\n"
      "  net forward rm NET [tcp:|udp:]PORT             no more\n",
      NULL, 0, 5, WORD_NET, WORD_NET, cmd_net},
+    {"capture", "VM/net-N|NET/uplink [FILE|-]", "the frames of a port as pcapng, for Wireshark",
+     "Into a file, or to standard output, until Ctrl-C; says then how many frames there were, and "
+     "how\n"
+     "many were lost. It takes a port of the machine.\n"
+     "  trapctl capture web/net-0 - | wireshark -k -i -\n",
+     capture_options, 1, 2, WORD_PORT, WORD_FILE, cmd_capture},
     {"disk", "[ls|create|clone|resize|rm|limit ...]", "images on the host's disks, and VMs' disks",
      "  disk ls [VM]                    all images; or the disks that a VM has\n"
      "  disk create IMAGE SIZE [raw|qcow2] [backing=IMAGE] [room=SIZE] [on=DISK]\n"

@@ -27,6 +27,8 @@ static const struct place {
     {WORD_NET, "port", 2, 3, THESE, {"rate=", "rate=off", "isolated=on", "isolated=off"}},
     {WORD_NET, "forward", 1, 1, THESE, {"add", "rm"}},
     {WORD_NET, "forward", 2, 2, NETS, {0}},
+    {WORD_PORT, NULL, 0, 0, CARDS, {0}},
+    {WORD_PORT, NULL, 0, 0, UPLINKS, {0}},
     {WORD_DISK, NULL, 0, 0, THESE, {"ls", "create", "clone", "resize", "rm", "limit"}},
     {WORD_DISK, "ls", 1, 1, VMS, {0}},
     {WORD_DISK, "create", 3, 6, THESE, {"raw", "qcow2", "backing=", "room=", "on="}},
@@ -48,7 +50,10 @@ static const struct {
     [DISKS] = {"query-block", "device"}, [VMS] = {"query-vms", "name"},
 };
 
-bool complete_verbs_knows(enum word kind) { return kind == WORD_NET || kind == WORD_DISK; }
+bool complete_verbs_knows(enum word kind)
+{
+    return kind == WORD_NET || kind == WORD_PORT || kind == WORD_DISK;
+}
 
 struct offering {
     void (*offer)(void *ctx, const char *text);

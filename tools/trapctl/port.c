@@ -22,3 +22,10 @@ int port_parse(const char *word, const char *command, bool uplink_too, struct po
                          command, word);
     return EXIT_OK;
 }
+
+json_t *port_capture_arguments(const struct port *p)
+{
+    if (p->uplink)
+        return json_pack("{s:s, s:s}", "net", p->of, "port", "uplink");
+    return json_pack("{s:s, s:s}", "vm", p->of, "device", p->device);
+}

@@ -14,3 +14,5 @@ struct port {
 
 /* 0, or EXIT_USAGE, said with the command's name. */
 int port_parse(const char *word, const char *command, bool uplink_too, struct port *p);
+/* {"vm", "device"}, or {"net", "port": "uplink"}. */
+json_t *port_capture_arguments(const struct port *p);
