@@ -14,16 +14,7 @@ extern unsigned fake_group_changes; /* calls of thread_group_changed */
 extern void (*fake_on_yield)(void); /* called while somebody waits */
 extern bool fake_vm_busy; /* every claim fails */
 extern bool fake_vcpu_stuck; /* vCPUs do not park */
-extern bool fake_link; /* of the one port that has one to be pulled; its settings, its switch's */
-extern bool fake_isolated;
-extern uint32_t fake_rate;
-extern enum switch_mode fake_mode;
-extern struct capture *fake_capture; /* of its frames */
-extern const int fake_captured;
-extern struct nat_forward fake_forward; /* port 0: there is none */
 extern const char *fake_vm_why; /* operations fail with this */
 extern const char *fake_vm_refused; /* the VM of this name cannot be created */
-extern char fake_disk_deed[160]; /* the last thing that was done to disks */
-extern unsigned fake_disk_more; /* partitions besides `web`: the first is called `template` */
 extern unsigned fake_vm_claims, fake_parks, fake_machine_off, fake_destroyed;
 extern bool fake_costs;

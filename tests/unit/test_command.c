@@ -20,6 +20,8 @@
 #include "ctl/shell.h"
 #include "stage2/guest_mem.h"
 #include "vcpu/sse.h"
+#include "fake_disks.h"
+#include "fake_switch.h"
 #include "fake_vm.h"
 #include "mem/hostmap.h"
 #include "sched/stack.h"

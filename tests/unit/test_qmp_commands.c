@@ -19,6 +19,8 @@
 #include "ctl/console.h"
 #include "ctl/json.h"
 #include "fake_client.h"
+#include "fake_disks.h"
+#include "fake_switch.h"
 #include "fake_vm.h"
 #include "mem/heap.h"
 #include "net/capture.h"
@@ -26,7 +28,13 @@
 #include "vm/vm_account.h"
 
 static struct vm *on, *off, *held, *dead;
-static struct vdev disk = {.name = "virtio2", .role = "disk-0", .size = 0x1000};
+static uint64_t disk_memory(struct vdev *dev)
+{
+    (void)dev;
+    return 1000;
+}
+static const struct vdev_ops disk_ops = {.type = "virtio-blk", .memory = disk_memory};
+static struct vdev disk = {.ops = &disk_ops, .name = "virtio2", .role = "disk-0", .size = 0x1000};
 static struct hart hart0;
 static struct thread idle0;
 

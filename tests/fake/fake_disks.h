@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The disks of a machine, for the tests of commands: one, `web`, and partitions; what is done to them is noted.
+#pragma once
+
+extern char fake_disk_deed[160]; /* the last thing that was done to disks */
+extern unsigned fake_disk_more; /* partitions besides `web`: the first is called `template` */
