@@ -6,7 +6,7 @@
 
 #include "drv/uplink.h"
 
-enum { DNS_PORT = 53, DHCP_SERVER_PORT = 67 };
+enum { DNS_PORT = 53 };
 enum {
     ICMP_ECHO_REPLY = 0,
     ICMP_UNREACHABLE = 3,
@@ -15,8 +15,7 @@ enum {
     ICMP_PARAMETER = 12
 };
 
-/* Sent with no lock held. */
-static void send_on(struct nat *n, struct nat_packet *p, enum nat_way way)
+void nat_send_on(struct nat *n, struct nat_packet *p, enum nat_way way)
 {
     struct net_piece piece = {.hva = p->whole + NET_HEAD};
     struct net_data data = {.piece = &piece, .pieces = 1, .read = net_read_host};
@@ -44,6 +43,8 @@ static bool take_up(struct nat_packet *p, const struct net_frame *f)
 
 /* ---- from inside ---- */
 
+static enum nat_way ip_to_outer(struct nat *n, struct nat_packet *p);
+
 /* The outer port of a packet, 0: none. */
 static uint16_t outer_port(struct nat *n, const struct nat_packet *p, struct flow_key *k)
 {
@@ -65,6 +66,14 @@ static uint16_t outer_port(struct nat *n, const struct nat_packet *p, struct flo
     return flow_outer_port(&n->flows, f);
 }
 
+/* Its time has come: who sent it is told, if not too often. */
+static enum nat_way exceeded(struct nat *n, struct nat_packet *p, uint32_t own, enum nat_way way)
+{
+    return bucket_take(&n->errors, 1, arch_time()) && service_exceeded(p, own) ? way : NAT_DROP;
+}
+
+static bool has_time(const struct nat_packet *p) { return p->head[p->at.ip + IP4_TTL] > 1; }
+
 static enum nat_way translate_out(struct nat *n, struct nat_packet *p, unsigned host, bool relay)
 {
     uint32_t to = relay ? n->dns : get32(p->head + p->at.ip + IP4_TO);
@@ -77,12 +86,16 @@ static enum nat_way translate_out(struct nat *n, struct nat_packet *p, unsigned 
         return NAT_DROP;
     if (k.protocol == IP_ICMP)
         k.remote_port = 0;
-    port = outer_port(n, p, &k);
+    if (!has_time(p))
+        return exceeded(n, p, n->inside, NAT_IN);
+    port = n->outer ? outer_port(n, p, &k) : 0;
     if (!port || !rewrite_ttl(p))
         return NAT_DROP;
     rewrite_from(p, n->outer, port);
     if (relay)
         rewrite_to(p, n->dns, DNS_PORT);
+    if (to == n->outer) /* by way of one of our own forwards (RFC 4787, 6) */
+        return ip_to_outer(n, p);
     n->counts.out++;
     return nat_to_neighbour(n, p, to);
 }
@@ -122,9 +135,10 @@ static enum nat_way ip_from_inside(struct nat *n, struct nat_packet *p, unsigned
     if (to == n->inside)
         return to_gateway(n, p, host);
     /* Neighbours reach each other without us; groups, this host, nobody: no routes. */
-    if (!((to ^ n->inside) & n->inside_mask) || to >> 28 >= 14 || to >> 24 == 127 || !(to >> 24) ||
-        to == n->outer)
+    if (!((to ^ n->inside) & n->inside_mask) || to >> 28 >= 14 || to >> 24 == 127 || !(to >> 24))
         return NAT_DROP;
+    if (to == n->outer && p->at.protocol == IP_ICMP)
+        return service_echo(p) ? NAT_IN : NAT_DROP;
     return translate_out(n, p, host, false);
 }
 
@@ -144,7 +158,7 @@ enum net_fate nat_from_inside(void *device, const struct net_frame *f)
     else if (p.at.type == ETH_IPV4)
         way = ip_from_inside(n, &p, f->source);
     spin_unlock(&n->lock);
-    send_on(n, &p, way);
+    nat_send_on(n, &p, way);
     return NET_TAKEN;
 }
 
@@ -220,24 +234,36 @@ static enum nat_way icmp_from_uplink(struct nat *n, struct nat_packet *p, uint16
     return f ? to_flow(n, p, f) : NAT_DROP;
 }
 
-static enum nat_way ip_from_uplink(struct nat *n, struct nat_packet *p)
+/* For the outer address: from the uplink, or from inside with that as its source. */
+static enum nat_way ip_to_outer(struct nat *n, struct nat_packet *p)
 {
-    const uint8_t *ip = p->head + p->at.ip;
     uint16_t from, to;
     struct flow *f;
 
-    if (get32(ip + IP4_TO) != n->outer)
+    if (!nat_ports(p, &from, &to))
+        return NAT_DROP;
+    f = flow_in(&n->flows, to, p->at.protocol, get32(p->head + p->at.ip + IP4_FROM), from,
+                nat_seconds());
+    return f ? to_flow(n, p, f) : to_forward(n, p, to);
+}
+
+static enum nat_way ip_from_uplink(struct nat *n, struct nat_packet *p)
+{
+    const uint8_t *ip = p->head + p->at.ip;
+    enum nat_way way;
+    uint16_t from, to;
+
+    if (n->by_dhcp && nat_outer_takes(n, p, &way))
+        return way;
+    if (!n->outer || get32(ip + IP4_TO) != n->outer)
         return NAT_DROP;
     if (p->at.fragment) {
         n->counts.fragments++;
         return NAT_DROP;
     }
-    if (!nat_ports(p, &from, &to))
-        return NAT_DROP;
     if (p->at.protocol == IP_ICMP)
-        return icmp_from_uplink(n, p, to);
-    f = flow_in(&n->flows, to, p->at.protocol, get32(ip + IP4_FROM), from, nat_seconds());
-    return f ? to_flow(n, p, f) : to_forward(n, p, to);
+        return nat_ports(p, &from, &to) ? icmp_from_uplink(n, p, to) : NAT_DROP;
+    return has_time(p) ? ip_to_outer(n, p) : exceeded(n, p, n->outer, NAT_OUT);
 }
 
 void nat_from_uplink(void *ctx, const struct net_frame *f)
@@ -251,10 +277,12 @@ void nat_from_uplink(void *ctx, const struct net_frame *f)
     spin_lock(&n->lock);
     if (p.at.type == ETH_ARP) {
         nat_learn_neighbour(n, &p);
-        way = service_arp(&p, n->outer, n->mac) ? NAT_OUT : NAT_DROP;
+        way = n->outer && service_arp(&p, n->outer, n->mac) ? NAT_OUT : NAT_DROP;
     } else if (p.at.type == ETH_IPV4) {
         way = ip_from_uplink(n, &p);
     }
     spin_unlock(&n->lock);
-    send_on(n, &p, way);
+    nat_send_on(n, &p, way);
+    if (__atomic_load_n(&n->news, __ATOMIC_RELAXED))
+        nat_outer_tell(n);
 }

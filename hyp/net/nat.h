@@ -2,6 +2,7 @@
 // Between the files of the NAT mode only.
 //   nat.c           what comes from inside and from the uplink, and where it goes
 //   nat_life.c      begin and end; the cards inside
+//   nat_outer.c     the outer address: given, or by DHCP
 //   nat_neighbour.c who is on the uplink
 //   nat_forward.c   ports of the outer address that go to cards
 //   nat_flow.c      flows
@@ -14,7 +15,10 @@
 // Lock rank: nat.lock is LOCK_SWITCH, held while tables are looked at, never while anything is sent.
 #pragma once
 #include "base/arch.h"
+#include "base/log.h"
 #include "base/spinlock.h"
+#include "net/bucket.h"
+#include "net/dhcp_client.h"
 #include "net/inside.h"
 #include "net/mactable.h"
 #include "net/nat_flow.h"
@@ -35,7 +39,14 @@ struct nat {
     struct spinlock lock;
     uint8_t mac[NET_MAC]; /* on the uplink */
     uint32_t inside, inside_mask; /* the gateway's address inside */
-    uint32_t outer, outer_mask, router, dns;
+    uint32_t outer, outer_mask, router, dns; /* outer 0: none yet */
+    bool by_dhcp;
+    bool news; /* that people have not been told of: client */
+    enum dhcp_event event;
+    struct dhcp_client client;
+    struct log_limit log; /* of lines that who is on the uplink can provoke */
+    struct timer timer; /* the client's */
+    struct bucket errors; /* ICMP, that we send: RFC 1812, 4.3.2.8 */
     struct nat_host {
         bool used;
         uint8_t mac[NET_MAC];
@@ -78,6 +89,17 @@ static inline uint32_t nat_seconds(void)
 enum net_fate nat_from_inside(void *device, const struct net_frame *f);
 void nat_from_uplink(void *ctx, const struct net_frame *f);
 
+/* With no lock held. */
+void nat_send_on(struct nat *n, struct nat_packet *p, enum nat_way way);
+
+/* nat_outer.c. */
+void nat_outer_begin(struct nat *n);
+void nat_outer_end(struct nat *n); /* no locks held; waits */
+/* A packet from the uplink, if it is for our DHCP client; *way: what is to be done with p, which then is its answer. */
+bool nat_outer_takes(struct nat *n, struct nat_packet *p, enum nat_way *way);
+/* With no lock held: tells people what came of it. */
+void nat_outer_tell(struct nat *n);
+
 /* nat_neighbour.c. The packet's next hop: NAT_OUT with the packet addressed, or become a question for the address. */
 enum nat_way nat_to_neighbour(struct nat *n, struct nat_packet *p, uint32_t address);
 /* From an ARP message of somebody whom we know of. */
@@ -115,5 +137,15 @@ bool service_echo(struct nat_packet *p);
 /* An ARP request for one of our addresses; an ARP request of our own. */
 bool service_arp(struct nat_packet *p, uint32_t own, const uint8_t mac[NET_MAC]);
 void service_ask(struct nat_packet *p, uint32_t own, const uint8_t mac[NET_MAC], uint32_t who);
+/* An ICMP error: its time has come. own: our address on that side. */
+bool service_exceeded(struct nat_packet *p, uint32_t own);
+/* A packet around the len bytes that are at p->whole + NAT_UDP_DATA, for all. */
+enum { NAT_UDP_DATA = NET_ETHERNET + IP4_HEADER + UDP_HEADER };
+struct nat_udp {
+    uint32_t from, to;
+    uint16_t from_port, to_port;
+};
+void service_udp(struct nat_packet *p, const uint8_t mac[NET_MAC], const struct nat_udp *u,
+                 uint32_t len);
 /* DHCP from the card at port host. */
 bool service_dhcp(struct nat *n, struct nat_packet *p, unsigned host);

@@ -56,11 +56,12 @@ static void nat_describe(struct net_backend *net, struct switch_info *info)
         info->flows += n->flows.count[i];
     info->flow_limit = FLOWS;
     info->address = n->outer;
-    info->prefix = n->config.outer_prefix;
+    info->prefix = n->by_dhcp ? n->client.lease.prefix : n->config.outer_prefix;
     fmt_snprintf(info->inside, sizeof(info->inside),
-                 "%u flows, %lu packets out, %lu in; dropped: %lu fragments, %lu for no port, "
+                 "%s%u flows, %lu packets out, %lu in; dropped: %lu fragments, %lu for no port, "
                  "%lu of no flow",
-                 info->flows, (unsigned long)n->counts.out, (unsigned long)n->counts.in,
+                 n->outer ? "" : "no address on the uplink yet; ", info->flows,
+                 (unsigned long)n->counts.out, (unsigned long)n->counts.in,
                  (unsigned long)n->counts.fragments, (unsigned long)n->counts.unknown,
                  (unsigned long)n->counts.refused);
 }
@@ -91,6 +92,8 @@ static bool nat_next_lease(struct net_backend *net, unsigned *cursor, struct swi
 
 static void link_changed(void *device) { (void)device; }
 
+enum { ERRORS_RATE = 100, ERRORS_BURST = 20 }; /* a second */
+
 static struct nat *nat_make(const struct switch_config *config, struct net_backend *net)
 {
     struct nat *n = heap_alloc(sizeof(*n));
@@ -103,10 +106,7 @@ static struct nat *nat_make(const struct switch_config *config, struct net_backe
     spin_init(&n->lock, LOCK_SWITCH);
     n->inside_mask = nat_mask(config->prefix);
     n->inside = (config->subnet & n->inside_mask) + 1;
-    n->outer = config->address;
-    n->outer_mask = nat_mask(config->outer_prefix);
-    n->router = config->router;
-    n->dns = config->dns;
+    bucket_init(&n->errors, ERRORS_RATE, ERRORS_BURST, arch_time());
     entropy.fill(entropy.ctx, &secret, sizeof(secret));
     flow_init(&n->flows, secret);
     return n;
@@ -141,6 +141,7 @@ static int nat_open(const struct switch_config *config, struct net_backend *net,
     net->receive = nat_from_inside;
     net->link_changed = link_changed;
     __atomic_store_n(&net->device, n, __ATOMIC_RELEASE);
+    nat_outer_begin(n);
     return 0;
 }
 
@@ -148,6 +149,7 @@ static void nat_close(struct net_backend *net)
 {
     struct nat *n = net->device;
 
+    nat_outer_end(n);
     uplink_close(n);
     heap_free(n);
 }

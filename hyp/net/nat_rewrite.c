@@ -3,7 +3,7 @@
 
 #include "net/nat.h"
 
-enum { IP4_TTL = 8, UDP_SUM = 6, ICMP_SUM = 2, ICMP_ID = 4, ICMP_QUOTE = 8 };
+enum { UDP_SUM = 6, ICMP_SUM = 2, ICMP_ID = 4, ICMP_QUOTE = 8 };
 
 /* A checksum field after a 16-bit word that it covers became another. (RFC 1624, 3) */
 static void sum_change(uint8_t *field, uint16_t was, uint16_t is)
@@ -115,6 +115,8 @@ bool rewrite_ttl(struct nat_packet *p)
 
 void rewrite_ethernet(struct nat_packet *p, const uint8_t to[NET_MAC], const uint8_t from[NET_MAC])
 {
-    memmove(p->head, to, NET_MAC);
-    memmove(p->head + NET_MAC, from, NET_MAC);
+    uint8_t *head = p->frame.head == p->whole ? p->whole : p->head;
+
+    memmove(head, to, NET_MAC);
+    memmove(head + NET_MAC, from, NET_MAC);
 }

@@ -2,6 +2,7 @@
 // What a NAT's gateway answers itself. (ARP: RFC 826; ICMP: RFC 792; DHCP: RFC 2131, 2132)
 #include <string.h>
 
+#include "net/dhcp.h"
 #include "net/nat.h"
 #include "net/offload.h"
 
@@ -15,7 +16,8 @@ enum { /* ARP, from the Ethernet header's end */
        ARP_REQUEST = 1,
        ARP_REPLY = 2
 };
-enum { ICMP_ECHO = 8, ICMP_SUM = 2 };
+enum { ICMP_ECHO = 8, ICMP_EXCEEDED = 11, ICMP_SUM = 2, ICMP_HEADER = 8 };
+enum { EXCEEDED_MOST = 576 }; /* bytes of the packet (RFC 1812, 4.3.2.3) */
 static const uint8_t arp_ethernet_ip[ARP_OPERATION] = {0, 1, 8, 0, 6, 4};
 static const uint8_t broadcast[NET_MAC] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
@@ -91,84 +93,61 @@ bool service_echo(struct nat_packet *p)
     return true;
 }
 
-/* ---- DHCP ---- */
-
-enum { /* from the UDP header's end */
-       DHCP_OP = 0,
-       DHCP_XID = 4,
-       DHCP_FLAGS = 10,
-       DHCP_CLIENT = 12,
-       DHCP_YOURS = 16,
-       DHCP_SERVER = 20,
-       DHCP_MAC = 28,
-       DHCP_MAC_FIELD = 16,
-       DHCP_MAGIC = 236,
-       DHCP_OPTIONS = 240,
-       DHCP_MOST = 548 /* of a message that is looked at: 576 bytes with its headers */
-};
-enum { UDP_HEADER = 8, DHCP_REPLY_PORT = 68, DHCP_PORT = 67 };
-enum { DISCOVER = 1, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM };
-enum { /* options */
-       OPTION_PAD = 0,
-       OPTION_MASK = 1,
-       OPTION_ROUTER = 3,
-       OPTION_DNS = 6,
-       OPTION_MTU = 26,
-       OPTION_ADDRESS = 50,
-       OPTION_LEASE = 51,
-       OPTION_TYPE = 53,
-       OPTION_SERVER = 54,
-       OPTION_END = 255
-};
-#define DHCP_COOKIE 0x63825363u
-
-/* An option's value of at least len bytes, or NULL. */
-static const uint8_t *find_option(const uint8_t *m, uint32_t size, uint8_t option, uint8_t len)
+bool service_exceeded(struct nat_packet *p, uint32_t own)
 {
-    uint32_t at = DHCP_OPTIONS;
+    uint8_t *ip = p->whole + NET_ETHERNET, *icmp = ip + IP4_HEADER;
+    uint32_t to = get32(p->head + p->at.ip + IP4_FROM), len = p->at.end - p->at.ip;
+    uint8_t to_mac[NET_MAC], from_mac[NET_MAC];
 
-    while (at < size && m[at] != OPTION_END) {
-        if (m[at] == OPTION_PAD) {
-            at++;
-            continue;
-        }
-        if (at + 2 > size || at + 2u + m[at + 1] > size)
-            return NULL;
-        if (m[at] == option)
-            return m[at + 1] >= len ? m + at + 2 : NULL;
-        at += 2u + m[at + 1];
-    }
-    return NULL;
+    /* RFC 1122, 3.2.2: never about errors, what was for many, or a fragment but the first. */
+    if (!p->at.transport || mac_is_group(p->head) || !to || to >> 28 >= 14 ||
+        (p->at.protocol == IP_ICMP && p->head[p->at.transport] != ICMP_ECHO))
+        return false;
+    len = (uint32_t)min_u64(len, EXCEEDED_MOST - IP4_HEADER - ICMP_HEADER);
+    memcpy(to_mac, p->head + NET_MAC, NET_MAC);
+    memcpy(from_mac, p->head, NET_MAC);
+    if (offload_read(&p->frame, p->at.ip, icmp + ICMP_HEADER, len))
+        return false;
+    memset(p->whole, 0, NET_ETHERNET + IP4_HEADER + ICMP_HEADER);
+    memcpy(p->whole, to_mac, NET_MAC);
+    memcpy(p->whole + NET_MAC, from_mac, NET_MAC);
+    put16(p->whole + 12, ETH_IPV4);
+    ip[0] = 0x45;
+    put16(ip + IP4_TOTAL, (uint16_t)(IP4_HEADER + ICMP_HEADER + len));
+    ip[8] = 64;
+    ip[9] = IP_ICMP;
+    put32(ip + IP4_FROM, own);
+    put32(ip + IP4_TO, to);
+    sum_put(ip + IP4_SUM, sum_add(0, ip, IP4_HEADER));
+    icmp[0] = ICMP_EXCEEDED;
+    sum_put(icmp + ICMP_SUM, sum_add(0, icmp, ICMP_HEADER + len));
+    len += NET_ETHERNET + IP4_HEADER + ICMP_HEADER;
+    p->frame = (struct net_frame){
+        .head = p->whole, .head_len = (uint32_t)min_u64(len, NET_HEAD), .len = len};
+    return true;
 }
+
+/* ---- DHCP ---- */
 
 /* What the message asks for: what it is answered by, or 0. */
 static uint8_t answer_type(const struct nat *n, const uint8_t *m, uint32_t size, uint32_t yours)
 {
-    const uint8_t *type = find_option(m, size, OPTION_TYPE, 1);
-    const uint8_t *server = find_option(m, size, OPTION_SERVER, 4);
-    const uint8_t *wanted = find_option(m, size, OPTION_ADDRESS, 4);
+    const uint8_t *type = dhcp_find(m, size, DHCP_OPTION_TYPE, 1);
+    const uint8_t *server = dhcp_find(m, size, DHCP_OPTION_SERVER, 4);
+    const uint8_t *wanted = dhcp_find(m, size, DHCP_OPTION_ADDRESS, 4);
     uint32_t address = wanted ? get32(wanted) : get32(m + DHCP_CLIENT);
 
-    if (m[DHCP_OP] != 1 || get32(m + DHCP_MAGIC) != DHCP_COOKIE || !type)
+    if (m[DHCP_OP] != DHCP_ASKS || get32(m + DHCP_MAGIC) != DHCP_COOKIE || !type)
         return 0;
     if (server && get32(server) != n->inside)
         return 0; /* another server's business */
-    if (*type == DISCOVER)
-        return OFFER;
-    if (*type == INFORM)
-        return ACK;
-    if (*type != REQUEST)
+    if (*type == DHCP_DISCOVER)
+        return DHCP_OFFER;
+    if (*type == DHCP_INFORM)
+        return DHCP_ACK;
+    if (*type != DHCP_REQUEST)
         return 0;
-    return address == yours ? ACK : NAK;
-}
-
-static uint8_t *put_option(uint8_t *to, uint8_t option, uint8_t len, uint32_t value)
-{
-    to[0] = option;
-    to[1] = len;
-    for (unsigned i = 0; i < len; i++)
-        to[2 + i] = (uint8_t)(value >> (8 * (len - 1 - i)));
-    return to + 2 + len;
+    return address == yours ? DHCP_ACK : DHCP_NAK;
 }
 
 static uint32_t put_options(const struct nat *n, uint8_t *m, uint8_t type)
@@ -176,41 +155,45 @@ static uint32_t put_options(const struct nat *n, uint8_t *m, uint8_t type)
     uint8_t *to = m + DHCP_OPTIONS;
 
     put32(m + DHCP_MAGIC, DHCP_COOKIE);
-    to = put_option(to, OPTION_TYPE, 1, type);
-    to = put_option(to, OPTION_SERVER, 4, n->inside);
-    if (type != NAK) {
-        to = put_option(to, OPTION_LEASE, 4, NAT_LEASE);
-        to = put_option(to, OPTION_MASK, 4, n->inside_mask);
-        to = put_option(to, OPTION_ROUTER, 4, n->inside);
-        to = put_option(to, OPTION_DNS, 4, n->inside);
-        to = put_option(to, OPTION_MTU, 2, n->config.mtu);
+    to = dhcp_put(to, DHCP_OPTION_TYPE, 1, type);
+    to = dhcp_put(to, DHCP_OPTION_SERVER, 4, n->inside);
+    if (type != DHCP_NAK) {
+        to = dhcp_put(to, DHCP_OPTION_LEASE, 4, NAT_LEASE);
+        to = dhcp_put(to, DHCP_OPTION_MASK, 4, n->inside_mask);
+        to = dhcp_put(to, DHCP_OPTION_ROUTER, 4, n->inside);
+        to = dhcp_put(to, DHCP_OPTION_DNS, 4, n->inside);
+        to = dhcp_put(to, DHCP_OPTION_MTU, 2, n->config.mtu);
     }
-    *to++ = OPTION_END;
-    return (uint32_t)max_u64((uint64_t)(to - m), 300); /* RFC 1542, 2.1: BOOTP's least */
+    *to++ = DHCP_OPTION_END;
+    return (uint32_t)max_u64((uint64_t)(to - m), DHCP_LEAST);
 }
 
-/* Headers in front of a message of len bytes. */
-static void put_headers(const struct nat *n, struct nat_packet *p, uint32_t len, uint32_t to)
+void service_udp(struct nat_packet *p, const uint8_t mac[NET_MAC], const struct nat_udp *u,
+                 uint32_t len)
 {
     uint8_t *ip = p->whole + NET_ETHERNET, *udp = ip + IP4_HEADER;
 
-    memcpy(p->whole + NET_MAC, n->net->mac, NET_MAC);
+    memset(p->whole, 0, NAT_UDP_DATA);
+    memcpy(p->whole, broadcast, NET_MAC);
+    memcpy(p->whole + NET_MAC, mac, NET_MAC);
     put16(p->whole + 12, ETH_IPV4);
     ip[0] = 0x45;
     put16(ip + IP4_TOTAL, (uint16_t)(IP4_HEADER + UDP_HEADER + len));
     ip[8] = 64;
     ip[9] = IP_UDP;
-    put32(ip + IP4_FROM, n->inside);
-    put32(ip + IP4_TO, to);
+    put32(ip + IP4_FROM, u->from);
+    put32(ip + IP4_TO, u->to);
     sum_put(ip + IP4_SUM, sum_add(0, ip, IP4_HEADER));
-    put16(udp, DHCP_PORT);
-    put16(udp + 2, DHCP_REPLY_PORT);
+    put16(udp, u->from_port);
+    put16(udp + 2, u->to_port);
     put16(udp + 4, (uint16_t)(UDP_HEADER + len));
+    p->frame =
+        (struct net_frame){.head = p->whole, .head_len = NET_HEAD, .len = NAT_UDP_DATA + len};
 }
 
 bool service_dhcp(struct nat *n, struct nat_packet *p, unsigned host)
 {
-    uint8_t m[DHCP_MOST], *reply = p->whole + NET_ETHERNET + IP4_HEADER + UDP_HEADER, type;
+    uint8_t m[DHCP_MOST], *reply = p->whole + NAT_UDP_DATA, type;
     uint32_t at = p->at.transport + (uint32_t)UDP_HEADER, size, yours = nat_host_address(n, host);
     uint32_t client, len;
 
@@ -222,26 +205,28 @@ bool service_dhcp(struct nat *n, struct nat_packet *p, unsigned host)
     type = answer_type(n, m, size, yours);
     if (!type)
         return false;
-    if (type == ACK)
+    if (type == DHCP_ACK)
         n->host[host].leased = (uint32_t)max_u64(nat_seconds(), 1);
     memset(p->whole, 0, sizeof(p->whole));
-    reply[DHCP_OP] = 2;
-    reply[1] = 1;
-    reply[2] = NET_MAC;
-    client = type == NAK ? 0 : get32(m + DHCP_CLIENT);
+    reply[DHCP_OP] = DHCP_ANSWERS;
+    reply[DHCP_HARDWARE] = DHCP_ETHERNET;
+    reply[DHCP_HARDWARE_LEN] = NET_MAC;
+    client = type == DHCP_NAK ? 0 : get32(m + DHCP_CLIENT);
     memcpy(reply + DHCP_XID, m + DHCP_XID, 4);
     memcpy(reply + DHCP_FLAGS, m + DHCP_FLAGS, 2);
     put32(reply + DHCP_CLIENT, client);
     put32(reply + DHCP_YOURS,
-          type == NAK || *find_option(m, size, OPTION_TYPE, 1) == INFORM ? 0 : yours);
+          type == DHCP_NAK || *dhcp_find(m, size, DHCP_OPTION_TYPE, 1) == DHCP_INFORM ? 0 : yours);
     put32(reply + DHCP_SERVER, n->inside);
     memcpy(reply + DHCP_MAC, m + DHCP_MAC, DHCP_MAC_FIELD);
     len = put_options(n, reply, type);
     /* RFC 2131, 4.1: to who has no address yet by its card's, unless it asks for a broadcast. */
-    put_headers(n, p, len, client ? client : 0xffffffff);
+    service_udp(p, n->net->mac,
+                &(struct nat_udp){.from = n->inside,
+                                  .to = client ? client : 0xffffffff,
+                                  .from_port = DHCP_SERVER_PORT,
+                                  .to_port = DHCP_CLIENT_PORT},
+                len);
     memcpy(p->whole, p->head + NET_MAC, NET_MAC);
-    p->frame = (struct net_frame){.head = p->whole,
-                                  .head_len = NET_HEAD,
-                                  .len = NET_ETHERNET + IP4_HEADER + UDP_HEADER + len};
     return true;
 }

@@ -11,6 +11,7 @@ enum { /* offsets within headers */
        IP4_TOTAL = 2,
        IP4_ID = 4,
        IP4_FRAGMENT = 6,
+       IP4_TTL = 8,
        IP4_SUM = 10,
        IP4_FROM = 12,
        IP4_TO = 16,

@@ -33,19 +33,16 @@ struct switch_config {
     /* NAT; addresses as numbers */
     uint8_t prefix, outer_prefix; /* bits */
     uint32_t subnet; /* inside */
-    uint32_t address, router, dns; /* on the uplink; dns 0: none */
+    uint32_t address, router,
+        dns; /* on the uplink; address 0: by DHCP; dns 0: what DHCP says, or none */
     unsigned forwards;
     struct nat_forward forward[NAT_FORWARDS];
 };
-/* What a NAT has unless told otherwise: a subnet, and outside what QEMU's user network gives to its one machine. */
+/* What a NAT has unless told otherwise. */
 static inline void nat_defaults(struct switch_config *c)
 {
     c->subnet = 0x0a4d0000; /* 10.77.0.0 */
     c->prefix = 24;
-    c->address = 0x0a00020f;
-    c->outer_prefix = 24;
-    c->router = 0x0a000202;
-    c->dns = 0x0a000203;
 }
 static inline uint32_t nat_mask(uint8_t prefix) { return prefix ? ~0u << (32 - prefix) : 0; }
 struct nat_counts {

@@ -2,7 +2,7 @@
 // Packets of any bytes through a switch in NAT mode: from cards and from the uplink, between times that pass. What comes out is
 // whole, comes from the gateway's or the outer address (or, between cards, from its sender), and goes to a card that is
 // there; no host has more flows than it may; and nothing is left behind.
-// units: tests/fake/net.units tests/fake/fake_base.c
+// units: tests/fake/net.units tests/fake/fake_timer.c tests/fake/fake_base.c
 #include <errno.h>
 
 #include "base/arch.h"

@@ -179,37 +179,42 @@ def fetch(port, path, timeout=60):
         return answer.read()
 
 
-def test_bridge_to_the_hosts_network(machine, bundle):
+def test_bridge_to_the_hosts_network(control):
     port = free_port()
-    m = machine(bundle=bundle(harness.vm(nets=["wan"]), harness.vm("vm1", nets=["wan"], bootargs=harness.BOOTARGS + ' tl.cmd="'
-                "ip link set eth0 up; udhcpc -q -n -t 20 -s /bin/true -i eth0; ip addr add 10.0.2.77/24 dev eth0"
-                '"'), switches=["wan,mode=bridge"]), harts=2, mem="2G", args=uplink((port, "10.0.2.50", 80)), limit=300)
+    m, paths = control(harness.vm(nets=["wan"]), harness.vm("vm1", nets=["wan"], bootargs=harness.BOOTARGS + ' tl.cmd="'
+                       "ip link set eth0 up; udhcpc -q -n -t 20 -s /bin/true -i eth0; ip addr add 10.0.2.77/24 dev eth0"
+                       '"'), switches=["wan,mode=bridge"], harts=2, mem="2G", args=uplink((port, "10.0.2.50", 80)), limit=300)
     m.boot(120)
     m.run("ip link set eth0 up")
     assert re.search(r"lease of 10\.0\.2\.\d+ obtained", m.run("udhcpc -q -n -t 20 -s /bin/true -i eth0 2>&1", 90))
     m.run("ip addr add 10.0.2.50/24 dev eth0")
     assert " 0% packet loss" in m.run("ping -c 3 10.0.2.2")
     m.run("until ping -c 1 -W 1 10.0.2.77; do :; done", 60)  # the other VM, without the uplink's help
+    _, ports = net(Client(paths[0], timeout=60 * harness.FACTOR), "wan")
+    m.run(f"until ping -c 1 -W 1 -I eth0 {link_local(ports['vm1/net-0']['mac'])}; do :; done", 60)
     with web_server() as outside:
         assert m.run(f"wget -q -O - http://10.0.2.2:{outside}/ | md5sum", 60).split()[0] == md5(PAGE)
     m.run("mkdir /www; dd if=/dev/urandom of=/www/file bs=1M count=2 2>/dev/null; httpd -h /www")
     assert md5(fetch(port, "file")) == m.run("md5sum </www/file").split()[0]
 
 
-def test_nat_to_the_hosts_network(machine, bundle):
-    port, closed = free_port(), free_port()
+def test_nat_to_the_hosts_network(control):
+    """The NAT has its address by DHCP from QEMU; forwards of the bundle and added ones, from outside and from inside."""
+    port, added, closed = free_port(), free_port(), free_port()
     web = ("ip link set eth0 up; udhcpc -q -n -t 20 -s /bin/true -i eth0; ip addr add 10.77.0.3/24 dev eth0; "
-           "ip route add default via 10.77.0.1; mkdir /www; echo hello >/www/hello; httpd -h /www; echo web''ready")
-    m = machine(bundle=bundle(harness.vm(nets=["lan"]), harness.vm("web", nets=["lan"], bootargs=harness.BOOTARGS + f' tl.cmd="{web}"'),
-                switches=["lan,mode=nat,forward=tcp:8080:web:80"]), harts=2, mem="2G",
-                args=uplink((port, "10.0.2.15", 8080), (closed, "10.0.2.15", 81)), limit=300)
+           "ip route add default via 10.77.0.1; mkdir /www; echo hello >/www/hello; httpd -h /www; httpd -h /www -p 81; echo web''ready")
+    m, paths = control(harness.vm(nets=["lan"]), harness.vm("web", nets=["lan"], bootargs=harness.BOOTARGS + f' tl.cmd="{web}"'),
+                       switches=["lan,mode=nat,forward=tcp:8080:web:80"], harts=2, mem="2G", limit=400,
+                       args=uplink((port, "10.0.2.15", 8080), (added, "10.0.2.15", 8081), (closed, "10.0.2.15", 82)))
     m.boot(120)
+    c = Client(paths[0], timeout=60 * harness.FACTOR)
     m.run("ip link set eth0 up")
     # The gateway has the first address, then the cards in the order in which they were made.
     assert "lease of 10.77.0.2 obtained from 10.77.0.1, lease time 86400" in m.run("udhcpc -q -n -t 20 -s /bin/true -i eth0 2>&1", 90)
     m.run("ip addr add 10.77.0.2/24 dev eth0; ip route add default via 10.77.0.1")
     assert " 0% packet loss" in m.run("ping -c 3 10.77.0.1")
     m.run("until ping -c 1 -W 1 10.77.0.3; do :; done", 60)
+    capture = Capture(c, net="lan", port="uplink")
     m.run("until ping -c 1 -W 1 10.0.2.2; do :; done", 30)
     assert " 0% packet loss" in m.run("ping -c 5 -i 0.2 -s 1000 10.0.2.2")
     with web_server() as outside:
@@ -217,6 +222,24 @@ def test_nat_to_the_hosts_network(machine, bundle):
             assert m.run(f"wget -q -O - http://10.0.2.2:{outside}/ | md5sum", 60).split()[0] == md5(PAGE)
     m.run("until wget -q -O - http://10.77.0.3/hello; do :; done", 90)
     assert fetch(port, "hello") == b"hello\n"
+    data, frames, _ = capture.close()
+    assert len(tcpdump(data)) == frames and len(tcpdump(data, "icmp and src 10.0.2.15 and greater 1000")) == 5
+    assert tcpdump(data, "tcp port 8080 and dst 10.0.2.15") and not tcpdump(data, "net 10.77.0.0/24")
+    # What the protocol says of it.
+    one, _ = net(c, "lan")
+    assert (one["mode"], one["uplink"], one["address"], one["subnet"]) == ("nat", True, "10.0.2.15/24", "10.77.0.0/24")
+    assert {lease["vm"]: lease["address"] for lease in one["leases"]} == {"vm0": "10.77.0.2", "web": "10.77.0.3"}
+    assert any("10.0.2.15/24 on the uplink by DHCP, router 10.0.2.2, name server 10.0.2.3" in line for line in c.execute("query-log")["lines"])
+    # A forward is added, and used from outside, and from inside at the outer address; then it is gone.
+    c.execute("net-forward-add", net="lan", host_port=8081, vm="web", port=81)
+    assert fetch(added, "hello") == b"hello\n"
+    assert m.run("wget -q -O - http://10.0.2.15:8081/hello", 60) == "hello\n"
+    with pytest.raises(RuntimeError, match="forwarded already"):
+        c.execute("net-forward-add", net="lan", host_port=8081, vm="vm0", port=9)
+    c.execute("net-forward-remove", net="lan", host_port=8081)
+    assert m.shell("wget -q -T 2 -O - http://10.0.2.15:8081/hello")[0] == 1
+    # A packet whose time ends at the gateway.
+    assert re.search(r"^ *1 +10\.77\.0\.1 ", m.run("traceroute -n -q 1 -w 5 -m 1 10.0.2.2", 60), re.M)
     # Another's address is not let through.
     m.run("ip addr add 10.77.0.9/24 dev eth0")
     assert m.shell("ping -c 1 -W 1 -I 10.77.0.9 10.77.0.3")[0] == 1

@@ -805,7 +805,7 @@ static void test_networks(void **state)
     assert_int_equal(s->mode, SWITCH_NAT);
     assert_int_equal(s->subnet, 0x0a4d0000);
     assert_int_equal(s->prefix, 24);
-    assert_int_equal(s->address, 0x0a00020f);
+    assert_int_equal(s->address, 0); /* by DHCP */
     assert_int_equal(s->forwards, 0);
     set_s("/switches/lan0", "subnet", "192.168.0.0/16");
     set_s("/switches/lan0", "address", "172.16.0.9/12");
@@ -834,7 +834,11 @@ static void test_networks(void **state)
         NAT_WRONG("forward", forwards[i], "is not like");
     }
     NAT_WRONG("subnet", "10.0.0.0/26", "a prefix of 25 bits or fewer");
-    NAT_WRONG("router", "10.0.3.2", "router is not in the network of address");
+    NAT_WRONG("router", "10.0.2.2", "address and router come together");
+    NAT_WRONG("address", "10.0.2.15/24", "address and router come together");
+    WRONG(set_s("/switches/lan0", "mode", "nat");
+          set_s("/switches/lan0", "address", "10.0.2.15/24");
+          set_s("/switches/lan0", "router", "10.0.3.2"), "router is not in the network of address");
     NAT_WRONG("dns", "10.0.2.3/24", "dns must be an address");
     WRONG(set_s("/switches/lan0", "mode", "nat");
           set("/switches/lan0", "forward", "tcp:1:v:1", 9), "forward must be a list of strings");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // NAT: packets in both directions, each looked at whole, with its checksums summed anew; flows and their limits; what the
 // gateway answers itself; forwards; errors that speak of flows; what does not go through. Then the table of flows by itself.
-// units: hyp/net/nat*.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c
+// units: hyp/net/nat*.c hyp/net/dhcp.c hyp/net/dhcp_client.c hyp/net/net_text.c tests/fake/fake_timer.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include "base/arch.h"
 #include "drv/drv.h"
 #include "drv/uplink.h"
+#include "fake_timer.h"
 #include "mem/heap.h"
 #include "net/nat.h"
 #include "net/offload.h"
@@ -394,7 +395,6 @@ static void what_does_not_go_out(void **state)
         {.protocol = IP_TCP, .to = FAR, .flags = SYN | ACK},
         {.protocol = IP_UDP, .to = FAR, .fragment = 0x2000},
         {.protocol = IP_UDP, .to = FAR, .fragment = 100},
-        {.protocol = IP_UDP, .to = FAR, .ttl = 1},
         {.protocol = IP_UDP, .to = HOST(2)},
         {.protocol = IP_UDP, .to = IP(10, 77, 0, 255)},
         {.protocol = IP_UDP, .to = IP(224, 0, 0, 1)},
@@ -589,6 +589,221 @@ static void errors_find_their_flow(void **state)
             give(0, INSIDE);
         }
     }
+}
+
+/* ---- packets that turn round here ---- */
+
+/* A card reaches a forward of its own NAT as those outside do, and the answer comes back. */
+static void hairpin(void **state)
+{
+    struct pkt in = {.to = OUTER,
+                     .protocol = IP_TCP,
+                     .from_port = 4000,
+                     .to_port = 2222,
+                     .flags = SYN,
+                     .payload = 5};
+    struct pkt back = {
+        .to = OUTER, .protocol = IP_TCP, .from_port = 22, .flags = SYN | ACK, .payload = 9};
+    uint16_t port;
+
+    (void)state;
+    assert_int_equal(from_host(1, in, INSIDE), 1);
+    assert_memory_equal(sent[INSIDE].bytes, host_mac(2), 6);
+    port = get16(sent[INSIDE].bytes + 34);
+    assert_in_range(port, FLOW_PORT, FLOW_PORT + FLOWS - 1);
+    in.from = OUTER;
+    in.from_port = port;
+    in.to = HOST(2);
+    in.to_port = 22;
+    in.ttl = 62;
+    is(INSIDE, in);
+    back.to_port = port;
+    assert_int_equal(from_host(2, back, INSIDE), 1);
+    assert_memory_equal(sent[INSIDE].bytes, host_mac(1), 6);
+    back.from = OUTER;
+    back.from_port = 2222;
+    back.to = HOST(1);
+    back.to_port = 4000;
+    back.ttl = 62;
+    is(INSIDE, back);
+    /* To itself, which is a card like another. */
+    in = (struct pkt){
+        .to = OUTER, .protocol = IP_UDP, .from_port = 4000, .to_port = 5353, .payload = 5};
+    assert_int_equal(from_host(1, in, INSIDE), 1);
+    assert_memory_equal(sent[INSIDE].bytes, host_mac(1), 6);
+    in.to_port = 80; /* not forwarded */
+    assert_int_equal(from_host(1, in, INSIDE), 0);
+    assert_int_equal(from_host(1, in, OUTSIDE), 0);
+    in = (struct pkt){.to = OUTER, .protocol = IP_ICMP, .type = 8, .from_port = 3};
+    assert_int_equal(from_host(1, in, INSIDE), 1);
+    assert_int_equal(sent[INSIDE].bytes[34], 0);
+}
+
+/* The last frame to a side is "time exceeded", from and to these, about what is at buf. */
+static void is_exceeded(unsigned side, uint32_t from, uint32_t to, uint32_t quoted)
+{
+    const uint8_t *p = sent[side].bytes + 14;
+
+    assert_int_equal(get32(p + 12), from);
+    assert_int_equal(get32(p + 16), to);
+    assert_int_equal(p[9], IP_ICMP);
+    assert_int_equal(get16(p + 20), 0x0b00);
+    assert_int_equal(get16(p + 2), 28 + quoted);
+    assert_int_equal(sent[side].len, 14 + 28 + quoted);
+    assert_true(get16(p + 2) <= 576);
+    assert_int_equal(words(0, p, 20), 0xffff);
+    assert_int_equal(words(0, p + 20, 8 + quoted), 0xffff);
+    assert_memory_equal(p + 28, buf + 14, quoted);
+}
+
+static void time_ends_here(void **state)
+{
+    struct pkt k = {.to = FAR, .protocol = IP_UDP, .from_port = 7, .ttl = 1, .payload = 30};
+    unsigned sent_errors = 0;
+
+    (void)state;
+    assert_int_equal(from_host(1, k, INSIDE), 1);
+    assert_memory_equal(sent[INSIDE].bytes, host_mac(1), 6);
+    is_exceeded(INSIDE, GATEWAY, HOST(1), 58);
+    k.payload = 1400;
+    assert_int_equal(from_host(1, k, INSIDE), 1);
+    is_exceeded(INSIDE, GATEWAY, HOST(1), 548);
+    k = (struct pkt){.to = FAR, .protocol = IP_ICMP, .type = 8, .ttl = 1};
+    assert_int_equal(from_host(1, k, INSIDE), 1);
+    k.type = 3; /* an error about an error */
+    assert_int_equal(from_host(1, k, INSIDE), 0);
+    k = (struct pkt){.protocol = IP_TCP, .to_port = 2222, .flags = SYN, .ttl = 1};
+    assert_int_equal(from_far(k, OUTSIDE), 1);
+    is_exceeded(OUTSIDE, OUTER, FAR, 40);
+    assert_memory_equal(sent[OUTSIDE].bytes, router_mac, 6);
+    /* Not as many as anybody likes. */
+    k = (struct pkt){.to = FAR, .protocol = IP_UDP, .ttl = 1};
+    for (unsigned i = 0; i < 1000; i++)
+        sent_errors += from_host(1, k, INSIDE);
+    assert_in_range(sent_errors, 10, 20);
+    fake_time += 1000;
+    assert_int_equal(from_host(1, k, INSIDE), 1);
+}
+
+/* ---- the outer address by DHCP ---- */
+
+static const uint8_t *asked(void) { return sent[OUTSIDE].bytes + 42; }
+
+static unsigned serve(uint8_t type, uint32_t address, uint32_t seconds)
+{
+    struct pkt k = {.from = ROUTER,
+                    .to = address,
+                    .from_port = 67,
+                    .to_port = 68,
+                    .protocol = IP_UDP,
+                    .payload = 300};
+    uint8_t *m = buf + 42, *o = m + DHCP_OPTIONS;
+    uint32_t xid = get32(asked() + 4);
+
+    put_eth(outer_mac, router_mac, ETH_IPV4);
+    buf_len = 14 + put_ip(buf + 14, &k);
+    memset(m, 0, 300);
+    m[0] = 2;
+    put32(m + 4, xid);
+    put32(m + DHCP_YOURS, address);
+    memcpy(m + DHCP_MAC, outer_mac, 6);
+    put32(m + DHCP_MAGIC, DHCP_COOKIE);
+    o = dhcp_put(o, DHCP_OPTION_TYPE, 1, type);
+    o = dhcp_put(o, DHCP_OPTION_MASK, 4, 0xffffff00);
+    o = dhcp_put(o, DHCP_OPTION_ROUTER, 4, ROUTER);
+    o = dhcp_put(o, DHCP_OPTION_DNS, 4, DNS);
+    o = dhcp_put(o, DHCP_OPTION_SERVER, 4, ROUTER);
+    o = dhcp_put(o, DHCP_OPTION_LEASE, 4, seconds);
+    *o = DHCP_OPTION_END;
+    return give(0, OUTSIDE);
+}
+
+static void wait_seconds(unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        fake_time += 1000;
+        fake_timer_run();
+    }
+}
+
+static int setup_dhcp(void **state)
+{
+    static int some = 1;
+
+    config.address = config.router = config.dns = 0;
+    *state = &some;
+    return setup(state);
+}
+
+static int teardown_dhcp(void **state)
+{
+    assert_true(fake_timer != NULL);
+    config.address = OUTER;
+    config.router = ROUTER;
+    config.dns = DNS;
+    teardown(state);
+    assert_null(fake_timer);
+    return 0;
+}
+
+static void outer_by_dhcp(void **state)
+{
+    struct pkt out = {.to = FAR, .protocol = IP_UDP, .from_port = 1, .to_port = 2};
+    struct switch_info info = {.flows = 0};
+    unsigned before;
+
+    (void)state;
+    assert_int_equal(get32(sent[OUTSIDE].bytes + 26), 0); /* from nobody to all */
+    assert_int_equal(get32(sent[OUTSIDE].bytes + 30), 0xffffffff);
+    assert_int_equal(words(0, sent[OUTSIDE].bytes + 14, 20), 0xffff);
+    assert_int_equal(asked()[DHCP_OPTIONS + 2], DHCP_DISCOVER);
+    /* Without an address nothing goes out, and nothing is ours. */
+    assert_int_equal(from_host(1, out, OUTSIDE), 0);
+    arp(1, router_mac, ROUTER, 0);
+    assert_int_equal(give(0, OUTSIDE), 0);
+    assert_int_equal(from_far((struct pkt){.protocol = IP_TCP, .to_port = 2222}, INSIDE), 0);
+    inside_nat.describe(&net, &info);
+    assert_non_null(strstr(info.inside, "no address"));
+    assert_int_equal(info.address, 0);
+    /* The offer is asked for at once. */
+    assert_int_equal(serve(DHCP_OFFER, OUTER, 3600), 1);
+    assert_int_equal(asked()[DHCP_OPTIONS + 2], DHCP_REQUEST);
+    assert_int_equal(serve(DHCP_ACK, OUTER, 3600), 0);
+    inside_nat.describe(&net, &info);
+    assert_int_equal(info.address, OUTER);
+    assert_int_equal(info.prefix, 24);
+    assert_int_equal(from_host(1, out, OUTSIDE), 1);
+    arp(2, router_mac, ROUTER, OUTER);
+    give(0, OUTSIDE);
+    assert_int_equal(from_host(1, out, OUTSIDE), 1);
+    assert_int_equal(get32(sent[OUTSIDE].bytes + 26), OUTER);
+    assert_int_equal(get32(sent[OUTSIDE].bytes + 30), FAR);
+    /* Renewed at half of its time, from the address, by its server's. */
+    before = sent[OUTSIDE].count;
+    wait_seconds(1830);
+    assert_true(sent[OUTSIDE].count > before);
+    arp(2, router_mac, ROUTER, OUTER); /* its place was forgotten, and asked for */
+    give(0, OUTSIDE);
+    wait_seconds(3);
+    assert_int_equal(get32(sent[OUTSIDE].bytes + 26), OUTER);
+    assert_int_equal(get32(sent[OUTSIDE].bytes + 30), ROUTER);
+    assert_memory_equal(sent[OUTSIDE].bytes, router_mac, 6);
+    assert_int_equal(asked()[DHCP_OPTIONS + 2], DHCP_REQUEST);
+    assert_int_equal(serve(DHCP_ACK, OUTER, 3600), 0);
+    /* No longer renewed: at its end the address and all flows are gone. */
+    wait_seconds(3700);
+    info.flows = 0;
+    inside_nat.describe(&net, &info);
+    assert_int_equal(info.address, 0);
+    assert_int_equal(info.flows, 0);
+    assert_int_equal(from_host(1, out, OUTSIDE), 0);
+    /* Another one. */
+    while (asked()[DHCP_OPTIONS + 2] != DHCP_DISCOVER)
+        wait_seconds(1);
+    serve(DHCP_OFFER, OUTER + 1, 3600);
+    serve(DHCP_ACK, OUTER + 1, 3600);
+    inside_nat.describe(&net, &info);
+    assert_int_equal(info.address, OUTER + 1);
 }
 
 /* ---- DHCP ---- */
@@ -872,6 +1087,9 @@ int main(void)
         TEST(neighbours),
         TEST(forwards),
         TEST(errors_find_their_flow),
+        TEST(hairpin),
+        TEST(time_ends_here),
+        cmocka_unit_test_setup_teardown(outer_by_dhcp, setup_dhcp, teardown_dhcp),
         TEST(dhcp),
         TEST(admission),
         TEST(life),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Switches: who gets which frame, what is learnt and what is not, limits, ports that come and go; the table of addresses
 // against a model; the token bucket.
-// units: tests/fake/net.units tests/fake/fake_base.c
+// units: tests/fake/net.units tests/fake/fake_timer.c tests/fake/fake_base.c
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
