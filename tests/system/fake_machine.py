@@ -244,6 +244,12 @@ class Session:
         del self.machine.vms[v["name"]]
         self.machine.event("VM_DESTROYED", vm=v["name"])
 
+    def do_vm_create(self, arguments):
+        if arguments["vm"] in self.machine.vms:
+            raise Refused(f"{arguments['vm']}: there is a VM of this name")
+        self.machine.vms[arguments["vm"]] = vm(arguments["vm"], "prelaunch")
+        self.machine.event("VM_CREATED", vm=arguments["vm"])
+
     def do_query_sched(self, arguments):
         v = self._vm(arguments)
         return [{"vm": v["name"], "weight": v["weight"], "cap": v["cap"], "affinity": v["affinity"],

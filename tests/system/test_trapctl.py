@@ -136,8 +136,16 @@ def test_a_day_with_two_vms(checkout, disk):
     assert json.loads(good("exec", "query-status", '{"vm": "two"}', cwd=here))["status"] == "running"
     assert bad("regs", "one", "7", cwd=here)[0] == bad("exec", "fly", cwd=here)[0] == REFUSED
     assert bad("rm", "two", cwd=here)[0] == REFUSED
-    assert good("rm", "-f", "two", cwd=here) == "two: removed\n" and states(here) == {"one": "running"}
+    with terminal("capture", "two/net-0", "x.pcapng", cwd=here) as capture, terminal("capture", "one/net-0", "y.pcapng", cwd=here) as other:
+        capture.expect("until Ctrl-C")
+        other.expect("until Ctrl-C")
+        assert good("rm", "-f", "two", cwd=here) == "two: removed\n" and states(here) == {"one": "running"}
+        assert capture.end() == OK and capture.shows("two/net-0: the card is gone")
+        other.send("\x03")
+        assert other.end() == OK and other.shows(" frames, 0 lost")
+    assert all(tcpdump((here / name).read_bytes()) is not None for name in ("x.pcapng", "y.pcapng"))
     assert bad("start", "two", cwd=here)[0] == REFUSED
+    assert good("create", "two", cwd=here) == "two: made anew\n" and states(here) == {"one": "running", "two": "off"}
 
     with terminal("console", "one", cwd=here) as console:
         console.expect("guest:~#")

@@ -94,6 +94,8 @@ def test_states(fake, ctl):
     assert good(ctl("stop", "-q", "one")) == "" and m.vms["one"]["status"] == "shutdown"
     assert good(ctl("start", "one")) == "one: started\n"
     assert good(ctl("rm", "-f", "one", "two")) == "one: removed\ntwo: removed\n" and not m.vms
+    assert good(ctl("create", "one")) == "one: made anew\n" and m.vms["one"]["status"] == "prelaunch"
+    assert ctl("create", "one") == (REFUSED, "", "trapctl: one: there is a VM of this name\n")
     code, out, err = ctl("start", "none", "-j")
     assert (code, out) == (REFUSED, "") and err == "trapctl: none: no VM has this name\n"
 

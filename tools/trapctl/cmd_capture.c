@@ -231,12 +231,12 @@ static void catch_signals(const struct capture *k, bool on)
 
 static int run(struct capture *k)
 {
-    int code = begin(k);
+    int code;
 
-    if (code)
-        return code;
-    catch_signals(k, true);
-    code = take_until_done(k);
+    catch_signals(k, true); /* who reads that it has begun may send one at once */
+    code = begin(k);
+    if (!code)
+        code = take_until_done(k);
     if (!code && k->ended)
         say_note("%s: the card is gone", k->port.name);
     if (!code)

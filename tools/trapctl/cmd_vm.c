@@ -136,6 +136,11 @@ int cmd_rm(struct ctl *c, const struct args *a)
     return for_each(c, a, a->value[RM_FORCE] ? power_off_and_ask : ask_vm, "vm-destroy", "removed");
 }
 
+int cmd_create(struct ctl *c, const struct args *a)
+{
+    return for_each(c, a, ask_vm, "vm-create", "made anew");
+}
+
 /* ---- set ---- */
 
 enum { HARTS_MAX = 1024 };

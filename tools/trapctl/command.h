@@ -62,6 +62,7 @@ COMMAND_FN(pause);
 COMMAND_FN(resume);
 COMMAND_FN(reset);
 COMMAND_FN(rm);
+COMMAND_FN(create);
 COMMAND_FN(set);
 COMMAND_FN(stats);
 COMMAND_FN(exits);

@@ -99,6 +99,11 @@ const struct command commands[] = {
      cmd_reset},
     {"rm", "NAME...", "remove VMs that are off, and free what they used", NULL, rm_options, 1,
      ARGS_WORDS, WORD_VM, WORD_VM, cmd_rm},
+    {"create", "NAME...", "make VMs anew that were removed, from the bundle that has them",
+     "While another VM of the bundle is there, or when it is the one of the boot. They are off "
+     "then:\n"
+     "`trapctl start`.\n",
+     NULL, 1, ARGS_WORDS, WORD_NONE, WORD_NONE, cmd_create},
     {"set", "NAME [weight=N] [cap=PERCENT|off] [affinity=HARTS|all]",
      "a VM's share of the harts, at once",
      "weight: 1 to 10000, against other VMs (100 at first). cap: the most it may use, in percent "
@@ -137,15 +142,15 @@ const struct command commands[] = {
      "                                                 what it may send a second (10M), and "
      "whether\n"
      "                                                 other isolated ports see it\n"
-     "  net forward add NET [tcp:|udp:]PORT VM:PORT    a port of the machine leads to a VM's, or "
-     "to\n"
-     "                                                 ADDRESS:PORT (of NAT networks)\n"
+     "  net forward add NET [tcp:|udp:]PORT VM:PORT    what comes to PORT of a NAT network's "
+     "outer\n"
+     "                                                 address goes to a VM's, or to ADDRESS:PORT\n"
      "  net forward rm NET [tcp:|udp:]PORT             no more\n",
      NULL, 0, 5, WORD_NET, WORD_NET, cmd_net},
     {"capture", "VM/net-N|NET/uplink [FILE|-]", "the frames of a port as pcapng, for Wireshark",
      "Into a file, or to standard output, until Ctrl-C; says then how many frames there were, and "
      "how\n"
-     "many were lost. It takes a port of the machine.\n"
+     "many were lost. Meanwhile it keeps one of the machine's four control ports.\n"
      "  trapctl capture web/net-0 - | wireshark -k -i -\n",
      capture_options, 1, 2, WORD_PORT, WORD_FILE, cmd_capture},
     {"disk", "[ls|create|clone|resize|rm|limit ...]", "images on the host's disks, and VMs' disks",
@@ -156,8 +161,8 @@ const struct command commands[] = {
      "  disk clone TEMPLATE IMAGE [SIZE] [room=SIZE] [on=DISK]\n"
      "                                  one that has TEMPLATE behind it, and keeps what is "
      "written\n"
-     "  disk resize IMAGE SIZE          larger, while no VM has it\n"
-     "  disk rm IMAGE...                while no VM has it\n"
+     "  disk resize IMAGE SIZE          make it larger, while no VM has it\n"
+     "  disk rm IMAGE...                delete it, while no VM has it\n"
      "  disk limit VM/disk-N [iops=N|off] [bytes=SIZE|off]\n"
      "                                  what its guest may ask for in a second; alone: shows it\n"
      "Sizes: 512M, 10G.\n",
