@@ -35,7 +35,7 @@ all: setup-run ## build/trapline.bin, build/trapctl and the default bundle
 setup-run setup-debian setup-unit setup-test setup-bench: setup-%:
 	@tools/setup $*
 
-build/libfdt/.stamp build/linux/Image build/linux/initrd.cpio:
+build/libfdt/.stamp build/zlib/.stamp build/linux/Image build/linux/initrd.cpio:
 	@tools/setup run
 
 build/default.itb: build/linux/Image build/linux/initrd.cpio tools/mkbundle
@@ -165,7 +165,7 @@ endef
 $(foreach t,$(UNIT_TESTS:tests/unit/%.c=%),$(eval $(call unit_rule,$t)))
 
 $(UNIT_BINS):
-	@$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka -lfdt $(UNIT_LIBS)
+	@$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka -lfdt -lz $(UNIT_LIBS)
 
 build/unit/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -199,7 +199,7 @@ endef
 $(foreach t,$(FUZZ_BINS:build/fuzz/%=%),$(eval $(call fuzz_rule,$t)))
 
 $(FUZZ_BINS): build/fuzz/driver.o
-	@$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka
+	@$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka -lz
 
 $(FUZZ_FDT): $(FUZZ_FDT_OBJS)
 

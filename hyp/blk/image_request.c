@@ -196,8 +196,6 @@ static enum next look(struct image_request *q, struct image_layer **layer, struc
             next = NEXT_PART;
         else if (!write && (run->kind == QCOW2_HOLE || run->kind == QCOW2_ZERO))
             next = NEXT_ZEROS;
-        else if (run->kind == QCOW2_COMPRESSED)
-            next = NEXT_ERROR;
     }
     m->direct += next == NEXT_PART;
     spin_unlock(&m->lock);
@@ -229,7 +227,7 @@ static void go_data(struct image_request *q)
             image_queue(q);
             return;
         case NEXT_ERROR:
-            image_end(q, run.kind == QCOW2_COMPRESSED ? -ENOTSUP : -EIO);
+            image_end(q, -EIO);
             return;
         default:
             make_part(q, &run);

@@ -5,6 +5,7 @@
 
 #include "blk/blk_io.h"
 #include "blk/image_parts.h"
+#include "blk/qcow2_compressed.h"
 
 /* Brings in a table that a look-up wants. */
 static int load(struct image *m, struct image_layer *layer, uint64_t table)
@@ -34,6 +35,28 @@ static int map_loaded(struct image *m, unsigned from, uint64_t at, uint64_t len,
     }
 }
 
+/* The part of a run, which begins at `at`, of what is compressed there. */
+static int unpack(struct image_layer *layer, const struct qcow2_run *run, uint64_t at,
+                  const uint8_t **from)
+{
+    int error = qcow2_read_compressed(&layer->q, run, from);
+
+    if (!error)
+        *from += at % qcow2_cluster(&layer->q);
+    return error;
+}
+
+static int copy_unpacked(struct image_layer *layer, const struct qcow2_run *run, uint64_t at,
+                         void *to)
+{
+    const uint8_t *from;
+    int error = unpack(layer, run, at, &from);
+
+    if (!error)
+        memcpy(to, from, run->len);
+    return error;
+}
+
 int image_read_below(void *image, uint64_t at, void *to, size_t len)
 {
     struct image_layer *layer;
@@ -48,7 +71,7 @@ int image_read_below(void *image, uint64_t at, void *to, size_t len)
         if (run.kind == QCOW2_DATA)
             error = blk_read(layer->file, run.host, p, run.len);
         else if (run.kind == QCOW2_COMPRESSED)
-            error = -ENOTSUP;
+            error = copy_unpacked(layer, &run, at, p);
         else
             memset(p, 0, run.len);
         at += run.len;
@@ -85,6 +108,23 @@ static int write_some(struct image_request *q)
     return error;
 }
 
+/* A read from a compressed cluster. */
+static int read_unpacked(struct image_request *q, struct image_layer *layer,
+                         const struct qcow2_run *run)
+{
+    unsigned n = image_slice(q->r, q->at - q->r->sector * BLK_SECTOR, run->len, q->seg);
+    const uint8_t *from;
+    int error = unpack(layer, run, q->at, &from);
+
+    for (unsigned i = 0; i < n && !error; i++) {
+        memcpy(q->seg[i].hva, from, q->seg[i].len);
+        from += q->seg[i].len;
+    }
+    if (!error)
+        q->at += run->len;
+    return error;
+}
+
 /* Reads and writes: what only the worker can do; the rest goes on without it. */
 static void work_data(struct image_request *q)
 {
@@ -93,10 +133,12 @@ static void work_data(struct image_request *q)
     struct qcow2_run run;
     int error = map_loaded(m, 0, q->at, q->end - q->at, &layer, &run);
 
-    while (!error && q->r->op == BLK_WRITE && q->at < q->end) {
-        if (run.kind == QCOW2_DATA && layer == m->layer[0] && run.in_place)
+    while (!error && q->at < q->end) {
+        if (q->r->op == BLK_READ ? run.kind != QCOW2_COMPRESSED
+                                 : run.kind == QCOW2_DATA && layer == m->layer[0] && run.in_place)
             break;
-        error = write_some(q);
+        error = q->r->op == BLK_READ ? read_unpacked(q, layer, &run) : write_some(q);
+        sched_point();
         if (!error && q->at < q->end)
             error = map_loaded(m, 0, q->at, q->end - q->at, &layer, &run);
     }

@@ -113,7 +113,8 @@ static int get_page(struct meta_cache *c, struct meta_page **out)
         p->data = frame_alloc_page();
     if (!p || !p->data) {
         heap_free(p);
-        *out = take_clean(c); /* less memory than was promised will do */
+        /* Less memory than was promised will do; but a look-up that needs two tables at once must find both. */
+        *out = c->count < META_LEAST ? NULL : take_clean(c);
         return *out ? 0 : -ENOMEM;
     }
     list_init(&p->hash);

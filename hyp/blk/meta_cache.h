@@ -13,7 +13,7 @@
 
 enum meta_stage { META_REFCOUNTS, META_REFCOUNT_TABLE, META_MAPS, META_STAGES };
 
-enum { META_HASH = 64 };
+enum { META_HASH = 64, META_LEAST = 4 };
 
 struct meta_page {
     struct list hash, lru; /* lru: the front was used last */

@@ -5,6 +5,7 @@
 //   qcow2_map.c     where the guest's bytes are: level 1 and 2 tables
 //   qcow2_alloc.c   reference counts: clusters taken and given back
 //   qcow2_write.c   what changes tables: writes into new clusters, zeros, discards, flushes
+//   qcow2_compressed.c  what compressed clusters hold; they are read only, a write makes a plain one of them
 //   qcow2_create.c  new images, and larger ones
 //
 // The rule that keeps an image whole whenever the power goes: what refers to a thing is written after the thing, with a
@@ -49,8 +50,11 @@ struct qcow2 {
     uint64_t free_from; /* no cluster before this one is free */
     uint8_t *copy; /* two clusters: what is copied around a write; heap */
     struct blk_segment seg[BLK_SEGMENTS]; /* of a write into new clusters: too much for a stack */
+    struct qcow2_inflate *inflate; /* once a compressed cluster was read */
     struct qcow2_pending {
         uint64_t first, count;
+        bool
+            shared; /* with compressed clusters that are still there, it may be: not to be discarded */
     } pending[QCOW2_PENDING];
     unsigned pending_count;
 };
@@ -67,13 +71,15 @@ enum qcow2_kind {
     QCOW2_HOLE, /* what the backing file has, or zeros */
     QCOW2_ZERO,
     QCOW2_DATA,
-    QCOW2_COMPRESSED,
+    QCOW2_COMPRESSED, /* one cluster: qcow2_read_compressed */
     QCOW2_ABSENT, /* the table that says it is not in memory: qcow2_load */
 };
 struct qcow2_run {
     enum qcow2_kind kind;
     uint64_t len; /* bytes of one kind, contiguous in the file if DATA */
-    uint64_t host; /* DATA: offset in the file. ABSENT: of the table */
+    uint64_t
+        host; /* DATA: offset in the file. COMPRESSED: of what is stored. ABSENT: of the table */
+    uint64_t stored; /* COMPRESSED: bytes; they may be fewer */
     bool in_place; /* DATA may be written where it is */
 };
 /* What [at, at+len), on the disk and not empty, begins with. With the lock held. 0, -EIO. */
@@ -146,3 +152,4 @@ int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got) 
 int qcow2_release(struct qcow2 *q, uint64_t first, uint64_t count) MUST_CHECK;
 /* The same after the next flush of the tables that no longer refer to them. */
 int qcow2_give_up(struct qcow2 *q, uint64_t host, uint64_t count) MUST_CHECK;
+int qcow2_give_up_compressed(struct qcow2 *q, const struct qcow2_run *run) MUST_CHECK;

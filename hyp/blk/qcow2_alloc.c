@@ -217,24 +217,37 @@ int qcow2_count_used(struct qcow2 *q, uint64_t *used)
     return error;
 }
 
-static bool merge(struct qcow2_pending *last, uint64_t first, uint64_t count)
+static bool merge(struct qcow2_pending *last, const struct qcow2_pending *p)
 {
-    if (last->first + last->count != first)
+    if (last->first + last->count != p->first || last->shared != p->shared)
         return false;
-    last->count += count;
+    last->count += p->count;
     return true;
 }
 
-int qcow2_give_up(struct qcow2 *q, uint64_t host, uint64_t count)
+static int give_up(struct qcow2 *q, struct qcow2_pending p)
 {
-    uint64_t first = host >> q->cluster_bits;
     int error = 0;
 
-    if (q->pending_count && merge(&q->pending[q->pending_count - 1], first, count))
+    if (q->pending_count && merge(&q->pending[q->pending_count - 1], &p))
         return 0;
     if (q->pending_count == QCOW2_PENDING)
         error = qcow2_flush(q);
     if (!error)
-        q->pending[q->pending_count++] = (struct qcow2_pending){first, count};
+        q->pending[q->pending_count++] = p;
     return error;
+}
+
+int qcow2_give_up(struct qcow2 *q, uint64_t host, uint64_t count)
+{
+    return give_up(q, (struct qcow2_pending){host >> q->cluster_bits, count, false});
+}
+
+/* It is counted in each cluster that it lies in, as others there are. */
+int qcow2_give_up_compressed(struct qcow2 *q, const struct qcow2_run *run)
+{
+    uint64_t first = run->host >> q->cluster_bits;
+    uint64_t last = (run->host + run->stored - 1) >> q->cluster_bits;
+
+    return give_up(q, (struct qcow2_pending){first, last - first + 1, true});
 }

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "blk/blk_io.h"
-#include "blk/qcow2.h"
+#include "blk/qcow2_compressed.h"
 #include "mem/heap.h"
 
 enum {
@@ -70,7 +70,10 @@ static const uint8_t *extension(const struct reader *r, uint32_t type, uint32_t 
 static int refuse_feature(struct reader *r, unsigned bit)
 {
     static const char *const known[] = {
-        [2] = "external data file", [3] = "compression type", [4] = "extended L2 entries"};
+        [2] = "external data file",
+        [3] =
+            "compression by zstd: 'qemu-img convert -c -o compression_type=zlib' makes one without",
+        [4] = "extended L2 entries"};
     uint32_t len;
     const uint8_t *names = extension(r, QCOW2_EXT_FEATURE_NAMES, &len);
 
@@ -255,7 +258,8 @@ int qcow2_open(struct qcow2 *q, struct blk_backend *file, bool writable, unsigne
 
 uint64_t qcow2_memory(const struct qcow2 *q)
 {
-    return meta_memory(&q->cache) + (q->copy ? heap_takes(2 * qcow2_cluster(q)) : 0);
+    return meta_memory(&q->cache) + (q->copy ? heap_takes(2 * qcow2_cluster(q)) : 0) +
+           qcow2_inflate_memory(q);
 }
 
 void qcow2_close(struct qcow2 *q)
@@ -263,4 +267,6 @@ void qcow2_close(struct qcow2 *q)
     meta_free(&q->cache);
     heap_free(q->copy);
     q->copy = NULL;
+    qcow2_inflate_free(q->inflate);
+    q->inflate = NULL;
 }

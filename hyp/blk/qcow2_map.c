@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
 
+#include "blk/blk_io.h"
 #include "blk/qcow2.h"
 
 uint64_t qcow2_l1_entry(const struct qcow2 *q, uint64_t at)
@@ -13,14 +14,25 @@ uint64_t qcow2_l2_entry(const struct qcow2 *q, uint64_t table, uint64_t at)
     return table + 8 * ((at >> q->cluster_bits) % qcow2_l2_entries(q));
 }
 
+/* The entry of a compressed cluster: where it begins, to a byte, and how many sectors it goes on after that one. */
+static int judge_compressed(const struct qcow2 *q, uint64_t entry, struct qcow2_run *run)
+{
+    unsigned sector_bits = q->cluster_bits - 8, offset_bits = 62 - sector_bits;
+    uint64_t sectors = entry >> offset_bits & ((1ul << sector_bits) - 1);
+
+    run->kind = QCOW2_COMPRESSED;
+    run->in_place = false;
+    run->host = entry & ((1ul << offset_bits) - 1);
+    run->stored = (sectors + 1) * BLK_SECTOR - run->host % BLK_SECTOR;
+    return range_ok(run->host, run->stored, q->file->sectors * BLK_SECTOR) ? 0 : -EIO;
+}
+
 int qcow2_judge(const struct qcow2 *q, uint64_t entry, struct qcow2_run *run)
 {
+    if (entry & QCOW2_COMPRESSED_FLAG)
+        return judge_compressed(q, entry, run);
     run->host = entry & QCOW2_OFFSET;
     run->in_place = entry & QCOW2_COPIED;
-    if (entry & QCOW2_COMPRESSED_FLAG) {
-        run->kind = QCOW2_COMPRESSED;
-        return 0;
-    }
     if (run->host && !qcow2_place_ok(q, run->host, qcow2_cluster(q)))
         return -EIO;
     if (q->version >= 3 && entry & QCOW2_ZERO_FLAG)
@@ -54,7 +66,8 @@ static int run_of(const struct qcow2 *q, const uint8_t *p, uint32_t left, uint64
         have += qcow2_cluster(q);
     }
     run->len = min_u64(have - offset, len);
-    run->host += offset;
+    if (run->kind != QCOW2_COMPRESSED)
+        run->host += offset;
     return 0;
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "blk/blk_io.h"
-#include "blk/qcow2.h"
+#include "blk/qcow2_compressed.h"
 #include "sched/thread.h"
 
 enum { ROOM = 16 }; /* pages of the cache that one step may need */
@@ -72,7 +72,9 @@ struct step {
     uint64_t l2, start, n;
     uint64_t host; /* where; 0: to be allocated */
     uint64_t head, len, tail; /* bytes before the data, of the data, behind them */
-    bool below; /* what is around them comes from behind the image; else it is zeros */
+    bool below; /* what is around them comes from behind the image */
+    bool unpack; /* … from the compressed cluster that was there; else it is zeros */
+    struct qcow2_run compressed;
     bool in_place; /* data that need no copy and no entry */
 };
 
@@ -108,13 +110,17 @@ static int plan(struct qcow2 *q, uint64_t at, uint64_t len, struct step *s)
         error = qcow2_judge(q, meta_be(p, 8), &run);
     if (error)
         return error;
-    if (run.kind == QCOW2_COMPRESSED || (run.host && !run.in_place))
+    s->unpack = run.kind == QCOW2_COMPRESSED;
+    s->compressed = run;
+    if (s->unpack)
+        run.host = 0; /* it is not written in place */
+    if (run.host && !run.in_place)
         return -EIO;
     s->head = at % qcow2_cluster(q);
     s->start = at - s->head;
     want = (s->head + len + qcow2_cluster(q) - 1) >> q->cluster_bits;
     s->host = run.host;
-    s->n = run.host ? 1 : count_like(q, p, entry_at, want, &run);
+    s->n = run.host || s->unpack ? 1 : count_like(q, p, entry_at, want, &run);
     s->in_place = run.kind == QCOW2_DATA;
     s->below = run.kind == QCOW2_HOLE && q->read_below;
     return 0;
@@ -123,10 +129,19 @@ static int plan(struct qcow2 *q, uint64_t at, uint64_t len, struct step *s)
 static int read_around(struct qcow2 *q, const struct step *s, uint64_t at, uint8_t *to,
                        uint64_t len)
 {
+    const uint8_t *cluster;
+    int error;
+
     if (s->below && len)
         return q->read_below(q->ctx, at, to, len);
-    memset(to, 0, len);
-    return 0;
+    if (!s->unpack || !len) {
+        memset(to, 0, len);
+        return 0;
+    }
+    error = qcow2_read_compressed(q, &s->compressed, &cluster);
+    if (!error)
+        memcpy(to, cluster + (at - s->start), len);
+    return error;
 }
 
 /* The first len bytes of the data, with what goes around them, as one list. */
@@ -193,6 +208,8 @@ static int write_new(struct qcow2 *q, struct step *s, const struct blk_segment *
         error = set_entries(q, s->l2, s->start, s->n, s->host, QCOW2_COPIED);
     if (error && qcow2_release(q, first, s->n))
         return error; /* they are lost: a leak */
+    if (!error && s->unpack)
+        error = qcow2_give_up_compressed(q, &s->compressed);
     return error;
 }
 
@@ -242,7 +259,11 @@ static int zero_cluster(struct qcow2 *q, uint64_t at, bool give_up)
         error = qcow2_judge(q, entry, &run);
     if (error)
         return error;
-    if (run.kind == QCOW2_COMPRESSED || (run.host && !run.in_place))
+    if (run.kind == QCOW2_COMPRESSED) {
+        error = set_entries(q, l2, at, 1, 0, empty_entry(q));
+        return error ? error : qcow2_give_up_compressed(q, &run);
+    }
+    if (run.host && !run.in_place)
         return -EIO;
     if ((run.kind == QCOW2_HOLE && !q->has_backing) ||
         (run.kind == QCOW2_ZERO && !(run.host && give_up)))
@@ -254,13 +275,21 @@ static int zero_cluster(struct qcow2 *q, uint64_t at, bool give_up)
     return !error && give_up && run.host ? qcow2_give_up(q, run.host, 1) : error;
 }
 
-/* What a cluster holds, into memory; from behind the image. */
-static int zero_below(struct qcow2 *q, uint64_t at, uint64_t len)
+/* What a cluster holds: all of it, from behind the image or unpacked, is written anew with zeros in it. */
+static int zero_copy(struct qcow2 *q, const struct qcow2_run *run, uint64_t at, uint64_t len)
 {
     uint64_t start = align_down(at, qcow2_cluster(q)), done;
     struct blk_segment seg = {q->copy, (uint32_t)qcow2_cluster(q)};
-    int error = q->read_below(q->ctx, start, q->copy, qcow2_cluster(q));
+    const uint8_t *cluster;
+    int error;
 
+    if (run->kind == QCOW2_COMPRESSED) {
+        error = qcow2_read_compressed(q, run, &cluster);
+        if (!error)
+            memcpy(q->copy, cluster, qcow2_cluster(q));
+    } else {
+        error = q->read_below(q->ctx, start, q->copy, qcow2_cluster(q));
+    }
     if (error)
         return error;
     memset(q->copy + (at - start), 0, len);
@@ -295,7 +324,9 @@ static int zero_part(struct qcow2 *q, uint64_t at, uint64_t len)
     case QCOW2_DATA:
         return run.in_place ? blk_zero(q->file, run.host, len) : -EIO;
     case QCOW2_HOLE:
-        return q->read_below ? zero_below(q, at, len) : 0;
+        return q->read_below ? zero_copy(q, &run, at, len) : 0;
+    case QCOW2_COMPRESSED:
+        return zero_copy(q, &run, at, len);
     case QCOW2_ZERO:
         return 0;
     default:
@@ -343,7 +374,8 @@ static int free_pending(struct qcow2 *q)
     for (unsigned i = 0; i < q->pending_count; i++) {
         struct qcow2_pending *p = &q->pending[i];
 
-        blk_discard(q->file, p->first << q->cluster_bits, p->count << q->cluster_bits);
+        if (!p->shared)
+            blk_discard(q->file, p->first << q->cluster_bits, p->count << q->cluster_bits);
         if (!error)
             error = qcow2_release(q, p->first, p->count); /* what is not released leaks */
     }

@@ -3,9 +3,10 @@
 // caches stay within their bounds, and nothing is left behind.
 // units: hyp/blk/qcow2*.c hyp/blk/meta_cache.c hyp/blk/blk_io.c tests/fake/fake_disk.c tests/fake/fake_base.c
 #include <errno.h>
+#include <zlib.h>
 
 #include "blk/blk_io.h"
-#include "blk/qcow2.h"
+#include "blk/qcow2_compressed.h"
 #include "fake_disk.h"
 #include "fuzz.h"
 #include "mem/frame.h"
@@ -44,6 +45,17 @@ static void check_error(int error)
     assert_true(q.cache.count <= PAGES && q.pending_count <= QCOW2_PENDING);
 }
 
+static void unpack(const struct qcow2_run *run)
+{
+    const uint8_t *cluster;
+    int error = qcow2_read_compressed(&q, run, &cluster);
+
+    assert_true(range_ok(run->host, run->stored, FILE_SIZE));
+    check_error(error);
+    if (!error) /* all of it is there to be read */
+        memcpy(buffer, cluster, min_u64(qcow2_cluster(&q), sizeof(buffer)));
+}
+
 static void map_all(uint64_t at, uint64_t len)
 {
     for (unsigned steps = 0; len; steps++) {
@@ -69,6 +81,8 @@ static void map_all(uint64_t at, uint64_t len)
         assert_true(run.len && run.len <= len);
         if (run.kind == QCOW2_DATA)
             assert_true(run.host >= qcow2_cluster(&q) && range_ok(run.host, run.len, FILE_SIZE));
+        if (run.kind == QCOW2_COMPRESSED)
+            unpack(&run);
         at += run.len;
         len -= run.len;
     }
@@ -146,7 +160,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* An image of small clusters: header, refcount table and block, level 1, level 2, two clusters of data. */
+static void put_compressed(uint8_t *to, size_t room)
+{
+    uint8_t text[CLUSTER];
+    z_stream s = {
+        .next_in = text, .avail_in = CLUSTER, .next_out = to, .avail_out = (unsigned)room};
+
+    for (unsigned i = 0; i < CLUSTER; i++)
+        text[i] = (uint8_t)(i * i >> 9);
+    assert_int_equal(deflateInit2(&s, 6, Z_DEFLATED, -12, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&s, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&s);
+}
+
+/* An image of small clusters: header, refcount table and block, level 1, level 2, two clusters of data; in the second is a
+ * compressed one, too. */
 static void put_image(struct fuzz_out *o, bool backing, unsigned order)
 {
     uint8_t f[7 * CLUSTER] = {0};
@@ -180,6 +208,8 @@ static void put_image(struct fuzz_out *o, bool backing, unsigned order)
     meta_put_be(f + 4 * CLUSTER, 5 * CLUSTER | QCOW2_COPIED, 8);
     meta_put_be(f + 4 * CLUSTER + 16, 6 * CLUSTER | QCOW2_COPIED | QCOW2_ZERO_FLAG, 8);
     meta_put_be(f + 4 * CLUSTER + 24, QCOW2_ZERO_FLAG, 8);
+    meta_put_be(f + 4 * CLUSTER + 8, QCOW2_COMPRESSED_FLAG | (6 * CLUSTER + 20), 8);
+    put_compressed(f + 6 * CLUSTER + 20, CLUSTER - 20);
     fuzz_put(o, f, sizeof(f));
 }
 

@@ -70,7 +70,7 @@ def test_template_serves_two(machine, bundle, disk, file_system, tmp_path):
     image = disk(1 << 20)
     parts = harness.make_partitions(image, 256 << 20, template="40MiB", one="80MiB", two="80MiB")
     source = file_system({"hello": "from the template\n"}, "64M")
-    qemu_img("convert", "-f", "raw", "-O", "qcow2", source, "template", cwd=tmp_path)
+    qemu_img("convert", "-c", "-f", "raw", "-O", "qcow2", source, "template", cwd=tmp_path)  # as the cloud's are
     for name in ("one", "two"):
         qemu_img("create", "-q", "-f", "qcow2", "-b", "template", "-F", "qcow2", name, cwd=tmp_path)
     for name, place in parts.items():

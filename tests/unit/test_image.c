@@ -241,7 +241,8 @@ static int setup(void **state)
     enter(&main_thread);
     assert_int_equal(
         fake_disk_run("cd %s && qemu-img create -q -f qcow2 base %d && qemu-io -f qcow2 "
-                      "-c 'write -q -P 0x77 0 3M' -c 'write -q -P 0x78 5M 1M' base >log",
+                      "-c 'write -q -P 0x77 0 3M' -c 'write -q -P 0x78 5M 1M' base >log && "
+                      "qemu-img convert -c -f qcow2 -O qcow2 base packed && mv packed base",
                       dir, DISK),
         0);
     file_path(path, sizeof(path), "base");
