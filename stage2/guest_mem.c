@@ -86,6 +86,25 @@ static void move(enum what what, void *guest, void *host, size_t len)
     }
 }
 
+/* What lies within one page that is there: most of all. False: nothing was done. */
+static inline bool copy_in_page(struct stage2 *s2, uint64_t g, char *host, size_t len,
+                                enum what what)
+{
+    const struct stage2_ram *ram;
+    void *guest;
+
+    if (len - 1 >= PAGE_SIZE - (g & PAGE_MASK)) /* none, too */
+        return false;
+    ram = stage2_find_ram(s2, gpa(g));
+    if (!ram || ram->size - (g - ram->base.v) < len)
+        return false;
+    walk_reader(s2);
+    guest = page_hva(s2, g, what != READ);
+    if (guest)
+        move(what, guest, host, len);
+    return guest != NULL;
+}
+
 static int copy(struct stage2 *s2, uint64_t g, char *host, size_t len, enum what what)
 {
     if (len && !guest_mem_is_ram(s2, gpa(g), len))
@@ -114,11 +133,13 @@ static int copy(struct stage2 *s2, uint64_t g, char *host, size_t len, enum what
 
 int guest_mem_read(struct stage2 *s2, gpa_t from, void *to, size_t len)
 {
-    return copy(s2, from.v, to, len, READ);
+    return copy_in_page(s2, from.v, to, len, READ) ? 0 : copy(s2, from.v, to, len, READ);
 }
 int guest_mem_write(struct stage2 *s2, gpa_t to, const void *from, size_t len)
 {
-    return copy(s2, to.v, (char *)(uintptr_t)from, len, WRITE);
+    char *p = (char *)(uintptr_t)from;
+
+    return copy_in_page(s2, to.v, p, len, WRITE) ? 0 : copy(s2, to.v, p, len, WRITE);
 }
 int guest_mem_zero(struct stage2 *s2, gpa_t to, size_t len)
 {

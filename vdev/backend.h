@@ -100,6 +100,7 @@ enum {
     NET_ETHERNET = 14, /* bytes of a header */
     NET_HEAD =
         144, /* as much of a frame as headers take: Ethernet, VLAN, IP and TCP with options */
+    NET_HEADROOM = 12, /* bytes before a head that whoever receives the frame may write to */
     NET_MTU = 1500, /* unless said otherwise */
     NET_MTU_MIN = 576,
     NET_MTU_MAX = 65521,
@@ -145,12 +146,13 @@ static inline int net_read_host(const struct net_data *d, uint32_t offset, void 
 /* A frame in flight, from its Ethernet header on, without its check sequence. Its first bytes were copied, once, and
  * those are what is looked at and passed on; the rest stays with the sender until it is copied to where it goes. */
 struct net_frame {
-    const uint8_t *head;
+    uint8_t *head; /* at an even address, NET_HEADROOM bytes before it are there */
     uint32_t head_len; /* at most NET_HEAD; all of a frame that is no longer */
     uint32_t len; /* of the whole frame */
     const struct net_data *data; /* what follows the head, from data_at; NULL when nothing does */
     uint32_t data_at;
     uint16_t source; /* the port that it came from; set by the switch */
+    bool batch; /* flush comes soon: receivers need not be told before */
     struct net_offload offload;
 };
 
@@ -162,7 +164,9 @@ enum net_fate { NET_TAKEN, NET_FILTERED, NET_FULL, NET_DOWN };
 struct net_backend {
     /* A frame from the card: delivered, or dropped and counted, when this returns; its sender may then change it. The bytes
      * that were copied or summed for it. Under the card's lock, and never from within receive. */
-    uint64_t (*send)(void *ctx, const struct net_frame *f);
+    uint64_t (*send)(void *ctx, struct net_frame *f);
+    /* The end of a batch: those who have received its frames are told. As send. */
+    void (*flush)(void *ctx);
     /* The card's own address becomes another; false: refused. */
     bool (*set_mac)(void *ctx, const uint8_t mac[NET_MAC]);
     void (*close)(void *ctx); /* waits until no receive runs; no locks held */
@@ -176,6 +180,8 @@ struct net_backend {
         refused; /* counted by the card: what its driver gave as a frame, and made no sense or was too scattered */
     /* Set by the card: a frame for it, whose offload is within can. Any hart, LOCK_DEVICE and less held. */
     enum net_fate (*receive)(void *device, const struct net_frame *f);
+    /* Optional: frames were received, the driver may be told. As receive. */
+    void (*received)(void *device);
     void (*link_changed)(void *device); /* no locks held */
     _Atomic unsigned can; /* NET_CAN_: changes as drivers come and go */
     void *device;

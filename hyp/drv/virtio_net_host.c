@@ -53,7 +53,7 @@ static uint8_t card_mac[NET_MAC];
 static uint16_t card_mtu;
 
 static struct user {
-    void (*fn)(void *ctx, const struct net_frame *f);
+    void (*fn)(void *ctx, struct net_frame *f);
     void *ctx;
     bool busy; /* fn runs */
 } users[UPLINK_USERS];
@@ -132,7 +132,7 @@ bool uplink_send(const struct net_frame *f)
 /* ---- in ---- */
 
 /* Hands a frame to each user in turn. */
-static void hand_out(const struct net_frame *f)
+static void hand_out(struct net_frame *f)
 {
     for (unsigned i = 0; i < UPLINK_USERS; i++) {
         struct user u;
@@ -150,9 +150,9 @@ static void hand_out(const struct net_frame *f)
     }
 }
 
-static void receive(const char *buffer, uint32_t len)
+static void receive(char *buffer, uint32_t len)
 {
-    const uint8_t *bytes = (const uint8_t *)buffer + BUFFER_DATA;
+    uint8_t *bytes = (uint8_t *)buffer + BUFFER_DATA; /* the device's header makes room before it */
     struct net_piece rest = {.hva = bytes + NET_HEAD};
     struct net_data data = {.piece = &rest, .pieces = 1, .read = net_read_host};
     struct net_frame f = {.head = bytes, .head_len = (uint32_t)min_u64(len, NET_HEAD), .len = len};
@@ -221,7 +221,7 @@ bool uplink_get(uint8_t mac[NET_MAC], uint16_t *mtu)
     return device != NULL;
 }
 
-int uplink_open(void (*fn)(void *ctx, const struct net_frame *f), void *ctx)
+int uplink_open(void (*fn)(void *ctx, struct net_frame *f), void *ctx)
 {
     int error = device ? -ENOSPC : -ENODEV;
 

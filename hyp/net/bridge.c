@@ -11,7 +11,7 @@ static enum net_fate to_uplink(void *device, const struct net_frame *f)
     return uplink_send(f) ? NET_TAKEN : NET_FULL;
 }
 
-static void from_uplink(void *ctx, const struct net_frame *f)
+static void from_uplink(void *ctx, struct net_frame *f)
 {
     struct net_backend *net = ctx;
 

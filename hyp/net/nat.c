@@ -266,7 +266,7 @@ static enum nat_way ip_from_uplink(struct nat *n, struct nat_packet *p)
     return has_time(p) ? ip_to_outer(n, p) : exceeded(n, p, n->outer, NAT_OUT);
 }
 
-void nat_from_uplink(void *ctx, const struct net_frame *f)
+void nat_from_uplink(void *ctx, struct net_frame *f)
 {
     struct nat *n = ctx;
     enum nat_way way = NAT_DROP;

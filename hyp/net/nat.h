@@ -71,7 +71,9 @@ enum nat_way { NAT_DROP, NAT_OUT, NAT_IN };
 struct nat_packet {
     struct net_frame frame;
     struct packet at;
+    _Alignas(8) uint8_t room[NET_HEADROOM]; /* of the head; the other of whole */
     uint8_t head[NET_HEAD];
+    uint8_t room_of_whole[NET_HEADROOM];
     uint8_t whole[600]; /* an answer of the gateway's own that is longer than a head */
 };
 
@@ -87,7 +89,7 @@ static inline uint32_t nat_seconds(void)
 
 /* nat.c. As the port's receive, and for the uplink. */
 enum net_fate nat_from_inside(void *device, const struct net_frame *f);
-void nat_from_uplink(void *ctx, const struct net_frame *f);
+void nat_from_uplink(void *ctx, struct net_frame *f);
 
 /* With no lock held. */
 void nat_send_on(struct nat *n, struct nat_packet *p, enum nat_way way);

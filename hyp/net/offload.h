@@ -31,6 +31,7 @@ struct offload_cut {
     uint32_t done; /* bytes of payload */
     uint16_t segments;
     bool ended;
+    _Alignas(8) uint8_t room[NET_HEADROOM]; /* of the head */
     uint8_t head[NET_HEAD];
 };
 static inline void offload_begin(struct offload_cut *c, const struct net_frame *f)

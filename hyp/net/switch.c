@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The way of a frame.
-#include <string.h>
-
 #include "base/arch.h"
 #include "net/offload.h"
 #include "net/switch_parts.h"
 
 enum { VLAN_TAG = 4 };
+/* Of a batch, how many bytes a receiver is not told of yet: it may be on another hart, and could be at work. */
+enum { UNTOLD_BYTES = 16384 };
 enum { RATE_BURST_MS = 20, RATE_BURST_MIN = 128 * 1024 };
 
 static uint32_t seconds(void) { return timer_hz ? (uint32_t)(arch_time() / timer_hz) : 0; }
@@ -32,6 +32,15 @@ static void give(struct port *p, const struct net_frame *f)
     } else if (fate != NET_FILTERED) {
         port_count(fate == NET_FULL ? &p->counts.full : &p->counts.down, 1);
     }
+}
+
+/* Its card's driver may be told of what was given. */
+static void tell(struct port *p)
+{
+    void *device = __atomic_load_n(&p->net.device, __ATOMIC_ACQUIRE);
+
+    if (device && p->net.received)
+        p->net.received(device);
 }
 
 /* To one port, after the work that it leaves to us; what it cost. */
@@ -73,8 +82,10 @@ static uint64_t flood(struct port *from, const struct net_frame *f)
         spin_unlock(&sw->lock);
         if (!to)
             continue;
-        if (may_reach(from, to) && (to->config.any_mac || mac_is_group(f->head)))
+        if (may_reach(from, to) && (to->config.any_mac || mac_is_group(f->head))) {
             cost += deliver(to, f);
+            tell(to);
+        }
         port_put(to);
     }
     return cost;
@@ -85,11 +96,12 @@ static struct port *route(struct port *from, const struct net_frame *f, bool *fl
 {
     struct net_switch *sw = from->sw;
     struct port *to = NULL;
-    uint32_t now = seconds();
+    uint32_t now;
     int index;
 
     *flooded = mac_is_group(f->head);
     spin_lock(&sw->lock);
+    now = seconds(); /* not before: no entry was seen later than that */
     (void)mactable_learn(&sw->table, mac_value(f->head + NET_MAC), from->index, now);
     if (!*flooded) {
         index = mactable_find(&sw->table, mac_value(f->head), now);
@@ -110,13 +122,11 @@ static bool is_too_long(const struct port *p, const struct net_frame *f)
 }
 
 /* Whether the frame's source may be one of this port. */
-static bool is_own(const struct port *p, const struct net_frame *f)
+static bool is_own(const struct port *p, const struct net_frame *f, uint64_t source)
 {
-    const uint8_t *source = f->head + NET_MAC;
     struct port *inside = atomic_load_explicit(&p->sw->inside, memory_order_acquire);
 
-    if (p->config.any_mac ? mac_is_group(source) || !mac_value(source)
-                          : memcmp(source, p->mac, NET_MAC) != 0)
+    if (p->config.any_mac ? mac_is_group(f->head + NET_MAC) || !source : source != p->mac_number)
         return false;
     return !inside || !inside->mode->admits || p == inside ||
            inside->mode->admits(&inside->net, p->index, f);
@@ -132,7 +142,7 @@ static bool is_within_rate(struct port *p, uint32_t rate, uint32_t len)
 }
 
 /* Whether the port may send this; else it is counted. */
-static bool admit(struct port *p, const struct net_frame *f)
+static inline bool admit(struct port *p, const struct net_frame *f, uint64_t source)
 {
     uint32_t rate = __atomic_load_n(&p->config.rate, __ATOMIC_RELAXED);
     uint64_t *why = NULL;
@@ -141,7 +151,7 @@ static bool admit(struct port *p, const struct net_frame *f)
         why = &p->counts.down;
     else if (is_too_long(p, f))
         why = &p->counts.too_long;
-    else if (!is_own(p, f))
+    else if (!is_own(p, f, source))
         why = &p->counts.spoofed;
     else if (rate && !is_within_rate(p, rate, f->len))
         why = &p->counts.limited;
@@ -150,27 +160,77 @@ static bool admit(struct port *p, const struct net_frame *f)
     return !why;
 }
 
-uint64_t switch_send(void *ctx, const struct net_frame *sent)
+/* The end of what recent holds. */
+void switch_flush(void *ctx)
+{
+    struct port *from = ctx, *to = from->recent.to;
+
+    if (!to)
+        return;
+    if (from->recent.untold)
+        tell(to);
+    from->recent.to = NULL;
+    port_put(to);
+}
+
+static bool is_recent(const struct port *from, const struct net_frame *f, uint64_t source)
+{
+    return from->recent.to && from->recent.from_mac == source &&
+           from->recent.to_mac == mac_value(f->head);
+}
+
+static void remember(struct port *from, struct port *to, const struct net_frame *f, uint64_t source)
+{
+    switch_flush(from);
+    from->recent.to = to;
+    from->recent.to_mac = mac_value(f->head);
+    from->recent.from_mac = source;
+    from->recent.untold = 0;
+}
+
+/* To where the last frame of the batch went. */
+static uint64_t deliver_recent(struct port *from, const struct net_frame *f)
+{
+    struct port *to = from->recent.to;
+    uint64_t cost;
+
+    if (!may_reach(from, to))
+        return 0;
+    cost = deliver(to, f);
+    from->recent.untold += f->len;
+    if (from->recent.untold >= UNTOLD_BYTES) {
+        tell(to);
+        from->recent.untold = 0;
+    }
+    return cost;
+}
+
+uint64_t switch_send(void *ctx, struct net_frame *f)
 {
     struct port *from = ctx, *to;
-    struct net_frame mine = *sent;
-    const struct net_frame *f = &mine;
-    uint64_t cost = 0;
-    bool flooded;
+    bool batch = f->batch, flooded;
+    uint64_t cost, source = mac_value(f->head + NET_MAC);
 
+    f->batch = false; /* for whoever sends it on */
     look_at(from, f, true); /* what is not let in too */
-    if (!admit(from, f))
+    if (!admit(from, f, source))
         return 0;
-    mine.source = (uint16_t)from->index;
+    f->source = (uint16_t)from->index;
     port_count(&from->counts.sent, 1);
     port_count(&from->counts.sent_bytes, f->len);
+    if (batch && is_recent(from, f, source))
+        return deliver_recent(from, f);
     to = route(from, f, &flooded);
     if (flooded)
         return flood(from, f);
-    if (to) {
-        if (may_reach(from, to))
-            cost = deliver(to, f);
-        port_put(to);
+    if (!to)
+        return 0;
+    if (batch) {
+        remember(from, to, f, source);
+        return deliver_recent(from, f);
     }
+    cost = may_reach(from, to) ? deliver(to, f) : 0;
+    tell(to);
+    port_put(to);
     return cost;
 }

@@ -35,7 +35,14 @@ struct port {
     unsigned index;
     atomic_uint users; /* threads that may be in its receive */
     uint8_t mac[NET_MAC]; /* as the card has it now */
+    uint64_t mac_number; /* the same */
     struct bucket rate, flood; /* under the lock of the card that sends */
+    /* Within a batch, also under that: where the last frame went, and between which addresses. */
+    struct {
+        struct port *to; /* got; NULL: none */
+        uint64_t from_mac, to_mac;
+        uint32_t untold; /* bytes */
+    } recent;
     struct port_counts counts;
     _Atomic(struct capture *) capture; /* of its frames, or NULL */
 };
@@ -73,8 +80,9 @@ static inline void port_put(struct port *p)
     atomic_fetch_sub_explicit(&p->users, 1, memory_order_release);
 }
 
-/* switch.c. As net_backend's send. */
-uint64_t switch_send(void *port, const struct net_frame *f);
+/* switch.c. As net_backend's send and flush. */
+uint64_t switch_send(void *port, struct net_frame *f);
+void switch_flush(void *port);
 
 /* switch_port.c. A port that is not plugged in, or NULL: out of memory. */
 struct port *port_make(struct net_switch *sw, const struct port_config *config);

@@ -20,6 +20,7 @@ static bool fix_mac(struct port *p, const uint8_t mac[NET_MAC])
     if (memcmp(mac, p->mac, NET_MAC))
         mactable_unfix(t, mac_value(p->mac), p->index);
     memcpy(p->mac, mac, NET_MAC);
+    p->mac_number = mac_value(mac);
     return true;
 }
 
@@ -132,6 +133,7 @@ struct port *port_make(struct net_switch *sw, const struct port_config *config)
     p->config = *config;
     bucket_init(&p->flood, FLOOD_RATE, FLOOD_BURST, arch_time());
     p->net.send = switch_send;
+    p->net.flush = switch_flush;
     p->net.set_mac = port_set_mac;
     p->net.close = port_close;
     p->net.memory = port_memory;

@@ -235,7 +235,7 @@ void fake_blk_complete(struct fake_blk *b, unsigned which)
     r->done(r);
 }
 
-static uint64_t net_send(void *ctx, const struct net_frame *f)
+static uint64_t net_send(void *ctx, struct net_frame *f)
 {
     struct fake_net *n = ctx;
 
@@ -254,7 +254,17 @@ static uint64_t net_send(void *ctx, const struct net_frame *f)
         n->taken += fate == NET_TAKEN;
         n->full += fate == NET_FULL;
     }
+    n->unflushed = true;
     return f->len;
+}
+
+static void net_flush(void *ctx)
+{
+    struct fake_net *n = ctx;
+
+    n->unflushed = false;
+    if (n->loop)
+        n->net.received(n->net.device);
 }
 
 static bool net_set_mac(void *ctx, const uint8_t mac[NET_MAC])
@@ -270,6 +280,7 @@ void fake_net_init(struct fake_net *n)
 {
     memset(n, 0, sizeof(*n));
     n->net.send = net_send;
+    n->net.flush = net_flush;
     n->net.set_mac = net_set_mac;
     n->net.close = net_close;
     n->net.ctx = n;
@@ -286,10 +297,18 @@ enum net_fate fake_net_give(struct fake_net *n, const void *bytes, uint32_t len,
         {.hva = (const char *)bytes + head, .len = half},
         {.hva = (const char *)bytes + head + half, .len = len - head - half}};
     const struct net_data data = {.piece = piece, .pieces = 2};
-    const struct net_frame f = {
-        .head = bytes, .head_len = head, .len = len, .data = &data, .offload = offload};
+    _Alignas(8) uint8_t room[NET_HEADROOM + NET_HEAD];
+    struct net_frame f = {.head = room + NET_HEADROOM,
+                          .head_len = head,
+                          .len = len,
+                          .data = &data,
+                          .offload = offload};
+    enum net_fate fate;
 
-    return n->net.receive(n->net.device, &f);
+    memcpy(f.head, bytes, head);
+    fate = n->net.receive(n->net.device, &f);
+    n->net.received(n->net.device);
+    return fate;
 }
 
 unsigned fake_entropy_fills;

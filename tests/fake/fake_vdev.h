@@ -64,7 +64,7 @@ struct fake_net {
     struct net_offload offload;
     uint32_t len;
     unsigned sent, taken, full;
-    bool loop, fixed_mac, closed;
+    bool loop, fixed_mac, closed, unflushed;
 };
 void fake_net_init(struct fake_net *n);
 /* Bytes of the host as a frame to the card. */

@@ -23,7 +23,7 @@ enum { CARDS = 3 };
 
 uint64_t timer_hz = 10;
 static int objects;
-static void (*uplink_fn)(void *ctx, const struct net_frame *f);
+static void (*uplink_fn)(void *ctx, struct net_frame *f);
 static void *uplink_ctx;
 static struct net_backend *card[CARDS];
 static struct nat *nat;
@@ -70,7 +70,7 @@ bool uplink_send(const struct net_frame *f)
         assert_int_equal(get32(f->head + NET_ETHERNET + IP4_FROM), OUTER);
     return true;
 }
-int uplink_open(void (*fn)(void *ctx, const struct net_frame *f), void *ctx)
+int uplink_open(void (*fn)(void *ctx, struct net_frame *f), void *ctx)
 {
     uplink_fn = fn;
     uplink_ctx = ctx;

@@ -50,7 +50,7 @@ static struct {
     uint32_t len;
     unsigned count;
 } sent[2]; /* the last frame to either side */
-static void (*uplink_fn)(void *ctx, const struct net_frame *f);
+static void (*uplink_fn)(void *ctx, struct net_frame *f);
 static void *uplink_ctx;
 static uint16_t uplink_mtu = 1500;
 static struct net_backend net;
@@ -77,7 +77,7 @@ bool uplink_send(const struct net_frame *f)
     keep(OUTSIDE, f);
     return true;
 }
-int uplink_open(void (*fn)(void *ctx, const struct net_frame *f), void *ctx)
+int uplink_open(void (*fn)(void *ctx, struct net_frame *f), void *ctx)
 {
     if (uplink_fn)
         return -ENOSPC;
@@ -91,7 +91,7 @@ void uplink_close(void *ctx)
     uplink_fn = NULL;
 }
 
-static uint64_t net_send(void *ctx, const struct net_frame *f)
+static uint64_t net_send(void *ctx, struct net_frame *f)
 {
     (void)ctx;
     keep(INSIDE, f);

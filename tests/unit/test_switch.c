@@ -67,7 +67,7 @@ struct entropy_backend entropy = {.fill = fill};
 
 static bool uplink_there = true;
 static struct {
-    void (*fn)(void *ctx, const struct net_frame *f);
+    void (*fn)(void *ctx, struct net_frame *f);
     void *ctx;
     unsigned sent;
     bool full;
@@ -87,7 +87,7 @@ bool uplink_send(const struct net_frame *f)
     return !uplink.full;
 }
 
-int uplink_open(void (*fn)(void *ctx, const struct net_frame *f), void *ctx)
+int uplink_open(void (*fn)(void *ctx, struct net_frame *f), void *ctx)
 {
     if (uplink.fn)
         return -ENOSPC;
@@ -111,7 +111,7 @@ enum { CARDS = SWITCH_PORTS + 1 };
 
 static struct card {
     struct net_backend *net;
-    unsigned got, links;
+    unsigned got, told, links;
     uint32_t last_len;
     uint8_t last[2048];
     enum net_fate fate;
@@ -133,6 +133,8 @@ static enum net_fate receive(void *device, const struct net_frame *f)
     return NET_TAKEN;
 }
 
+static void received(void *device) { ((struct card *)device)->told++; }
+
 static void link_changed(void *device) { ((struct card *)device)->links++; }
 
 static int plug_into(const struct switch_config *sw, unsigned n, struct port_config config)
@@ -149,6 +151,7 @@ static int plug_into(const struct switch_config *sw, unsigned n, struct port_con
     if (error)
         return error;
     card[n].net->receive = receive;
+    card[n].net->received = received;
     card[n].net->link_changed = link_changed;
     card[n].net->device = &card[n];
     return 0;
@@ -187,6 +190,10 @@ static int end(void **state)
 #define BROADCAST 0xffffffffffffull
 #define MAC_OF(n) (0x020000000001ull + (n))
 
+static bool in_batch; /* what is sent, until flush */
+
+static void flush(unsigned n) { card[n].net->flush(card[n].net->ctx); }
+
 static uint64_t send_len(unsigned n, uint64_t from, uint64_t to, uint32_t len)
 {
     static uint8_t bytes[70000];
@@ -195,6 +202,7 @@ static uint64_t send_len(unsigned n, uint64_t from, uint64_t to, uint32_t len)
     struct net_frame f = {
         .head = bytes, .head_len = (uint32_t)min_u64(len, NET_HEAD), .len = len, .data = &data};
 
+    f.batch = in_batch;
     rest.len = len - f.head_len;
     put16(bytes + 12, ETH_IPV6); /* what every kind of switch lets in */
     for (unsigned i = 0; i < 6; i++) {
@@ -233,6 +241,59 @@ static uint64_t got(void)
 }
 
 /* ---- tests ---- */
+
+/* Of a batch, receivers are told when it ends, goes elsewhere, or has brought much. */
+static void batches_are_told_once(void **state)
+{
+    (void)state;
+    plug(0, (struct port_config){.any_mac = true});
+    plug(1, (struct port_config){.name = ""});
+    plug(2, (struct port_config){.name = ""});
+    send(0, MAC_OF(1));
+    assert_int_equal(card[1].told, 1);
+    in_batch = true;
+    for (unsigned i = 0; i < 3; i++)
+        send(0, MAC_OF(1));
+    assert_int_equal(card[1].got, 4);
+    assert_int_equal(card[1].told, 1);
+    send(0, MAC_OF(2));
+    assert_int_equal(card[1].told, 2);
+    assert_int_equal(card[2].got + card[2].told, 1);
+    send(0, BROADCAST);
+    assert_int_equal(card[1].told, 3);
+    assert_int_equal(card[2].told, 1);
+    flush(0);
+    flush(0);
+    assert_int_equal(card[2].told, 2);
+    for (unsigned i = 0; i < 11; i++)
+        send_len(0, MAC_OF(0), MAC_OF(1), 1514);
+    assert_int_equal(card[1].told, 4); /* 16 KiB */
+    /* Another source: it is learnt, however it goes on. */
+    send_len(0, MAC_OF(9), MAC_OF(1), 60);
+    flush(0);
+    in_batch = false;
+    assert_int_equal(card[1].told, 5);
+    assert_int_equal(got(), 6);
+    send(2, MAC_OF(9));
+    assert_int_equal(got(), 1);
+    assert_int_equal(info_of(0).counts.sent, 19 - 1);
+}
+
+/* A port that got frames of a batch can be closed as soon as that has ended; what its sender may send is looked at each time. */
+static void batches_hold_no_port(void **state)
+{
+    (void)state;
+    plug_all(3);
+    in_batch = true;
+    send(0, MAC_OF(1));
+    send_len(0, MAC_OF(7), MAC_OF(1), 60);
+    assert_int_equal(info_of(0).counts.spoofed, 1);
+    flush(0);
+    in_batch = false;
+    unplug(1);
+    send(0, MAC_OF(1));
+    assert_int_equal(got(), 2); /* before that */
+}
 
 static void frames_find_their_way(void **state)
 {
@@ -937,6 +998,8 @@ static void buckets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(batches_are_told_once),
+        TEST(batches_hold_no_port),
         TEST(frames_find_their_way),
         TEST(only_own_addresses),
         TEST(a_card_takes_another_address),

@@ -126,6 +126,57 @@ static void send_all_ways(void **state)
     assert_true(drv_want_kick(VNET_TX, (uint16_t)(drv_q[VNET_TX].idx - 1)));
 }
 
+/* Who sends on frees what was sent by himself: he is told late, or when much was sent, or with what comes. */
+static void told_of_sent_frames_late(void **state)
+{
+    struct drv_buf rx = {RX_DATA, 2000, true};
+
+    (void)state;
+    assert_true(drv_init(ALL, 3, 64));
+    put_header((struct vnet_header){.flags = 0});
+    fake_timer = NULL;
+    drv_set_used_event(VNET_TX, 0);
+    add_frame(60, 2000, false);
+    drv_kick(VNET_TX);
+    assert_int_equal(drv_used_idx(VNET_TX), 1);
+    assert_false(net.unflushed);
+    assert_false(fake_irq_level);
+    assert_non_null(fake_timer);
+    fake_timer_run();
+    assert_true(fake_irq_level);
+    reg_write(0x64, reg_read(0x60));
+    assert_false(fake_irq_level);
+    for (unsigned i = 1; i <= 16; i++) {
+        assert_false(fake_irq_level);
+        drv_set_used_event(VNET_TX, (uint16_t)i);
+        add_frame(60, 2000, false);
+        drv_kick(VNET_TX);
+    }
+    assert_true(fake_irq_level); /* a quarter of the queue */
+    reg_write(0x64, reg_read(0x60));
+    fake_timer_run(); /* which was set: nothing is new */
+    assert_false(fake_irq_level);
+    drv_set_used_event(VNET_TX, 17);
+    add_frame(60, 2000, false);
+    drv_kick(VNET_TX);
+    assert_false(fake_irq_level);
+    drv_add(VNET_RX, &rx, 1, false);
+    drv_set_used_event(VNET_RX, 0);
+    assert_int_equal(fake_net_give(&net, bytes, 60, (struct net_offload){.csum = false}),
+                     NET_TAKEN);
+    assert_true(fake_irq_level);
+    reg_write(0x64, reg_read(0x60));
+    fake_timer_run();
+    assert_false(fake_irq_level); /* both were told of by one */
+    /* Who does not ask is not told. */
+    drv_set_used_event(VNET_TX, 30000);
+    fake_timer = NULL;
+    add_frame(60, 2000, false);
+    drv_kick(VNET_TX);
+    assert_null(fake_timer);
+    assert_false(fake_irq_level);
+}
+
 static void refused_frames(void **state)
 {
     static const struct {
@@ -538,6 +589,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(identity),
         TEST(send_all_ways),
+        TEST(told_of_sent_frames_late),
         TEST(refused_frames),
         TEST(offloads_travel),
         TEST(malformed_chains),

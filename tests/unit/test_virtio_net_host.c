@@ -219,7 +219,7 @@ static unsigned handed[2];
 static uint8_t last[2048];
 static uint32_t last_len;
 
-static void take(void *ctx, const struct net_frame *f)
+static void take(void *ctx, struct net_frame *f)
 {
     assert_int_equal(fake_highest_lock(), 0);
     handed[*(unsigned *)ctx]++;

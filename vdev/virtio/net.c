@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/arch.h"
 #include "mem/heap.h"
 #include "net/offload.h"
 #include "vdev/virtio/virtio_dev.h"
@@ -23,6 +24,10 @@ enum {
     VNET_DESC_COST = 128,
     VNET_TX_DESCS = 96, /* descriptors of a chain that are looked at */
     VNET_RX_DESCS = 192, /* and of all chains that a frame is put into */
+    /* A driver that sends frees what was sent before by itself, or when frames come. An interrupt for that can wait so
+     * long, until so many parts of the queue are used. */
+    VNET_TX_LATE_US = 500,
+    VNET_TX_LATE_PART = 4,
 };
 
 /* ---- receiving ---- */
@@ -172,25 +177,22 @@ static int rx_split_header(struct rx *rx, const struct vnet_header *h)
     return !r && rx->chains > 1 ? -EILSEQ : r; /* 5.1.6.3.1: it is in the first chain, whole */
 }
 
-/* Header and head, mostly by one write. */
+/* Header and head, mostly by one write: the header is put into the room before the head. */
 static int rx_head(struct rx *rx, const struct net_frame *f)
 {
-    struct {
-        struct vnet_header header;
-        uint8_t head[NET_HEAD];
-    } first = {.header = header_of(&f->offload)};
+    struct vnet_header *header = (struct vnet_header *)(void *)(f->head - sizeof(*header));
     int r = rx_advance(rx);
 
-    if (!r && rx->buf.len < sizeof(first.header)) {
-        r = rx_split_header(rx, &first.header);
-        return r ? r : rx_put(rx, f->head, f->head_len);
-    }
     if (r)
         return r;
+    *header = header_of(&f->offload);
+    if (rx->buf.len < sizeof(*header)) {
+        r = rx_split_header(rx, header);
+        return r ? r : rx_put(rx, f->head, f->head_len);
+    }
     for (unsigned i = 0; i < 2; i++)
         rx->count_at[i] = gpa_add(rx->buf.addr, offsetof(struct vnet_header, num_buffers) + i);
-    memcpy(first.head, f->head, f->head_len);
-    return rx_put(rx, &first, (uint32_t)sizeof(first.header) + f->head_len);
+    return rx_put(rx, header, (uint32_t)sizeof(*header) + f->head_len);
 }
 
 static int rx_put_count(struct rx *rx)
@@ -218,19 +220,27 @@ static int rx_frame(struct rx *rx, const struct net_frame *f)
     return 0;
 }
 
+/* Not the chain, which rx_advance takes: it is large. */
+static void rx_begin(struct rx *rx, struct vnet *n)
+{
+    rx->q = &n->v.q[VNET_RX];
+    rx->buf.len = 0;
+    rx->chains = rx->descs = 0;
+    rx->mergeable = vnet_has(n, VNET_F_MRG_RXBUF);
+}
+
 static enum net_fate rx_locked(struct vnet *n, const struct net_frame *f)
 {
-    struct rx rx = {.q = &n->v.q[VNET_RX]};
+    struct rx rx;
     int r;
 
     if (!virtio_live(&n->v, VNET_RX) || !(n->v.config[VNET_CONFIG_STATUS] & VNET_S_LINK_UP))
         return NET_DOWN;
     if (!vnet_wants(n, f->head))
         return NET_FILTERED;
-    rx.mergeable = vnet_has(n, VNET_F_MRG_RXBUF);
+    rx_begin(&rx, n);
     r = rx_frame(&rx, f);
     if (!r) {
-        virtio_used(&n->v, VNET_RX);
         vdev_operated(&n->v.vdev, VDEV_READ);
         vdev_moved(&n->v.vdev, VDEV_READ, f->len);
         return NET_TAKEN;
@@ -251,6 +261,18 @@ static enum net_fate vnet_receive(void *device, const struct net_frame *f)
     fate = rx_locked(n, f);
     spin_unlock(&n->lock);
     return fate;
+}
+
+static void vnet_received(void *device)
+{
+    struct vnet *n = device;
+    struct virtq *sent = &n->v.q[VNET_TX];
+
+    spin_lock(&n->lock);
+    /* The interrupt tells of what was sent, too. */
+    if (virtio_live(&n->v, VNET_RX) && virtio_used(&n->v, VNET_RX) && sent->mapped)
+        (void)virtq_notify(sent);
+    spin_unlock(&n->lock);
 }
 
 /* ---- sending ---- */
@@ -289,7 +311,7 @@ struct tx {
 
 static int tx_buffer(struct vnet *n, struct tx *t, const struct virtq_buf *b)
 {
-    uint32_t head = (uint32_t)min_u64(b->len, sizeof(n->first) - t->first), rest = b->len - head;
+    uint32_t head = (uint32_t)min_u64(b->len, VNET_FIRST - t->first), rest = b->len - head;
     int r = 0;
 
     if (head)
@@ -362,7 +384,8 @@ static uint64_t tx_send(struct vnet *n, struct tx *t)
 {
     struct net_frame f = {.head = n->first.head,
                           .head_len = t->first - (uint32_t)sizeof(n->first.header),
-                          .data = &t->data};
+                          .data = &t->data,
+                          .batch = true};
 
     f.len = (uint32_t)(t->len - sizeof(n->first.header));
     if (t->too_many || t->len > NET_FRAME_MAX + sizeof(n->first.header) || f.len < NET_ETHERNET ||
@@ -392,13 +415,13 @@ static int64_t tx_chain(struct vnet *n, struct virtq_chain *chain)
     return (int64_t)(cost + VNET_CHAIN_COST + t.descs * VNET_DESC_COST);
 }
 
-/* Sends until the queue is empty or the exit has had its share: MMIO_RETRY then. */
-static enum mmio_result tx_run(struct vnet *n, const char **why)
+/* Sends until the queue is empty or the exit has had its share: MMIO_RETRY then. *sent: chains to be shown as used. */
+static enum mmio_result tx_run(struct vnet *n, uint16_t *sent, const char **why)
 {
     struct virtq *q = &n->v.q[VNET_TX];
     int64_t budget = VNET_KICK_BYTES, cost;
 
-    for (unsigned i = 0; i < VNET_KICK_FRAMES && budget > 0;) {
+    for (*sent = 0; *sent < VNET_KICK_FRAMES && budget > 0;) {
         struct virtq_chain chain;
         int r = virtq_pop(q, &chain);
 
@@ -412,23 +435,51 @@ static enum mmio_result tx_run(struct vnet *n, const char **why)
             *why = "a malformed frame to send";
             return MMIO_OK;
         }
-        virtq_push(q, chain.head, 0);
+        virtq_put(q, (*sent)++, chain.head, 0);
         budget -= cost;
-        i++;
     }
     return MMIO_RETRY;
+}
+
+/* Interrupts for what was sent, at once or later. */
+static void tx_used(struct vnet *n)
+{
+    struct virtq *q = &n->v.q[VNET_TX];
+
+    if (!virtq_wants_notify(q))
+        return;
+    if ((uint16_t)(q->used_idx - q->signalled) >= q->size / VNET_TX_LATE_PART) {
+        virtio_used(&n->v, VNET_TX);
+    } else if (!n->tx_late_set) {
+        n->tx_late_set = true;
+        timer_set(&n->tx_late, arch_time() + timer_us(VNET_TX_LATE_US));
+    }
+}
+
+static void vnet_tx_late(struct timer *t)
+{
+    struct vnet *n = CONTAINER_OF(t, struct vnet, tx_late);
+
+    spin_lock(&n->lock);
+    n->tx_late_set = false;
+    if (virtio_live(&n->v, VNET_TX) && n->v.q[VNET_TX].mapped)
+        virtio_used(&n->v, VNET_TX);
+    spin_unlock(&n->lock);
 }
 
 static enum mmio_result vnet_tx(struct vnet *n)
 {
     const char *why = NULL;
-    enum mmio_result result = tx_run(n, &why);
+    uint16_t sent;
+    enum mmio_result result = tx_run(n, &sent, &why);
 
+    n->net->flush(n->net->ctx);
     spin_lock(&n->lock);
+    virtq_show(&n->v.q[VNET_TX], sent);
     if (why)
         virtio_fail(&n->v, why);
     else
-        virtio_used(&n->v, VNET_TX);
+        tx_used(n);
     spin_unlock(&n->lock);
     return result;
 }
@@ -553,6 +604,8 @@ static void vnet_resume(struct virtio_dev *v)
     put_link(n);
     if (was != v->config[VNET_CONFIG_STATUS])
         virtio_config_changed(v);
+    if (virtio_live(v, VNET_TX))
+        virtio_used(v, VNET_TX);
 }
 
 static void vnet_destroy(struct virtio_dev *v)
@@ -560,6 +613,7 @@ static void vnet_destroy(struct virtio_dev *v)
     struct vnet *n = vnet_of(v);
 
     n->net->close(n->net->ctx);
+    timer_cancel_wait(&n->tx_late);
     heap_free(n);
 }
 
@@ -599,6 +653,7 @@ struct vdev *virtio_net_create(struct stage2 *mem, struct net_backend *net)
     n->net = net;
     virtio_init(&n->v, &vnet_ops, mem, VNET_FEATURES);
     spin_init(&n->lock, LOCK_PORT);
+    timer_init(&n->tx_late, vnet_tx_late);
     n->v.inner = &n->lock;
     n->v.config_len = VNET_CONFIG_LEN;
     memcpy(n->v.config + VNET_CONFIG_MAC, net->mac, NET_MAC);
@@ -607,6 +662,7 @@ struct vdev *virtio_net_create(struct stage2 *mem, struct net_backend *net)
     put_link(n);
     vnet_filter_reset(n);
     net->receive = vnet_receive;
+    net->received = vnet_received;
     net->link_changed = vnet_link_changed;
     __atomic_store_n(&net->device, n, __ATOMIC_RELEASE); /* last: frames come from now on */
     return &n->v.vdev;

@@ -5,6 +5,7 @@
 // for this card meets: receive queue, filters, interrupt, link. Registers are written with both held. So a card that
 // sends, whose own vdev.lock is held, can fill the receive queue of any other card; no two LOCK_PORT are ever held.
 #pragma once
+#include "sched/timer.h"
 #include "vdev/backend.h"
 #include "vdev/virtio/virtio_mmio.h"
 
@@ -41,7 +42,7 @@ struct vnet_header {
     uint8_t flags, gso_type;
     uint16_t hdr_len, gso_size, csum_start, csum_offset, num_buffers;
 };
-_Static_assert(sizeof(struct vnet_header) == 12, "5.1.6");
+_Static_assert(sizeof(struct vnet_header) == NET_HEADROOM, "5.1.6");
 
 /* Receive modes, by the number of the command of class VIRTIO_NET_CTRL_RX that switches each. */
 enum {
@@ -54,6 +55,7 @@ enum {
     VNET_MODES
 };
 enum { VNET_FILTERS = 32, VNET_PIECES = 64 };
+enum { VNET_FIRST = sizeof(struct vnet_header) + NET_HEAD }; /* what is read of a chain at once */
 
 /* Addresses beside the card's own that the driver wants frames for; overflow: more than fit, so all of the kind. */
 struct vnet_filter {
@@ -68,10 +70,13 @@ struct vnet {
     struct spinlock lock; /* LOCK_PORT; v.inner */
     struct net_backend *net;
     struct vnet_filter filter;
-    /* The frame that is being sent, read once. */
+    /* LOCK_PORT, as the used ring of what was sent: when the driver is told of that. */
+    struct timer tx_late;
+    bool tx_late_set;
+    /* The frame that is being sent, read once. A receiver puts its own header in place of the sender's. */
     struct net_piece piece[VNET_PIECES];
     struct {
-        struct vnet_header header;
+        _Alignas(8) struct vnet_header header;
         uint8_t head[NET_HEAD];
     } first;
 };

@@ -49,10 +49,13 @@ static void virtio_irq(struct virtio_dev *v, uint8_t isr)
         irq_line_set(&v->vdev.irq, isr);
 }
 
-void virtio_used(struct virtio_dev *v, unsigned queue)
+bool virtio_used(struct virtio_dev *v, unsigned queue)
 {
-    if (virtq_notify(&v->q[queue]))
+    bool wanted = virtq_notify(&v->q[queue]);
+
+    if (wanted)
         virtio_irq(v, v->isr | VIRTIO_INT_USED);
+    return wanted;
 }
 
 void virtio_config_changed(struct virtio_dev *v)

@@ -77,8 +77,8 @@ static inline bool virtio_live(const struct virtio_dev *v, unsigned queue)
     return (v->status & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == VIRTIO_DRIVER_OK &&
            !v->stopping && v->q[queue].ready;
 }
-/* Chains were pushed: interrupts, if the driver wants to know. */
-void virtio_used(struct virtio_dev *v, unsigned queue);
+/* Chains were pushed: interrupts, if the driver wants to know. Whether it did. */
+bool virtio_used(struct virtio_dev *v, unsigned queue);
 /* The configuration space changed: a new generation and an interrupt. */
 void virtio_config_changed(struct virtio_dev *v);
 /* The driver broke a rule that leaves no way on: DEVICE_NEEDS_RESET, and one line in the log. */

@@ -151,7 +151,7 @@ int virtq_pop(struct virtq *q, struct virtq_chain *c)
 
 void virtq_undo_pop(struct virtq *q) { q->last_avail--; }
 
-static int desc_read_direct(struct virtq *q, uint16_t index, struct virtq_desc *d)
+static inline int desc_read_direct(struct virtq *q, uint16_t index, struct virtq_desc *d)
 {
     const char *hva = q->map[VIRTQ_DESC].hva;
     uint64_t word;
@@ -184,7 +184,7 @@ static int desc_read_indirect(struct virtq_chain *c, uint16_t index, struct virt
     return 0;
 }
 
-static int chain_read(struct virtq_chain *c, uint16_t index, struct virtq_desc *d)
+static inline int chain_read(struct virtq_chain *c, uint16_t index, struct virtq_desc *d)
 {
     if (index >= c->table_size || !c->left)
         return -EILSEQ;
@@ -240,10 +240,12 @@ static inline void put_used(struct virtq *q, uint16_t n, uint16_t head, uint32_t
     uint32_t elem[2] = {head, written};
     char *hva = q->map[VIRTQ_USED].hva;
 
-    if (hva)
-        memcpy(hva + off, elem, sizeof(elem));
-    else if (guest_mem_write(q->mem, gpa_add(q->addr[VIRTQ_USED], off), elem, sizeof(elem)))
+    if (hva) { /* aligned to 4 */
+        __atomic_store_n((uint32_t *)(void *)(hva + off), elem[0], __ATOMIC_RELAXED);
+        __atomic_store_n((uint32_t *)(void *)(hva + off + 4), elem[1], __ATOMIC_RELAXED);
+    } else if (guest_mem_write(q->mem, gpa_add(q->addr[VIRTQ_USED], off), elem, sizeof(elem))) {
         q->broken = true;
+    }
 }
 
 static inline void show_used(struct virtq *q, uint16_t count)
@@ -274,19 +276,26 @@ void virtq_show(struct virtq *q, uint16_t count)
         show_used(q, count);
 }
 
-bool virtq_notify(struct virtq *q)
+bool virtq_wants_notify(struct virtq *q)
 {
     uint16_t since = q->signalled, event;
 
     if (q->used_idx == since || !virtq_usable(q))
         return false;
-    q->signalled = q->used_idx;
     /* Our idx must be visible before we look at what the driver wants: it does the reverse. */
     atomic_thread_fence(memory_order_seq_cst);
     if (!q->event_idx)
         return !(ring_load(q, VIRTQ_AVAIL, RING_FLAGS) & AVAIL_NO_INTERRUPT);
     event = ring_load(q, VIRTQ_AVAIL, RING_ENTRIES + 2ull * q->size);
     return (uint16_t)(q->used_idx - event - 1) < (uint16_t)(q->used_idx - since);
+}
+
+bool virtq_notify(struct virtq *q)
+{
+    bool wanted = virtq_wants_notify(q);
+
+    q->signalled = q->used_idx;
+    return wanted;
 }
 
 static void set_avail_event(struct virtq *q, uint16_t event)

@@ -111,6 +111,8 @@ static inline uint16_t virtq_unsignalled(const struct virtq *q)
 }
 /* After pushes: whether the driver wants an interrupt for them. (2.7.7) */
 bool virtq_notify(struct virtq *q);
+/* The same, but the decision is yet to come: by virtq_notify. */
+bool virtq_wants_notify(struct virtq *q);
 /* Asks for a kick once there are `count` more chains, at least 1; without EVENT_IDX at the next. True: there are so many already,
  * pop again (2.7.10). */
 bool virtq_arm_after(struct virtq *q, uint16_t count);
