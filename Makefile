@@ -70,7 +70,7 @@ debian-template:
 	@tools/debian unpack
 	@tools/debian template
 
-build/debian.img: | debian-template
+build/debian.img: | $(if $(wildcard build/debian.img),,debian-template)
 	@echo "DISK $@"
 	@tools/debian disk $@ debian
 
@@ -80,7 +80,7 @@ build/debian.itb: build/linux/Image build/linux/initrd.cpio tools/mkbundle Makef
 	  --vm debian --kernel build/linux/Image --initrd build/linux/initrd.cpio --vcpus 2 --ram 512M \
 	  --bootargs "root=/dev/vda console=hvc0 systemd.hostname=debian" --disk qcow2:debian --net lan
 
-build/demo.img: | debian-template
+build/demo.img: | $(if $(wildcard build/demo.img),,debian-template)
 	@echo "DISK $@"
 	@tools/debian disk $@ web fetch hog
 
