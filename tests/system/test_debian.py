@@ -10,7 +10,7 @@ import subprocess
 import harness
 
 DEBIAN = os.path.join(harness.BUILD, "debian")
-SECONDS = 240  # to wait for a step of systemd's, on a machine that tests keep busy
+SECONDS = 600  # to wait for a step of systemd's: half a minute on an idle machine, many on one that much keeps busy
 
 
 def free_port():
@@ -46,7 +46,7 @@ def test_debian_is_reached_by_ssh(machine, bundle, tmp_path):
     guest = harness.vm("debian", bootargs="root=/dev/vda console=hvc0 systemd.hostname=debian", vcpus=2, ram="512M",
                        disks=["qcow2:debian"], nets=["lan"])
     m = machine(bundle=bundle(guest, switches=["lan,mode=nat,forward=tcp:2222:debian:22"]), harts=2, mem="2G", disk=image,
-                limit=900, args=["-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:2222",
+                limit=1800, args=["-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:2222",
                                  "-device", "virtio-net-device,netdev=net"])
     m.expect(r"^debian login: ", SECONDS)
     state = ssh(port, "systemctl is-system-running --wait; systemctl --failed --no-legend; hostname; cat /etc/debian_version; "
