@@ -208,20 +208,20 @@ static inline bool is_plain(const struct vcpu *v)
     uint64_t requests = atomic_load_explicit(&v->requests, memory_order_relaxed);
     uint32_t hsm = atomic_load_explicit(&v->hsm, memory_order_relaxed);
 
-    return is_settled(v, requests, hsm) && !v->sta.area && !this_hart()->resched;
+    return is_settled(v, requests, hsm) && !v->sta.area;
 }
 
 void boundary_pass(struct vcpu *v)
 {
-    if (!is_plain(v)) {
+    if (!is_plain(v) || (v->yielding && v->guest->vcpu_count > 1)) {
         pass_slowly(v);
-    } else if (!v->yielding) {
-        choose_wfi();
-    } else if (v->guest->vcpu_count > 1) {
-        pass_slowly(v);
-    } else {
+    } else if (v->yielding) {
         v->yielding = false;
         thread_leave(LEAVE_YIELDING);
+    } else if (this_hart()->resched) {
+        thread_leave(LEAVE_READY);
+    } else {
+        choose_wfi();
     }
 }
 
@@ -244,7 +244,7 @@ void boundary_take_over(void *vcpu)
         load_replace(from, v);
     }
     thread_taken_over(h);
-    if (is_plain(v)) /* yielding it is no more */
+    if (is_plain(v)) /* yielding it is no more, and nobody has come meanwhile */
         choose_wfi();
     else
         pass_slowly(v);

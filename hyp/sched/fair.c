@@ -139,29 +139,31 @@ void fair_queue_init(struct fair_queue *q)
 }
 
 /* The tag of what runs, as it would be if it were charged now. */
-static uint64_t running_tag(const struct fair_queue *q, uint64_t now)
+static inline uint64_t running_tag(const struct fair_queue *q, uint64_t now)
 {
     uint64_t since = get(&q->run_since), ran = now > since ? now - since : 0;
 
     return get(&q->run_tag) + fair_counted(ran) * get(&q->run_tick);
 }
 
-uint64_t fair_least(const struct fair_queue *q, uint64_t now)
+static inline uint64_t least(const struct fair_queue *q, uint64_t now)
 {
     bool runs = get(&q->run_tick), waits = length_of(q);
-    uint64_t first = get(&q->first), least;
+    uint64_t first = get(&q->first), tag;
 
     if (!runs && !waits)
         return get(&q->vtime);
-    least = runs ? running_tag(q, now) : first;
-    return waits && fair_before(first, least) ? first : least;
+    tag = runs ? running_tag(q, now) : first;
+    return waits && fair_before(first, tag) ? first : tag;
 }
+
+uint64_t fair_least(const struct fair_queue *q, uint64_t now) { return least(q, now); }
 
 uint64_t fair_vtime(const struct fair_queue *q, uint64_t now)
 {
-    uint64_t vtime = get(&q->vtime), least = fair_least(q, now);
+    uint64_t vtime = get(&q->vtime), tag = least(q, now);
 
-    return fair_before(vtime, least) ? least : vtime;
+    return fair_before(vtime, tag) ? tag : vtime;
 }
 
 /* The group's tag keeps near the virtual time of where its threads wake up. */

@@ -93,6 +93,8 @@ void thread_wake(struct thread *t)
     atomic_store(&t->wake, true);
     if (!atomic_compare_exchange_strong(&t->state, &blocked, THREAD_READY))
         return;
+    /* That is what came of it, or its next block would end at once. It will see what others woke it for until now. */
+    atomic_exchange(&t->wake, false);
     /* It may still be on its way out of a hart. That hart waits for nobody on the way. */
     while (atomic_load_explicit(&t->on_hart, memory_order_acquire))
         arch_pause();
@@ -486,7 +488,7 @@ void thread_leave(enum thread_leave why)
     relaxed_store32(&next->state, THREAD_RUNNING);
     atomic_store_explicit(&next->on_hart, true, memory_order_relaxed);
     t->sp = 0;
-    h->resched = false;
+    h->resched = h->slice_over = false;
     h->switched_from = t;
     h->current = next;
     arch_begin_anew(stack_top(next), next->take_over, next->arg);
