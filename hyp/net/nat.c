@@ -94,6 +94,8 @@ static enum nat_way translate_out(struct nat *n, struct nat_packet *p, unsigned 
     rewrite_from(p, n->outer, port);
     if (relay)
         rewrite_to(p, n->dns, DNS_PORT);
+    if (p->at.fragment)
+        nat_fragment_out(n, p, host, to);
     if (to == n->outer) /* by way of one of our own forwards (RFC 4787, 6) */
         return ip_to_outer(n, p);
     n->counts.out++;
@@ -124,14 +126,17 @@ static enum nat_way ip_from_inside(struct nat *n, struct nat_packet *p, unsigned
     const uint8_t *ip = p->head + p->at.ip;
     uint32_t to = get32(ip + IP4_TO);
 
-    if (p->at.fragment) {
-        n->counts.fragments++;
-        return NAT_DROP;
-    }
-    if (is_dhcp(p))
+    if (!p->at.fragment && is_dhcp(p))
         return service_dhcp(n, p, host) ? NAT_IN : NAT_DROP;
     if (get32(ip + IP4_FROM) != nat_host_address(n, host))
         return NAT_DROP;
+    if (p->at.fragment && !p->at.transport)
+        return nat_fragment_more_out(n, p, host);
+    /* Only what goes outside, and no TCP, which does not do that. */
+    if (p->at.fragment && (to == n->inside || to == n->outer || p->at.protocol == IP_TCP)) {
+        n->counts.fragments++;
+        return NAT_DROP;
+    }
     if (to == n->inside)
         return to_gateway(n, p, host);
     /* Neighbours reach each other without us; groups, this host, nobody: no routes. */
@@ -164,10 +169,19 @@ enum net_fate nat_from_inside(void *device, const struct net_frame *f)
 
 /* ---- from the uplink ---- */
 
-static enum nat_way to_host(struct nat *n, struct nat_packet *p, unsigned host, uint16_t port)
+static enum nat_way to_host(struct nat *n, struct nat_packet *p, unsigned host, uint16_t port,
+                            uint32_t remote)
 {
+    const uint8_t *ip = p->head + p->at.ip;
+    struct nat_fragment what = {.remote = remote,
+                                .shown = get32(ip + IP4_FROM),
+                                .id = get16(ip + IP4_ID),
+                                .protocol = p->at.protocol};
+
     if (!n->host[host].used || !rewrite_ttl(p))
         return NAT_DROP;
+    if (p->at.fragment)
+        nat_fragment_in(n, host, &what);
     rewrite_to(p, nat_host_address(n, host), port);
     rewrite_ethernet(p, n->host[host].mac, n->net->mac);
     n->counts.in++;
@@ -176,11 +190,13 @@ static enum nat_way to_host(struct nat *n, struct nat_packet *p, unsigned host, 
 
 static enum nat_way to_flow(struct nat *n, struct nat_packet *p, struct flow *f)
 {
+    uint32_t remote = get32(p->head + p->at.ip + IP4_FROM);
+
     if (f->key.protocol == IP_TCP)
         flow_tcp(f, p->head[p->at.transport + TCP_FLAGS], false);
     if (f->key.relay)
         rewrite_from(p, n->inside, DNS_PORT);
-    return to_host(n, p, f->key.host, f->key.port);
+    return to_host(n, p, f->key.host, f->key.port, remote);
 }
 
 static enum nat_way to_forward(struct nat *n, struct nat_packet *p, uint16_t port)
@@ -189,7 +205,7 @@ static enum nat_way to_forward(struct nat *n, struct nat_packet *p, uint16_t por
     const struct nat_forward *w = nat_forward_in(n, p->at.protocol, port, &host);
 
     if (w)
-        return to_host(n, p, host, w->to_port);
+        return to_host(n, p, host, w->to_port, get32(p->head + p->at.ip + IP4_FROM));
     n->counts.unknown++;
     return NAT_DROP;
 }
@@ -226,6 +242,8 @@ static enum nat_way icmp_from_uplink(struct nat *n, struct nat_packet *p, uint16
     uint8_t type = p->head[p->at.transport];
     struct flow *f;
 
+    if (p->at.fragment && type != ICMP_ECHO_REPLY)
+        return NAT_DROP;
     if (type == ICMP_UNREACHABLE || type == ICMP_EXCEEDED || type == ICMP_PARAMETER)
         return error_from_uplink(n, p);
     if (type == ICMP_ECHO)
@@ -257,7 +275,9 @@ static enum nat_way ip_from_uplink(struct nat *n, struct nat_packet *p)
         return way;
     if (!n->outer || get32(ip + IP4_TO) != n->outer)
         return NAT_DROP;
-    if (p->at.fragment) {
+    if (p->at.fragment && !p->at.transport)
+        return nat_fragment_more_in(n, p);
+    if (p->at.fragment && p->at.protocol == IP_TCP) {
         n->counts.fragments++;
         return NAT_DROP;
     }

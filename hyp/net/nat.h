@@ -6,12 +6,12 @@
 //   nat_neighbour.c who is on the uplink
 //   nat_forward.c   ports of the outer address that go to cards
 //   nat_flow.c      flows
+//   nat_fragment.c  packets in pieces
 //   nat_rewrite.c   addresses, ports and checksums in headers
 //   nat_service.c   what the gateway answers itself: ARP, ICMP echo, DHCP
 //
 // Inside is a subnet: address 1 + n is the card at port n, the gateway at port 0; so that nobody can take many or another's. Only IPv4
-// without VLAN tags goes through, in whole packets: fragments are dropped, since only the first has ports, and keeping them would
-// need memory that others choose the use of.
+// without VLAN tags goes through.
 // Lock rank: nat.lock is LOCK_SWITCH, held while tables are looked at, never while anything is sent.
 #pragma once
 #include "base/arch.h"
@@ -25,6 +25,7 @@
 #include "net/packet.h"
 #include "sched/timer.h"
 
+enum { NAT_FRAGMENTED = 4 }; /* packets in pieces that a host may have under way, each way */
 enum { NAT_NEIGHBOURS = 16, NAT_FIRST_HOST = 1, NAT_FORWARDS_MOST = 32 };
 /* From the beginning of the frame. */
 enum {
@@ -40,7 +41,7 @@ struct nat {
     uint8_t mac[NET_MAC]; /* on the uplink */
     uint32_t inside, inside_mask; /* the gateway's address inside */
     uint32_t outer, outer_mask, router, dns; /* outer 0: none yet */
-    bool by_dhcp;
+    bool by_dhcp, ending;
     bool news; /* that people have not been told of: client */
     enum dhcp_event event;
     struct dhcp_client client;
@@ -63,6 +64,16 @@ struct nat {
     } neighbour[NAT_NEIGHBOURS]; /* on the uplink */
     unsigned next_neighbour;
     struct nat_counts counts;
+    struct nat_fragments {
+        struct nat_fragment {
+            uint32_t remote, shown; /* who is outside; as whom he is shown inside */
+            uint16_t id, new_id; /* as sent, and as passed on */
+            uint8_t protocol; /* 0: free */
+            uint32_t seen; /* seconds */
+        } one[NAT_FRAGMENTED];
+        uint8_t next; /* to be used */
+    } out[SWITCH_PORTS], in[SWITCH_PORTS]; /* by host */
+    uint16_t next_id;
     struct flow_table flows;
 };
 
@@ -121,9 +132,19 @@ int nat_forward_remove(struct net_backend *net, uint8_t protocol, uint16_t port,
 bool nat_get_forward(struct net_backend *net, unsigned i, struct nat_forward *out,
                      uint32_t *address);
 
+/* nat_fragment.c. The first fragment of a packet has gone through: what follows will too. */
+void nat_fragment_out(struct nat *n, struct nat_packet *p, unsigned host, uint32_t remote);
+void nat_fragment_in(struct nat *n, unsigned host, const struct nat_fragment *what);
+/* A later one: NAT_DROP, and counted, without the first. */
+enum nat_way nat_fragment_more_out(struct nat *n, struct nat_packet *p, unsigned host);
+enum nat_way nat_fragment_more_in(struct nat *n, struct nat_packet *p);
+
 /* nat_rewrite.c. Changes of what a checksum covers. (RFC 1624, equation 3) */
 void rewrite_from(struct nat_packet *p, uint32_t address, uint16_t port);
 void rewrite_to(struct nat_packet *p, uint32_t address, uint16_t port);
+/* The address alone (at IP4_FROM or IP4_TO), as of a fragment without ports; its identification. */
+void rewrite_address(struct nat_packet *p, unsigned at, uint32_t address);
+void rewrite_id(struct nat_packet *p, uint16_t id);
 /* False: its time has come. */
 bool rewrite_ttl(struct nat_packet *p);
 void rewrite_ethernet(struct nat_packet *p, const uint8_t to[NET_MAC], const uint8_t from[NET_MAC]);

@@ -29,6 +29,8 @@ static void nat_left(struct net_backend *net, unsigned port)
     spin_lock(&n->lock);
     n->host[port].used = false;
     flow_forget(&n->flows, port);
+    memset(&n->out[port], 0, sizeof(n->out[port]));
+    memset(&n->in[port], 0, sizeof(n->in[port]));
     spin_unlock(&n->lock);
 }
 
@@ -109,6 +111,7 @@ static struct nat *nat_make(const struct switch_config *config, struct net_backe
     bucket_init(&n->errors, ERRORS_RATE, ERRORS_BURST, arch_time());
     entropy.fill(entropy.ctx, &secret, sizeof(secret));
     flow_init(&n->flows, secret);
+    n->next_id = (uint16_t)(secret >> 48);
     return n;
 }
 

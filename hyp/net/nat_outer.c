@@ -124,8 +124,10 @@ static void look(struct timer *t)
     enum nat_way way;
     struct nat_packet p;
     uint32_t wait;
+    bool ending;
 
     spin_lock(&n->lock);
+    ending = n->ending;
     way = step(n, &p);
     wait = n->client.due - nat_seconds();
     if (n->client.state != DHCP_BOUND)
@@ -134,7 +136,8 @@ static void look(struct timer *t)
     nat_send_on(n, &p, way);
     nat_outer_tell(n);
     wait = (uint32_t)min_u64(wait, LOOK_WHEN_BOUND);
-    timer_set(t, arch_time() + max_u64(wait, LOOK_EVERY) * timer_hz);
+    if (!ending)
+        timer_set(t, arch_time() + max_u64(wait, LOOK_EVERY) * timer_hz);
 }
 
 void nat_outer_begin(struct nat *n)
@@ -161,4 +164,12 @@ void nat_outer_begin(struct nat *n)
     look(&n->timer);
 }
 
-void nat_outer_end(struct nat *n) { timer_cancel_wait(&n->timer); }
+void nat_outer_end(struct nat *n)
+{
+    spin_lock(&n->lock);
+    n->ending = true;
+    spin_unlock(&n->lock);
+    timer_cancel_wait(&n->timer);
+    timer_cancel_wait(
+        &n->timer); /* one that ran meanwhile may have set it again, for the last time */
+}

@@ -89,6 +89,20 @@ void rewrite_to(struct nat_packet *p, uint32_t address, uint16_t port)
     rewrite(p, IP4_TO, 2, address, port);
 }
 
+void rewrite_address(struct nat_packet *p, unsigned at, uint32_t address)
+{
+    uint8_t *ip = p->head + p->at.ip;
+
+    change_address(ip + at, address, ip + IP4_SUM, NULL);
+}
+
+void rewrite_id(struct nat_packet *p, uint16_t id)
+{
+    uint8_t *ip = p->head + p->at.ip;
+
+    change16(ip + IP4_ID, id, ip + IP4_SUM);
+}
+
 void rewrite_quoted(struct nat_packet *p, uint32_t address, uint16_t port)
 {
     uint8_t *ip = p->head + p->at.ip, *icmp = p->head + p->at.transport;

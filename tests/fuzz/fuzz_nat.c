@@ -148,6 +148,8 @@ static uint32_t compose(struct fuzz_in *in, unsigned from, uint8_t *p)
         p[47] = more >> 3;
         if ((how & 3) == 2)
             p[34] = more >> 3 & 15;
+        if ((how & 0x48) == 0x48) /* the first fragment of a packet, or a later one */
+            put16(p + 20, more & 0x80 ? 0x2000 : 185);
     }
     for (unsigned k = fuzz_u8(in) & 7; k; k--) {
         uint32_t at = fuzz_u16(in) % len;

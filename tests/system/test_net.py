@@ -101,8 +101,8 @@ def test_two_vms_on_a_switch(control):
     assert m.run("wget -q -O - http://10.9.0.2/file | md5sum | diff - /tmp/sum && echo same", 120).endswith("same\n")
     _, ports = net(c)
     assert ports["vm1/net-0"]["tx-bytes"] > FILE and ports["vm0/net-0"]["rx-bytes"] > FILE
-    # Segmented by nobody: the frames are larger than what a wire would take.
-    assert ports["vm0/net-0"]["rx-bytes"] / ports["vm0/net-0"]["rx-frames"] > 4000
+    # Segmented by nobody: the frames are larger than what a wire would take (how much larger is the sender's affair, and of load).
+    assert ports["vm0/net-0"]["rx-bytes"] / ports["vm0/net-0"]["rx-frames"] > 1600
     # Two that are isolated do not reach each other; one that is alone is with the other.
     c.execute("set-port", vm="vm0", device="net-0", isolated=True)
     assert " 0% packet loss" in m.run("ping -c 1 10.9.0.2")
@@ -217,13 +217,14 @@ def test_nat_to_the_hosts_network(control):
     capture = Capture(c, net="lan", port="uplink")
     m.run("until ping -c 1 -W 1 10.0.2.2; do :; done", 30)
     assert " 0% packet loss" in m.run("ping -c 5 -i 0.2 -s 1000 10.0.2.2")
+    assert " 0% packet loss" in m.run("ping -c 2 -i 0.2 -s 4000 10.0.2.2")  # in fragments
     with web_server() as outside:
         for _ in range(3):
             assert m.run(f"wget -q -O - http://10.0.2.2:{outside}/ | md5sum", 60).split()[0] == md5(PAGE)
     m.run("until wget -q -O - http://10.77.0.3/hello; do :; done", 90)
     assert fetch(port, "hello") == b"hello\n"
     data, frames, _ = capture.close()
-    assert len(tcpdump(data)) == frames and len(tcpdump(data, "icmp and src 10.0.2.15 and greater 1000")) == 5
+    assert len(tcpdump(data)) == frames and len(tcpdump(data, "icmp[icmptype] = icmp-echo and src 10.0.2.15 and greater 1000 and less 1100")) == 5
     assert tcpdump(data, "tcp port 8080 and dst 10.0.2.15") and not tcpdump(data, "net 10.77.0.0/24")
     # What the protocol says of it.
     one, _ = net(c, "lan")
