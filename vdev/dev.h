@@ -71,6 +71,11 @@ struct vdev_account {
     uint64_t operations[VDEV_DIRECTIONS], bytes[VDEV_DIRECTIONS], flushes;
 };
 
+struct vdev_page {
+    void *hva; /* a frame of the device's, or NULL: there is no such page */
+    uint64_t offset; /* within the device */
+};
+
 struct vdev {
     const struct vdev_ops *ops;
     char name[16]; /* "uart0", "virtio1" */
@@ -79,12 +84,25 @@ struct vdev {
     uint64_t size;
     struct stage2 *mem; /* guest memory, for guest_mem_* */
     struct irq_line irq;
+    /* A page of which reads change nothing, with what they give: the VM maps it for its guest, for reading only, so that they
+     * are no exits. From its first reset on the device keeps it as its registers are (vdev_show); writes come to access, as ever. */
+    struct vdev_page page;
     struct log_limit
         *log; /* its VM's, for lines that the guest can provoke; NULL: none is held back */
     struct spinlock lock;
     uint64_t reads, writes; /* accesses, for the shell */
     struct vdev_account account; /* under the lock; others may read it, a little late */
 };
+
+/* What a read of the aligned word at offset, which is in the page, gives from now on. */
+static inline void vdev_show(struct vdev *dev, uint64_t offset, uint32_t value)
+{
+    char *p = dev->page.hva;
+
+    if (p)
+        __atomic_store_n((uint32_t *)(void *)(p + (offset - dev->page.offset)), value,
+                         __ATOMIC_RELEASE);
+}
 
 static inline void vdev_moved(struct vdev *dev, enum vdev_direction direction, uint64_t bytes)
 {

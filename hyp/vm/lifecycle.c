@@ -93,6 +93,18 @@ static unsigned long microseconds(uint64_t ticks)
     return timer_hz ? ticks * 1000000 / timer_hz : 0;
 }
 
+/* Where there is no memory for it, reads of these registers are exits. */
+static void map_pages_of_devices(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->guest.bus.count; i++) {
+        const struct vdev *dev = vm->guest.bus.dev[i];
+
+        if (dev->page.hva && stage2_map(&vm->guest.s2, gpa_add(dev->base, dev->page.offset),
+                                        hva_to_pa(dev->page.hva), PAGE_SIZE, PROT_R, 0))
+            return;
+    }
+}
+
 int vm_start_claimed(struct vm *vm, const char **why)
 {
     uint64_t begin = arch_time();
@@ -114,6 +126,7 @@ int vm_start_claimed(struct vm *vm, const char **why)
         return error;
     }
     reset_devices(vm);
+    map_pages_of_devices(vm);
     for (unsigned i = 0; i < g->vcpu_count; i++) {
         vcpu_reset(g->vcpu[i]);
         memset(g->vcpu[i]->exits, 0, sizeof(g->vcpu[i]->exits));

@@ -397,6 +397,18 @@ WEAK void stage2_destroy(struct stage2 *s2)
     s2->ram_count = s2->image_count = 0;
 }
 
+WEAK int stage2_map(struct stage2 *s2, gpa_t g, pa_t p, uint64_t size, unsigned prot,
+                    uint64_t pte_soft)
+{
+    (void)s2;
+    (void)g;
+    (void)p;
+    (void)pte_soft;
+    if (size != PAGE_SIZE || prot != PROT_R)
+        return -EINVAL;
+    return 0;
+}
+
 WEAK int stage2_add_ram(struct stage2 *s2, gpa_t base, uint64_t size)
 {
     s2->ram[s2->ram_count++] = (struct stage2_ram){base, size};

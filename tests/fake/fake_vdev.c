@@ -378,6 +378,19 @@ void fake_bus_put(struct vdev *dev, const char *name)
     fake_irq_level = false;
     fake_irq_rises = 0;
     assert_int_equal(bus_add(&fake_bus, dev), 0);
+    dev->ops->reset(dev); /* as a VM does before it starts */
+}
+
+/* The guest, which has the page mapped, sees there what an access would give. */
+void fake_check_page(const struct vdev *dev, const struct mmio_access *a)
+{
+    uint64_t at = a->gpa.v - dev->base.v - dev->page.offset;
+    uint32_t shown;
+
+    if (!dev->page.hva || a->write || a->width != 4 || at % 4 || at >= PAGE_SIZE)
+        return;
+    memcpy(&shown, (const char *)dev->page.hva + at, sizeof(shown));
+    assert_int_equal(shown, a->value);
 }
 
 enum mmio_result reg_access(uint64_t off, unsigned width, bool write, uint64_t *value)
@@ -387,6 +400,8 @@ enum mmio_result reg_access(uint64_t off, unsigned width, bool write, uint64_t *
     enum mmio_result r = bus_access(&fake_bus, &a);
 
     *value = a.value;
+    if (r == MMIO_OK)
+        fake_check_page(fake_bus.dev[0], &a);
     return r;
 }
 

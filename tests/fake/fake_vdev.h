@@ -83,6 +83,8 @@ struct state_reader fake_stream_reader(struct fake_stream *s);
 #define DEV_BASE 0x10001000ull
 extern struct bus fake_bus;
 void fake_bus_put(struct vdev *dev, const char *name);
+void fake_check_page(const struct vdev *dev,
+                     const struct mmio_access *a); /* after a read that was OK */
 enum mmio_result reg_access(uint64_t off, unsigned width, bool write, uint64_t *value);
 uint32_t reg_read(uint64_t off);
 enum mmio_result reg_write(uint64_t off, uint32_t v);

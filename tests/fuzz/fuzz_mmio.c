@@ -184,6 +184,7 @@ static void access(struct fuzz_in *in, uint8_t op)
         assert_true(width == 8 || a.value >> 8 * width == 0);
         if (d == dev[PLIC])
             assert_int_equal(a.value, want);
+        fake_check_page(d, &a);
     }
 }
 
@@ -221,6 +222,7 @@ static void start(void)
         if (i != PLIC)
             dev[i]->irq = (struct irq_line){line_set, dev[PLIC], i};
         assert_int_equal(bus_add(&bus, dev[i]), 0);
+        dev[i]->ops->reset(dev[i]);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "mem/frame.h"
 #include "mem/heap.h"
 
 enum { /* register map, chapter 3 */
@@ -202,6 +203,20 @@ static void write_priority(struct vplic *p, uint64_t source, uint32_t value)
     update_source(p, 1ull << source);
 }
 
+/* The enable bits of a context are what drivers read at each interrupt (Linux, before it completes one). */
+static void show_enable(struct vplic *p, unsigned c)
+{
+    for (unsigned word = 0; word < 2; word++)
+        vdev_show(&p->vdev, ENABLE + (uint64_t)c * ENABLE_STRIDE + 4 * word,
+                  word_of(p->context[c].enable, word));
+}
+
+static void show_all(struct vplic *p)
+{
+    for (unsigned c = 0; c < p->contexts; c++)
+        show_enable(p, c);
+}
+
 static void write_enable(struct vplic *p, uint64_t c, uint64_t word, uint32_t value)
 {
     uint64_t *enable;
@@ -211,6 +226,7 @@ static void write_enable(struct vplic *p, uint64_t c, uint64_t word, uint32_t va
     enable = &p->context[c].enable;
     *enable &= ~(0xffffffffull << (32 * word));
     *enable |= ((uint64_t)value << (32 * word)) & SOURCES;
+    show_enable(p, (unsigned)c);
     update_context(p, (unsigned)c);
 }
 
@@ -272,6 +288,7 @@ static void vplic_clear(struct vplic *p)
         p->context[c].enable = 0;
         p->context[c].threshold = 0;
     }
+    show_all(p);
     update_all(p);
 }
 
@@ -322,6 +339,7 @@ static int vplic_load(struct vdev *dev, struct state_reader *r)
     }
     if (r->error)
         vplic_clear(p);
+    show_all(p);
     /* Tell every output, changed or not: the vCPUs were loaded too. */
     p->out = 0;
     for (unsigned c = 0; c < p->contexts; c++) {
@@ -334,7 +352,12 @@ static int vplic_load(struct vdev *dev, struct state_reader *r)
     return r->error;
 }
 
-static void vplic_destroy(struct vdev *dev) { heap_free(dev); }
+static void vplic_destroy(struct vdev *dev)
+{
+    if (dev->page.hva)
+        frame_free_page(dev->page.hva);
+    heap_free(dev);
+}
 
 static size_t size_of(unsigned contexts)
 {
@@ -343,7 +366,7 @@ static size_t size_of(unsigned contexts)
 
 static uint64_t vplic_memory(struct vdev *dev)
 {
-    return heap_takes(size_of(((struct vplic *)dev)->contexts));
+    return heap_takes(size_of(((struct vplic *)dev)->contexts)) + (dev->page.hva ? PAGE_SIZE : 0);
 }
 
 static const struct vdev_ops vplic_ops = {
@@ -374,5 +397,8 @@ struct vdev *vplic_create(unsigned contexts,
     p->set_external = set_external;
     p->owner = owner;
     p->contexts = contexts;
+    p->vdev.page = (struct vdev_page){NULL, ENABLE};
+    if (contexts * ENABLE_STRIDE <= PAGE_SIZE)
+        p->vdev.page.hva = frame_alloc_page(); /* without it reads are exits */
     return &p->vdev;
 }

@@ -149,6 +149,7 @@ static int set_address(struct vnet *n, struct command *c)
         return -EINVAL;
     spin_lock(&n->lock);
     memcpy(n->v.config + VNET_CONFIG_MAC, mac, NET_MAC);
+    virtio_show(&n->v);
     spin_unlock(&n->lock);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "mem/frame.h"
 #include "vdev/virtio/virtio_dev.h"
 
 enum {
@@ -45,6 +46,7 @@ static void virtio_irq(struct virtio_dev *v, uint8_t isr)
     bool was = v->isr;
 
     __atomic_store_n(&v->isr, isr, __ATOMIC_RELEASE); /* read without the lock */
+    vdev_show(&v->vdev, REG_INTERRUPT_STATUS, isr);
     if (was != !!isr)
         irq_line_set(&v->vdev.irq, isr);
 }
@@ -62,6 +64,7 @@ void virtio_config_changed(struct virtio_dev *v)
 {
     __atomic_store_n(&v->generation, v->generation + 1,
                      __ATOMIC_RELEASE); /* read without the lock */
+    virtio_show(v);
     if (v->status & VIRTIO_DRIVER_OK)
         virtio_irq(v, v->isr | VIRTIO_INT_CONFIG);
 }
@@ -72,6 +75,7 @@ void virtio_fail(struct virtio_dev *v, const char *why)
         return;
     log_limited(v->vdev.log, LOG_WARN, "%s: %s: needs a reset by its driver", v->vdev.name, why);
     v->status |= VIRTIO_NEEDS_RESET;
+    virtio_show(v);
     /* 2.1.2: once DRIVER_OK is set the driver is told. */
     if (v->status & VIRTIO_DRIVER_OK)
         virtio_irq(v, v->isr | VIRTIO_INT_CONFIG);
@@ -128,6 +132,7 @@ static void device_reset(struct virtio_dev *v)
     v->device_sel = v->driver_sel = v->queue_sel = 0;
     v->status = ST_RESET;
     v->stopping = false;
+    virtio_show(v);
     virtio_irq(v, 0);
 }
 
@@ -261,6 +266,26 @@ static uint32_t read_register(struct virtio_dev *v, uint64_t offset)
     }
 }
 
+/* All that can be read, but InterruptStatus, which virtio_irq shows. */
+void virtio_show(struct virtio_dev *v)
+{
+    static const uint8_t changing[] = {REG_DEVICE_FEATURES, REG_QUEUE_NUM_MAX, REG_QUEUE_READY,
+                                       REG_STATUS};
+
+    if (!v->vdev.page.hva)
+        return;
+    vdev_show(&v->vdev, REG_MAGIC, MAGIC);
+    vdev_show(&v->vdev, REG_VERSION, 2);
+    vdev_show(&v->vdev, REG_DEVICE_ID, v->ops->device_id);
+    vdev_show(&v->vdev, REG_VENDOR_ID, VENDOR);
+    for (unsigned offset = REG_SHM_LEN; offset <= REG_SHM_BASE_HIGH; offset += 4)
+        vdev_show(&v->vdev, offset, read_register(v, offset));
+    for (unsigned i = 0; i < ARRAY_LEN(changing); i++)
+        vdev_show(&v->vdev, changing[i], read_register(v, changing[i]));
+    memcpy((char *)v->vdev.page.hva + REG_CONFIG, v->config, v->config_len);
+    vdev_show(&v->vdev, REG_CONFIG_GENERATION, v->generation);
+}
+
 static enum mmio_result write_register(struct virtio_dev *v, uint64_t offset, uint32_t value)
 {
     switch (offset) {
@@ -334,6 +359,16 @@ static enum mmio_result access_rest(struct virtio_dev *v, struct mmio_access *a)
     return MMIO_OK;
 }
 
+/* The same, and what it changed can be read. */
+static enum mmio_result access_and_show(struct virtio_dev *v, struct mmio_access *a)
+{
+    enum mmio_result result = access_rest(v, a);
+
+    if (a->write && a->offset != REG_INTERRUPT_ACK)
+        virtio_show(v);
+    return result;
+}
+
 static inline void inner_lock(struct virtio_dev *v)
 {
     if (v->inner)
@@ -357,7 +392,7 @@ static enum mmio_result virtio_access(struct vdev *dev, struct mmio_access *a)
         return queue < v->ops->queues && virtio_live(v, queue) ? v->ops->notify(v, queue) : MMIO_OK;
     }
     inner_lock(v);
-    result = access_rest(v, a);
+    result = access_and_show(v, a);
     inner_unlock(v);
     return result;
 }
@@ -512,6 +547,7 @@ static int virtio_load(struct vdev *dev, struct state_reader *r)
     }
     if (r->error)
         device_reset(v);
+    virtio_show(v);
     virtio_unlock(v);
     return r->error;
 }
@@ -521,6 +557,9 @@ static void virtio_destroy(struct vdev *dev)
     struct virtio_dev *v = virtio_of(dev);
 
     virtio_reset(dev);
+    if (dev->page.hva)
+        frame_free_page(dev->page.hva);
+    dev->page.hva = NULL;
     v->ops->destroy(v);
 }
 
@@ -528,7 +567,7 @@ static uint64_t virtio_memory(struct vdev *dev)
 {
     struct virtio_dev *v = virtio_of(dev);
 
-    return v->ops->memory(v);
+    return v->ops->memory(v) + (dev->page.hva ? PAGE_SIZE : 0);
 }
 
 static const struct vdev_ops virtio_vdev_ops = {
@@ -552,6 +591,7 @@ void virtio_init(struct virtio_dev *v, const struct virtio_ops *ops, struct stag
     v->vdev.mem = mem;
     spin_init(&v->vdev.lock, LOCK_DEVICE);
     v->ops = ops;
+    v->vdev.page.hva = frame_alloc_page(); /* without it reads are exits */
     v->offered = features | COMMON_FEATURES;
     for (unsigned i = 0; i < ops->queues; i++) {
         v->q[i].mem = mem;

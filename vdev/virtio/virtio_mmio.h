@@ -81,5 +81,7 @@ static inline bool virtio_live(const struct virtio_dev *v, unsigned queue)
 bool virtio_used(struct virtio_dev *v, unsigned queue);
 /* The configuration space changed: a new generation and an interrupt. */
 void virtio_config_changed(struct virtio_dev *v);
+/* Lets the driver see what was changed of v->config otherwise. */
+void virtio_show(struct virtio_dev *v);
 /* The driver broke a rule that leaves no way on: DEVICE_NEEDS_RESET, and one line in the log. */
 void virtio_fail(struct virtio_dev *v, const char *why);
