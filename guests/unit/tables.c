@@ -50,7 +50,7 @@ static struct trap_record jump_to(uint64_t va)
 
 UNIT_CASE(tables_no_ram, UNIT_TRAPLINE)
 {
-    static const uint64_t where[] = {0x10000000, 0x10001000, 0xc000000, 0x40000000, 0x800000000};
+    static const uint64_t where[] = {0x10000000, 0xc200000, 0xc000000, 0x40000000, 0x800000000};
 
     for (unsigned i = 0; i < ARRAY_LEN(where); i++) {
         paging_on();
@@ -69,6 +69,19 @@ UNIT_CASE(tables_no_ram, UNIT_TRAPLINE)
               fetch.count, fetch.cause);
         CHECK_EQ(fetch.tval, TABLE_VA + 0x100);
     }
+}
+
+/* Registers that the guest has as memory, read only: a fault of its own, whatever the entries look like. */
+UNIT_CASE(tables_registers, UNIT_TRAPLINE)
+{
+    paging_on();
+    point_at(0x10001000);
+    struct trap_record load = load_from(TABLE_VA + 8), store = store_to(TABLE_VA + 16),
+                       fetch = jump_to(TABLE_VA + 0x100);
+    point_at(0);
+    paging_off();
+    CHECK(load.count == 1 && store.count == 1 && fetch.count == 1, "%u, %u, %u", load.count,
+          store.count, fetch.count);
 }
 
 /* RAM that nobody touched, a table of zeroes for the walk that comes first: no page there. */
