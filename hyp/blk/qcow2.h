@@ -4,6 +4,7 @@
 //   qcow2_header.c  what the header says, and opening
 //   qcow2_map.c     where the guest's bytes are: level 1 and 2 tables
 //   qcow2_alloc.c   reference counts: clusters taken and given back
+//   qcow2_grow.c    a longer table of reference counts
 //   qcow2_write.c   what changes tables: writes into new clusters, zeros, discards, flushes
 //   qcow2_compressed.c  what compressed clusters hold; they are read only, a write makes a plain one of them
 //   qcow2_create.c  new images, and larger ones
@@ -27,6 +28,7 @@ enum {
     QCOW2_CLUSTER_MAX = 21,
     QCOW2_NAME = 64, /* of a backing file: here a partition's */
     QCOW2_L1_MAX = 32 << 20, /* bytes; QEMU's own limit */
+    QCOW2_REFCOUNT_TABLE_MAX = 8 << 20, /* bytes, QEMU's too */
     QCOW2_PENDING = 64, /* ranges of clusters given up, until the next flush */
 };
 
@@ -144,6 +146,16 @@ uint64_t qcow2_l2_entry(const struct qcow2 *q, uint64_t table, uint64_t at);
 /* A level 2 entry, judged. */
 int qcow2_judge(const struct qcow2 *q, uint64_t entry, struct qcow2_run *run) MUST_CHECK;
 
+struct qcow2_field {
+    unsigned at, bytes; /* in the header's first sector */
+    uint64_t value;
+};
+/* Fields of the header, all in one write of its sector: old or new, whatever happens; and a flush. */
+int qcow2_write_header(struct qcow2 *q, const struct qcow2_field *field, unsigned n) MUST_CHECK;
+/* Makes the table reach to the file's end. -ENOSPC: where it would lie the file has no room; -ENOMEM; -EIO. */
+int qcow2_grow_refcounts(struct qcow2 *q) MUST_CHECK;
+/* Sets the count of a cluster in the byte of a block where it begins. */
+void qcow2_put_count(const struct qcow2 *q, uint8_t *at, uint64_t cluster, uint64_t count);
 /* How many clusters of the file are in use, by the counts. 0, -EIO, -ENOMEM. */
 int qcow2_count_used(struct qcow2 *q, uint64_t *used) MUST_CHECK;
 /* Up to want free clusters that follow one another: their count becomes 1. -ENOSPC. */

@@ -3,6 +3,7 @@
 // table says where they are. A block that is missing stands for a stretch that is all free: it is made in the
 // first cluster of its stretch that is wanted, and counts itself.
 #include <errno.h>
+#include <string.h>
 
 #include "blk/blk_io.h"
 #include "blk/qcow2.h"
@@ -47,18 +48,29 @@ static uint64_t get_count(const struct qcow2 *q, const uint8_t *p, uint64_t clus
     return *p >> count_shift(q, cluster) & ((1u << (1u << q->refcount_order)) - 1);
 }
 
+static unsigned count_bytes(const struct qcow2 *q)
+{
+    return q->refcount_order < 3 ? 1 : 1u << (q->refcount_order - 3);
+}
+
+void qcow2_put_count(const struct qcow2 *q, uint8_t *at, uint64_t cluster, uint64_t count)
+{
+    unsigned bits = 1u << q->refcount_order, shift = count_shift(q, cluster);
+
+    if (q->refcount_order < 3)
+        count = (*at & ~(((1u << bits) - 1) << shift)) | count << shift;
+    meta_put_be(at, count, count_bytes(q));
+}
+
 /* The count's page is here. */
 static void put_count(struct qcow2 *q, uint64_t at, const uint8_t *p, uint64_t cluster,
                       uint64_t count)
 {
     uint8_t be[8];
-    unsigned bytes = q->refcount_order < 3 ? 1 : 1u << (q->refcount_order - 3);
-    unsigned bits = 1u << q->refcount_order, shift = count_shift(q, cluster);
 
-    if (q->refcount_order < 3)
-        count = (*p & ~(((1u << bits) - 1) << shift)) | count << shift;
-    meta_put_be(be, count, bytes);
-    meta_store(&q->cache, at, be, bytes);
+    memcpy(be, p, count_bytes(q));
+    qcow2_put_count(q, be, cluster, count);
+    meta_store(&q->cache, at, be, count_bytes(q));
 }
 
 static int make_block(struct qcow2 *q, uint64_t cluster)
@@ -129,7 +141,8 @@ static bool on_tables(const struct qcow2 *q, uint64_t first, uint64_t n)
            (at < q->refcount_table_at + q->refcount_table_len && q->refcount_table_at < end);
 }
 
-int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got)
+/* As qcow2_alloc, without what is still to be given back. */
+static int search(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got)
 {
     uint64_t cluster = q->free_from, block;
     int error = 0;
@@ -139,6 +152,11 @@ int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got)
 
         sched_point();
         error = find_block(q, cluster, &block);
+        if (error == -ENOSPC) {
+            error = qcow2_grow_refcounts(q);
+            cluster = error ? cluster : q->free_from; /* the old table's are free */
+            continue;
+        }
         if (!error && !block) {
             if (on_tables(q, cluster, 1))
                 return -EIO;
@@ -155,7 +173,19 @@ int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got)
             return error;
         }
     }
+    if (!error || error == -ENOSPC)
+        q->free_from = cluster; /* a full disk is not searched anew for each write */
     return error ? error : -ENOSPC;
+}
+
+int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got)
+{
+    int error = search(q, want, first, got);
+
+    if (error != -ENOSPC || !q->pending_count)
+        return error;
+    error = qcow2_flush(q); /* after which what was given up is free */
+    return error ? error : search(q, want, first, got);
 }
 
 int qcow2_release(struct qcow2 *q, uint64_t first, uint64_t count)

@@ -139,23 +139,6 @@ static int move_l1(struct qcow2 *q, uint64_t entries, uint64_t *at)
     return error;
 }
 
-/* The header's first sector in one write: old or new, whatever happens. */
-static int write_size(struct qcow2 *q, uint64_t size, uint64_t l1_at, uint64_t entries)
-{
-    size_t len = max_u64(q->file->block_size, BLK_SECTOR);
-    uint8_t *h = heap_alloc(len);
-    int error = h ? blk_read(q->file, 0, h, len) : -ENOMEM;
-
-    if (!error) {
-        meta_put_be(h + QCOW2_H_SIZE, size, 8);
-        meta_put_be(h + QCOW2_H_L1_SIZE, entries, 4);
-        meta_put_be(h + QCOW2_H_L1_AT, l1_at, 8);
-        error = blk_write(q->file, 0, h, len);
-    }
-    heap_free(h);
-    return error ? error : blk_flush(q->file);
-}
-
 /* The old table's clusters, which nothing refers to any more. */
 static int drop_l1(struct qcow2 *q)
 {
@@ -170,6 +153,11 @@ int qcow2_resize(struct qcow2 *q, uint64_t size, char *why, size_t why_size)
     uint64_t per_l1 = qcow2_cluster(q) * qcow2_l2_entries(q), at = q->l1_at;
     uint64_t entries = size / per_l1 + (size % per_l1 != 0);
     bool more = entries > q->l1_size;
+    struct qcow2_field header[] = {
+        {QCOW2_H_SIZE, 8, size},
+        {QCOW2_H_L1_SIZE, 4, more ? entries : q->l1_size},
+        {QCOW2_H_L1_AT, 8, 0},
+    };
     int error;
 
     fmt_snprintf(why, why_size,
@@ -181,7 +169,8 @@ int qcow2_resize(struct qcow2 *q, uint64_t size, char *why, size_t why_size)
     error = more ? move_l1(q, entries, &at) : 0;
     if (!error)
         error = qcow2_flush(q); /* counts and the new table, before what refers to them */
+    header[2].value = at;
     if (!error)
-        error = write_size(q, size, at, more ? entries : q->l1_size);
+        error = qcow2_write_header(q, header, ARRAY_LEN(header));
     return !error && more ? drop_l1(q) : error;
 }

@@ -9,7 +9,6 @@
 
 enum {
     HEADER_READ = 4096, /* what is read of the header: extensions and names beyond are not known */
-    REFCOUNT_TABLE_MAX = 8 << 20,
     FEATURE_LEN = 48,
     FEATURE_NAME = 46
 };
@@ -146,7 +145,7 @@ static int take_tables(struct reader *r)
     q->refcount_table_len = field(r, QCOW2_H_REFCOUNT_CLUSTERS, 4) << q->cluster_bits;
     if (q->size / per_l1 + (q->size % per_l1 != 0) > q->l1_size)
         return refuse(r, "its level 1 table is too short");
-    if ((uint64_t)q->l1_size * 8 > QCOW2_L1_MAX || q->refcount_table_len > REFCOUNT_TABLE_MAX)
+    if ((uint64_t)q->l1_size * 8 > QCOW2_L1_MAX || q->refcount_table_len > QCOW2_REFCOUNT_TABLE_MAX)
         return refuse(r, "its tables are too large");
     if ((q->l1_size && !qcow2_place_ok(q, q->l1_at, (uint64_t)q->l1_size * 8)) ||
         !q->refcount_table_len || !qcow2_place_ok(q, q->refcount_table_at, q->refcount_table_len))
@@ -254,6 +253,20 @@ int qcow2_open(struct qcow2 *q, struct blk_backend *file, bool writable, unsigne
     }
     meta_init(&q->cache, file, lock, (uint32_t)min_u64(qcow2_cluster(q), PAGE_SIZE), cache_pages);
     return 0;
+}
+
+int qcow2_write_header(struct qcow2 *q, const struct qcow2_field *field, unsigned n)
+{
+    size_t len = max_u64(q->file->block_size, BLK_SECTOR);
+    uint8_t *h = heap_alloc(len);
+    int error = h ? blk_read(q->file, 0, h, len) : -ENOMEM;
+
+    for (unsigned i = 0; i < n && !error; i++)
+        meta_put_be(h + field[i].at, field[i].value, field[i].bytes);
+    if (!error)
+        error = blk_write(q->file, 0, h, len);
+    heap_free(h);
+    return error ? error : blk_flush(q->file);
 }
 
 uint64_t qcow2_memory(const struct qcow2 *q)

@@ -196,6 +196,55 @@ def test_limits_and_errors(machine, bundle, disk, tmp_path):
     qemu_img("check", "-f", "qcow2", "thin", cwd=tmp_path)
 
 
+def failing(path, name, rule):
+    """A disk of the machine with errors as QEMU's blkdebug makes them."""
+    return ["-blockdev", f"driver=file,filename={path},node-name=file-{name}",
+            "-blockdev", f"driver=blkdebug,image=file-{name},node-name=bad-{name}," +
+            ",".join(f"inject-error.0.{word}" for word in rule.split()),
+            "-blockdev", f"driver=raw,file=bad-{name},node-name={name}", "-device", f"virtio-blk-device,drive={name}"]
+
+
+def test_errors_of_the_host_disk(machine, bundle, disk, tmp_path):
+    """Flushes that fail, and a sector that cannot be written: I/O errors for the guest, lines for the operator, images that
+    qemu-img mends; another VM goes on."""
+    disks, parts = {}, {}
+    for name in ("good", "noflush", "nowrite"):
+        disks[name] = disk(64 << 20)
+        parts[name] = harness.make_partitions(disks[name], 64 << 20, **{name: "40MiB"})[name]
+        qemu_img("create", "-q", "-f", "qcow2", name, "32M", cwd=tmp_path)
+        harness.copy_in(disks[name], parts[name], str(tmp_path / name))
+    sector = parts["nowrite"][0] // 512 + 20 * 128  # the image's 20th cluster, of the first that are written
+    args = (failing(disks["noflush"], "noflush", "event=flush_to_disk iotype=flush errno=5") +
+            failing(disks["nowrite"], "nowrite", f"event=write_aio iotype=write errno=5 sector={sector}"))
+    guests = [vm("bad", disks=["qcow2:noflush", "qcow2:nowrite"]), vm("good", disks=["qcow2:good"], autostart=False)]
+    m = machine(bundle=bundle(*guests), append="keep", disk=disks["good"], args=args)
+    m.boot()
+    write = "dd if=/dev/urandom of=/dev/vd{} bs=64k seek={} count={} conv=fsync"
+    assert m.shell(write.format("a", 0, 8), 60)[0] != 0
+    m.run(write.format("b", 0, 8), 60)
+    assert m.shell(write.format("b", 8, 32), 60)[0] != 0
+    m.run(write.format("b", 4, 1), 60)  # what has its place is written there
+    m.run("echo 1 >/proc/sys/vm/drop_caches; dd if=/dev/vdb of=/dev/null bs=64k count=8")
+    m.to_shell()
+    log = m.command("log")
+    assert re.search(r"disk noflush: (flush|write) at byte \d+: input/output error", log)
+    assert re.search(r"disk nowrite: write at byte \d+: input/output error", log)
+    m.command("start good")
+    m.line("console good")
+    m.boot()
+    digest = m.run(FILL, 60)
+    m.to_shell()
+    m.line("poweroff now")
+    m.expect_off()
+    for name, place in parts.items():
+        harness.copy_out(disks[name], place, str(tmp_path / name))
+        status = subprocess.run(["qemu-img", "check", "-q", "-r", "leaks", "-f", "qcow2", name], cwd=tmp_path)
+        assert status.returncode == 0, name
+        qemu_img("convert", "-f", "qcow2", "-O", "raw", name, f"{name}.raw", cwd=tmp_path)
+    fsck(str(tmp_path / "good.raw"))
+    assert md5sum(read_file(str(tmp_path / "good.raw"), "/file")) == digest
+
+
 # Each file is on the disk for sure before the next one is begun.
 GENERATIONS = ("mount -o discard /dev/vda /mnt && for i in $(seq 1 12); do dd if=/dev/urandom of=/mnt/f$i bs=10k count=$((i * 3)) 2>/dev/null; "
                "md5sum </mnt/f$i >/mnt/m$i; sync; [ $((i % 4)) != 0 ] || rm /mnt/f$((i - 2)); done; umount /mnt")

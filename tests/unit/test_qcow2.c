@@ -313,6 +313,8 @@ static const char *const kinds[] = {
     "cluster_size=16k,refcount_bits=8",
     "cluster_size=16k,refcount_bits=32",
     "cluster_size=16k,refcount_bits=64,lazy_refcounts=on",
+    "cluster_size=512,refcount_bits=64", /* its refcount table reaches 2 MiB at first */
+    "cluster_size=512,refcount_bits=2",
 };
 
 static void reads_and_writes_what_qemu_made(void **state)
@@ -332,6 +334,8 @@ static void reads_and_writes_what_qemu_made(void **state)
         assert_int_equal(qcow2_flush(&q), 0);
         assert_true(q.cache.count <= q.cache.most);
         assert_false(qcow2_needs_flush(&q));
+        if (strstr(kinds[i], "512,refcount_bits=64")) /* 8 bytes for each 64 clusters of the file */
+            assert_int_equal(q.refcount_table_len, FILE_SIZE / 512 / 64 * 8);
         check_contents();
         qcow2_close(&q);
         check_with_qemu();
@@ -516,13 +520,19 @@ static void full(void **state)
     assert_int_equal(error, -ENOSPC);
     assert_true(at > 2 << 20);
     check_contents();
-    /* What is given up makes room. */
+    /* It is not searched again for each write that finds no room. */
+    unsigned loads = (unsigned)q.cache.loads;
+
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(guest_write(at, 65536), -ENOSPC);
+    assert_int_equal(q.free_from, q.clusters);
+    assert_in_range(q.cache.loads, loads, loads + 1); /* level 2's table */
+    /* What is given up makes room, once it is sure: the write that wants it sees to that. */
     assert_int_equal(qcow2_discard(&q, 0, 65536), 0);
     memset(model, 0, 65536);
-    assert_int_equal(guest_write(at, 65536), -ENOSPC); /* not before it is sure */
-    assert_int_equal(qcow2_flush(&q), 0);
-    assert_int_equal(file.discards, 1);
+    assert_int_equal(file.discards, 0);
     assert_int_equal(guest_write(at, 65536), 0);
+    assert_int_equal(file.discards, 1);
     assert_int_equal(qcow2_flush(&q), 0);
     check_contents();
     qcow2_close(&q);
@@ -722,7 +732,10 @@ static void check_counts(const uint8_t *f, unsigned n)
 {
     unsigned bits = (unsigned)meta_be(f + QCOW2_H_CLUSTER_BITS, 4);
     uint64_t cs = 1ul << bits, l1 = meta_be(f + QCOW2_H_L1_AT, 8),
-             table = meta_be(f + QCOW2_H_REFCOUNT_TABLE, 8);
+             table = meta_be(f + QCOW2_H_REFCOUNT_TABLE, 8),
+             reach = meta_be(f + QCOW2_H_REFCOUNT_CLUSTERS, 4) * cs;
+    unsigned bytes = 1u << (meta_be(f + QCOW2_H_REFCOUNT_ORDER, 4) - 3);
+    uint64_t per_block = cs / bytes;
     uint8_t *refs = calloc(1, file.size / cs + 1);
 
     for (uint64_t i = 0; i < meta_be(f + QCOW2_H_L1_SIZE, 4); i++) {
@@ -735,8 +748,9 @@ static void check_counts(const uint8_t *f, unsigned n)
             count_entry(meta_be(f + l2 + k, 8), bits, refs);
     }
     for (uint64_t c = 0; c < file.size / cs; c++) {
-        uint64_t block = meta_be(f + table + c / (cs / 2) * 8, 8);
-        uint64_t count = block ? meta_be(f + block + c % (cs / 2) * 2, 2) : 0;
+        uint64_t entry = c / per_block;
+        uint64_t block = entry * 8 < reach ? meta_be(f + table + entry * 8, 8) : 0;
+        uint64_t count = block ? meta_be(f + block + c % per_block * bytes, bytes) : 0;
 
         if ((refs[c] > 1 && refs[c] < 128) || (refs[c] & 127) > count)
             fail_msg("cut %u: cluster %lu: %u references, count %lu", n, (unsigned long)c, refs[c],
@@ -797,7 +811,8 @@ static void cut_everywhere(const uint8_t *from, const uint8_t *at_start, unsigne
     free(got);
 }
 
-static void power_cuts_of(bool overlay, const char *options, unsigned pages)
+/* Each of some is cut where it takes long: all is unpacked, or clusters are many. */
+static void power_cuts_of(bool overlay, const char *options, unsigned pages, unsigned step)
 {
     uint8_t *from = malloc(CUT_SIZE), *at_start = calloc(1, DISK);
     struct qcow2_new n = {DISK, overlay ? "template" : "", overlay ? "raw" : ""};
@@ -811,6 +826,10 @@ static void power_cuts_of(bool overlay, const char *options, unsigned pages)
     else
         assert_int_equal(qcow2_create(&file.blk, &n), 0);
     open_image(true, pages);
+    if (options && strstr(options, "refcount_bits=64")) /* so that the table's end is near */
+        for (uint64_t at = 0; q.free_from < 1900 * 2; at += 65536)
+            assert_int_equal(guest_write(at, 65536), 0);
+    assert_int_equal(qcow2_flush(&q), 0);
     assert_int_equal(guest_read(0, at_start, DISK), 0);
     memcpy(from, file.data, file.size);
     fake_disk_start_log(&file);
@@ -819,8 +838,7 @@ static void power_cuts_of(bool overlay, const char *options, unsigned pages)
     note_flush();
     qcow2_close(&q);
     file.keep_log = false;
-    /* Unpacking all of it takes long. */
-    cut_everywhere(from, at_start, options && strstr(options, "zlib") ? 17 : 1);
+    cut_everywhere(from, at_start, step);
     free(from);
     free(at_start);
 }
@@ -828,26 +846,33 @@ static void power_cuts_of(bool overlay, const char *options, unsigned pages)
 static void power_cuts(void **state)
 {
     (void)state;
-    power_cuts_of(false, NULL, 24);
+    power_cuts_of(false, NULL, 24, 1);
 }
 
 static void power_cuts_small_clusters(void **state)
 {
     (void)state;
-    power_cuts_of(false, "cluster_size=4k", 20);
+    power_cuts_of(false, "cluster_size=4k", 20, 1);
 }
 
 static void power_cuts_overlay(void **state)
 {
     (void)state;
     backing_with_qemu();
-    power_cuts_of(true, NULL, 24);
+    power_cuts_of(true, NULL, 24, 1);
 }
 
 static void power_cuts_compressed(void **state)
 {
     (void)state;
-    power_cuts_of(false, "cluster_size=16k,compression_type=zlib", 24);
+    power_cuts_of(false, "cluster_size=16k,compression_type=zlib", 24, 17);
+}
+
+static void power_cuts_table_grows(void **state)
+{
+    (void)state;
+    power_cuts_of(false, "cluster_size=512,refcount_bits=64", 24, 11);
+    assert_int_equal(meta_be(file.data + QCOW2_H_REFCOUNT_CLUSTERS, 4), 5); /* of one before */
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -866,6 +891,7 @@ int main(void)
         TEST(power_cuts_small_clusters),
         TEST(power_cuts_overlay),
         TEST(power_cuts_compressed),
+        TEST(power_cuts_table_grows),
         TEST(compressed),
         TEST(compressed_damaged),
         TEST(compressed_otherwise),
