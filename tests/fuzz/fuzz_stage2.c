@@ -3,7 +3,7 @@
 // of contents. The input is a list of operations, with memory that runs out, batches that are committed
 // late or lost, and pins. After every one the tables say what the model says; after a failure nothing has
 // changed; in the end every frame has come back.
-// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/image.c stage2/guest_mem.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
+// units: stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/image.c stage2/guest_mem.c hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c hyp/mem/frame_run.c tests/fake/fake_base.c tests/fake/fake_mem.c tests/fake/fake_xcall.c
 #include <errno.h>
 
 #include "base/arch.h"
@@ -28,11 +28,12 @@ struct page {
     uint64_t word; /* of RAM */
     uint8_t prot; /* 0: nothing is mapped */
     bool cow, dirty;
+    bool image; /* a page of an image, shared with it */
 };
 static struct page model[PAGES];
 static struct stage2 s2;
 static struct stage2_flush batch;
-static pa_t hog[3600]; /* memory taken away */
+static pa_t hog[6200]; /* memory taken away */
 static unsigned hogs;
 static struct {
     struct guest_iov iov[8];
@@ -40,6 +41,13 @@ static struct {
     uint64_t g, len;
 } pins[PINS];
 static pa_t shared[SHARED]; /* host frames that are mapped copy-on-write */
+/* A bundle's memory, and the parts of it that the guest's memory begins with. */
+enum { IMAGE_BLOCKS = 3, IMAGE_BYTES = IMAGE_BLOCKS * 0x200000 };
+static pa_t bundle;
+static struct image {
+    uint64_t base, size, offset; /* in the bundle */
+} images[STAGE2_MAX_IMAGES];
+static unsigned image_count;
 
 static uint64_t page_gpa(unsigned i)
 {
@@ -47,6 +55,26 @@ static uint64_t page_gpa(unsigned i)
 }
 
 static uint64_t shared_word(unsigned i) { return 0xC0C0C0C0C0000000ul + i; }
+
+/* Of the bundle, eight bytes at an offset. */
+static uint64_t image_word(uint64_t offset) { return 0xB0B0000000000000ul + offset; }
+
+/* The image that has the size bytes at g, or NULL. */
+static const struct image *image_at(uint64_t g, uint64_t size)
+{
+    for (unsigned k = 0; k < image_count; k++)
+        if (g >= images[k].base && g + size <= images[k].base + images[k].size)
+            return &images[k];
+    return NULL;
+}
+
+/* What a page begins with when it is touched first. */
+static uint64_t fresh_word(unsigned i)
+{
+    const struct image *m = i < RAM_PAGES ? image_at(page_gpa(i), 8) : NULL;
+
+    return m ? image_word(m->offset + (page_gpa(i) - m->base)) : 0;
+}
 
 static void commit(void) { stage2_flush_commit(&batch); }
 
@@ -108,6 +136,19 @@ static struct range take_range(struct fuzz_in *in)
 
 static bool in_part(unsigned i, struct range r) { return i - r.first < r.count; }
 
+/* A page that has come as an image's own: it must be whole and alike. */
+static void model_shared(unsigned i, pa_t p)
+{
+    const struct image *m = image_at(page_gpa(i), PAGE_SIZE);
+
+    assert_non_null(m);
+    if (m)
+        assert_int_equal(p.v, bundle.v + m->offset + (page_gpa(i) - m->base));
+    model[i].image = model[i].cow = true;
+    model[i].prot = PROT_R | PROT_X;
+    model[i].pa = p.v;
+}
+
 /* What stage 2 has populated for count pages from first: these, or all of large ones around them. All but
  * written, and the one behind it, are zeroed. */
 static void model_populated(unsigned first, unsigned count, unsigned written)
@@ -118,10 +159,29 @@ static void model_populated(unsigned first, unsigned count, unsigned written)
         struct stage2_leaf leaf;
 
         if (!model[i].prot && !stage2_lookup(&s2, gpa(page_gpa(i)), &leaf)) {
-            model[i] = (struct page){.prot = PROT_R | PROT_W | PROT_X};
+            model[i] = (struct page){.prot = PROT_R | PROT_W | PROT_X, .word = fresh_word(i)};
+            if (leaf.pte & PTE_SOFT_COW)
+                model_shared(i, leaf.pa);
             if (i - written > 1)
-                assert_int_equal(*(uint64_t *)pa_to_hva(leaf.pa), 0);
+                assert_int_equal(*(uint64_t *)pa_to_hva(leaf.pa), model[i].word);
         }
+    }
+}
+
+/* A write to a page of an image may have given all of the large page around it a copy. */
+static void model_copied(unsigned first, unsigned count)
+{
+    unsigned end = (unsigned)min_u64(((first + count) | 511) + 1, RAM_PAGES);
+
+    for (unsigned i = first & ~511u; i < end; i++) {
+        struct stage2_leaf leaf;
+
+        if (!model[i].image || stage2_lookup(&s2, gpa(page_gpa(i)), &leaf) ||
+            leaf.pte & PTE_SOFT_COW)
+            continue;
+        model[i].image = model[i].cow = false;
+        model[i].prot |= PROT_W;
+        model[i].pa = 0;
     }
 }
 
@@ -133,7 +193,7 @@ static int expected_write(unsigned i)
 static void model_write(unsigned i)
 {
     if (model[i].cow) {
-        model[i].cow = false;
+        model[i].cow = model[i].image = false;
         model[i].prot |= PROT_W;
         model[i].pa = 0;
     }
@@ -151,6 +211,8 @@ static void touch(unsigned i, bool write)
         return;
     }
     model_populated(i, 1, PAGES);
+    if (write)
+        model_copied(i, 1);
     if (r != -ENOMEM)
         assert_int_equal(r, want);
     if (!r && write)
@@ -164,6 +226,7 @@ static void write_word(unsigned i, uint64_t v, bool zero)
                  : guest_mem_write(&s2, gpa(page_gpa(i)), &v, 8);
 
     model_populated(i, 2, i);
+    model_copied(i, 2);
     if (r != -ENOMEM || i >= RAM_PAGES)
         assert_int_equal(r, want);
     if (!r) {
@@ -182,6 +245,7 @@ static void write_across(unsigned i)
         return;
     r = guest_mem_write(&s2, gpa(page_gpa(i) + PAGE_SIZE - 8), v, 16);
     model_populated(i, 2, i);
+    model_copied(i, 2);
     if (r == -ENOMEM) {
         struct stage2_leaf leaf; /* how far it came is seen only by the copy-on-write */
 
@@ -326,6 +390,8 @@ static void pin(unsigned slot, struct range r, bool write)
     else
         assert_true(n > 0 || n == -ENOMEM || n == -E2BIG || n == -EFAULT);
     model_populated(r.first, r.count, PAGES);
+    if (write)
+        model_copied(r.first, r.count);
     /* Which of the pages a pin that failed had made ready is its own business. */
     for (unsigned i = r.first; i < r.first + r.count && i < RAM_PAGES; i++) {
         struct stage2_leaf leaf;
@@ -342,6 +408,25 @@ static void pin(unsigned slot, struct range r, bool write)
         assert_ptr_equal(pa_to_hva(leaf.pa), pins[slot].iov[k].hva);
         assert_true(frame_query(leaf.pa).pins > 0);
     }
+}
+
+/* From now on what is touched first in the range has bytes of the bundle. Where these are alike modulo 2 MiB, 4 KiB, or not. */
+static void add_image(struct range r, uint8_t how)
+{
+    uint64_t base = page_gpa(r.first) + (how & 1 ? how & ~7u : 0);
+    uint64_t size = min_u64(r.count * PAGE_SIZE, MIB(4)) - (how & 2 ? 0x100 + (how & ~7u) : 0);
+    uint64_t offset = (how & 4 ? base % MIB(2) : base % PAGE_SIZE) + (how & 16 ? 8 : 0);
+    bool fits = r.first < RAM_PAGES && base + size <= page_gpa(RAM_PAGES - 1) + PAGE_SIZE;
+    int e, want = !fits ? -EINVAL : image_count == STAGE2_MAX_IMAGES ? -ENOSPC : 0;
+
+    for (unsigned k = 0; k < image_count && !want; k++)
+        if (base < images[k].base + images[k].size && images[k].base < base + size)
+            want = -EINVAL;
+    offset = min_u64(offset, IMAGE_BYTES - size) & ~7ul;
+    e = stage2_add_image(&s2, gpa(base), (const char *)pa_to_hva(bundle) + offset, size);
+    assert_int_equal(e, want);
+    if (!e)
+        images[image_count++] = (struct image){base, size, offset};
 }
 
 /* Takes all memory but a few frames away, or gives it back. */
@@ -401,6 +486,10 @@ static void step(struct fuzz_in *in)
             commit();
         break;
     case 14:
+        if (op & 64) {
+            add_image(r, fuzz_u8(in));
+            break;
+        }
         fake_hart = op >> 4 & 3;
         (void)vmid_load(&s2);
         break;
@@ -424,6 +513,10 @@ static void start(void)
     assert_int_equal(stage2_create(&s2, OWNER, GIB(4)), 0);
     assert_int_equal(stage2_add_ram(&s2, gpa(RAM), RAM_PAGES * PAGE_SIZE), 0);
     batch = (struct stage2_flush)STAGE2_FLUSH_INIT(&s2);
+    image_count = 0;
+    assert_int_equal(frame_alloc_run(IMAGE_BLOCKS, FRAME_IMAGE, 0, &bundle), 0);
+    for (uint64_t at = 0; at < IMAGE_BYTES; at += 8)
+        *(uint64_t *)pa_to_hva(pa_add(bundle, at)) = image_word(at);
     for (unsigned i = 0; i < SHARED; i++) {
         assert_int_equal(frame_alloc(0, FRAME_SHARED, 0, &shared[i]), 0);
         memset(pa_to_hva(shared[i]), 0, PAGE_SIZE);
@@ -449,6 +542,11 @@ static void end(uint64_t free_before)
         assert_int_equal(*(uint64_t *)pa_to_hva(shared[i]), shared_word(i));
         frame_put(shared[i]);
     }
+    for (uint64_t at = 0; at < IMAGE_BYTES; at += PAGE_SIZE) {
+        assert_int_equal(frame_query(pa_add(bundle, at)).refs, 1);
+        assert_int_equal(*(uint64_t *)pa_to_hva(pa_add(bundle, at)), image_word(at));
+    }
+    frame_put_range(bundle, IMAGE_BYTES);
     /* One block may stay split, at hand: its descriptors' page. */
     assert_true(frame_free_count() + 1 >= free_before);
 }
@@ -458,7 +556,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz_in in = {data, size};
     uint64_t free_before;
 
-    fake_mem_start(MIB(14));
+    fake_mem_start(MIB(24));
     free_before = frame_free_count();
     start();
     while (in.left)
@@ -473,6 +571,10 @@ size_t fuzz_seed(unsigned n, uint8_t *to, size_t max)
 
     if (n >= 4)
         return 0;
+    fuzz_put_u(&o, 14 | 64, 1); /* an image */
+    fuzz_put_u(&o, n & 1 ? 0x8000 : 300, 2);
+    fuzz_put_u(&o, 250, 1);
+    fuzz_put_u(&o, n & 2 ? 4 : 0, 1);
     for (unsigned k = 0; k < 32; k++) {
         fuzz_put_u(&o, (k * 7 + n) % 15 | (n & 1) << 7 | (k & 3) << 4, 1);
         fuzz_put_u(&o, n < 2 ? 512 + k : RAM_PAGES + 64 * k, 2);
