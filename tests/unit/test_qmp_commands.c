@@ -28,10 +28,11 @@
 #include "vm/vm_account.h"
 
 static struct vm *on, *off, *held, *dead;
+enum { DISK_MEMORY = 12345 };
 static uint64_t disk_memory(struct vdev *dev)
 {
     (void)dev;
-    return 1000;
+    return DISK_MEMORY;
 }
 static const struct vdev_ops disk_ops = {.type = "virtio-blk", .memory = disk_memory};
 static struct vdev disk = {.ops = &disk_ops, .name = "virtio2", .role = "disk-0", .size = 0x1000};
@@ -237,6 +238,8 @@ static void test_manuals(void **state)
 
 static void test_stats(void **state)
 {
+    char memory[80];
+
     (void)state;
     on->guest.vcpu[0]->thread.time[THREAD_RAN] = 1500; /* of 1000 a second */
     on->guest.vcpu[1]->thread.time[THREAD_RAN] = 500;
@@ -276,6 +279,10 @@ static void test_stats(void **state)
          *part; part++)
         if (!strstr(fake_sent, *part))
             fail_msg("%s is not in %s", *part, fake_sent);
+    snprintf(memory, sizeof(memory), "{\"name\": \"memory.hypervisor\", \"value\": %lu}",
+             (unsigned long)(heap_takes(sizeof(*on)) + console_memory() + 2 * vcpu_memory() +
+                             DISK_MEMORY));
+    assert_non_null(strstr(fake_sent, memory));
     assert_null(strstr(fake_sent, "exit-instructions"));
     vm_account_set_costs(true); /* counts begin anew */
     on->guest.vcpu[1]->exits[10] = 12;
