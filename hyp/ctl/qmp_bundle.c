@@ -10,6 +10,7 @@
 #include "mem/frame.h"
 #include "mem/heap.h"
 #include "vm/vm_account.h"
+#include "vm/vm_memory.h"
 
 enum { WHY = 160 };
 
@@ -82,6 +83,20 @@ static int arg_digest(struct qmp_call *c, enum hash_kind *kind, uint8_t *digest,
 
 /* ---- sending ---- */
 
+static int too_large(struct qmp_call *c, uint64_t size)
+{
+    struct vm_memory_host h;
+
+    vm_memory_host(&h);
+    return qmp_fail(
+        c, -ENOMEM,
+        "%lu KiB are more than a bundle may take now, %lu KiB: %lu KiB are free, but VMs "
+        "were promised %lu KiB that they have not used yet, and %lu KiB are the reserve",
+        (unsigned long)(size >> 10), (unsigned long)(vm_memory_spare() >> 10),
+        (unsigned long)(h.free >> 10), (unsigned long)(h.owed >> 10),
+        (unsigned long)(h.reserve >> 10));
+}
+
 int qmp_bundle_open(struct qmp_call *c)
 {
     uint8_t digest[HASH_SHA256_SIZE];
@@ -94,6 +109,8 @@ int qmp_bundle_open(struct qmp_call *c)
     if (error)
         return error;
     qmp_arg_u64(c, "size", &size);
+    if (size > vm_memory_spare())
+        return too_large(c, size);
     error = upload_open(c->session, size, kind, given ? digest : NULL, &u);
     if (error == -ENOSPC)
         return qmp_fail(c, error, "too many bundles: a session sends %d at most, there may be %d",

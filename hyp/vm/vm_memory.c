@@ -8,25 +8,49 @@
 
 /* ---- what there is ---- */
 
-void vm_memory_host(struct vm_memory_host *h)
+static void add_promise(struct vm *vm, struct vm_memory_host *h)
 {
-    uint64_t n[FRAME_STATES];
+    struct vm_account_memory m;
 
+    if (vm_state(vm) == VM_OFF)
+        return;
+    vm_account_memory(vm, &m);
+    h->promised += m.promised;
+    h->owed += m.promised - min_u64(m.promised, m.mapped);
+}
+
+/* All but room and overcommitted. */
+static void look(struct vm_memory_host *h)
+{
     *h = (struct vm_memory_host){.free = frame_free_count() * PAGE_SIZE,
                                  .reserve = frame_reserve_size() * PAGE_SIZE};
-    frame_count(-1, n);
-    h->room = (n[FRAME_FREE] + n[FRAME_VM]) * PAGE_SIZE;
-    h->room -= min_u64(h->room, h->reserve);
     for (unsigned i = 0; i < VM_MAX; i++) {
         struct vm *vm = vm_hold(i);
 
         if (!vm)
             continue;
-        if (vm_state(vm) != VM_OFF)
-            h->promised += vm->config.memory;
+        add_promise(vm, h);
         vm_let_go(vm);
     }
+}
+
+void vm_memory_host(struct vm_memory_host *h)
+{
+    uint64_t n[FRAME_STATES];
+
+    look(h);
+    frame_count(-1, n);
+    h->room = (n[FRAME_FREE] + n[FRAME_VM]) * PAGE_SIZE;
+    h->room -= min_u64(h->room, h->reserve);
     h->overcommitted = h->promised > h->room ? h->promised - h->room : 0;
+}
+
+uint64_t vm_memory_spare(void)
+{
+    struct vm_memory_host h;
+
+    look(&h);
+    return h.free - min_u64(h.free, h.reserve + h.owed);
 }
 
 int vm_memory_describe(char *to, size_t size)

@@ -13,6 +13,7 @@
 #include "fake_life.h"
 #include "mem/frame.h"
 #include "vdev/backend.h"
+#include "vm/vm_memory.h"
 #include "vm/vm_ops.h"
 
 static void ignore_done(struct blk_request *r) { (void)r; }
@@ -45,6 +46,32 @@ static struct vm *make_holding(const char *name, uint64_t bytes, unsigned weight
     vm->guest.s2.shared_bytes = MIB(1);
     vm->guest.s2.mapped_bytes += MIB(1);
     return vm;
+}
+
+/* What VMs are promised and have not got is not for bundles. */
+static void test_spare_memory(void **state)
+{
+    uint64_t spare = vm_memory_spare(), promise = align_down(spare / 2, PAGE_SIZE) + MIB(1);
+    struct vm *first, *second;
+
+    (void)state;
+    life_ok(vm_manager_start(false));
+    life_run_manager();
+    life_config.memory = promise;
+    snprintf(life_config.name, sizeof(life_config.name), "first");
+    first = life_make();
+    life_ok(vm_start(first, &life_why));
+    life_run_manager();
+    assert_in_range(spare - vm_memory_spare(), promise,
+                    promise + MIB(3)); /* and what it is made of */
+    snprintf(life_config.name, sizeof(life_config.name), "second");
+    second = life_make();
+    life_ok(vm_start(second, &life_why));
+    life_run_manager();
+    assert_int_equal(vm_memory_spare(), 0);
+    life_ok(vm_stop(first, &life_why));
+    life_run_manager();
+    assert_true(vm_memory_spare() > 0);
 }
 
 /* One VM is stopped, which holds most for its weight; the others go on. */
@@ -230,6 +257,7 @@ static void test_memory_ends_while_destroyed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_spare_memory, life_setup, life_teardown),
         cmocka_unit_test_setup_teardown(test_memory_ends, life_setup, life_teardown),
         cmocka_unit_test_setup_teardown(test_memory_ends_while_busy, life_setup, life_teardown),
         cmocka_unit_test_setup_teardown(test_memory_ends_and_nobody_can_go, life_setup,
