@@ -76,7 +76,7 @@ static void put_disk(struct json_out *o, const struct vm *vm, unsigned n)
     json_begin_object(o, "inserted");
     json_put_string(o, "file", file);
     json_put_string(o, "drv", d->qcow2 ? "qcow2" : "raw");
-    json_put_bool(o, "ro", d->read_only);
+    json_put_bool(o, "ro", vm->disk[n]->read_only); /* the host's disk may be, too */
     json_put_string(o, "serial", vm->disk[n]->serial);
     put_limits(o, &d->limit);
     put_image(o, d, vm->disk[n]);

@@ -66,7 +66,8 @@ WORK = ("mount -o discard /dev/vda /mnt && cat /mnt/hello && dd if=/dev/urandom 
 
 
 def test_template_serves_two(machine, bundle, disk, file_system, tmp_path):
-    """Two VMs write to qcow2 overlays of one template; QEMU's tools find both clean, and the template untouched."""
+    """Two VMs write to qcow2 overlays of one template at the same time; QEMU's tools find both clean and read what
+    the guests read, and the template is untouched."""
     image = disk(1 << 20)
     parts = harness.make_partitions(image, 256 << 20, template="40MiB", one="80MiB", two="80MiB")
     source = file_system({"hello": "from the template\n"}, "64M")
@@ -81,12 +82,20 @@ def test_template_serves_two(machine, bundle, disk, file_system, tmp_path):
     m = machine(bundle=bundle(*guests), disk=image, append="keep", harts=2)
     m.boot()
     assert m.run("echo $(cat /sys/block/vda/serial)").strip() == "one"
-    digests = {"one": m.run(WORK, 60)}
     m.to_shell()
     m.command("start two")
     m.line("console two")
     m.boot()
-    digests["two"] = m.run(WORK, 60)
+    whole = "sync; echo 1 >/proc/sys/vm/drop_caches; md5sum </dev/vda"
+    m.run(f"{{ (({WORK}) && {whole}) >/text 2>&1 & }}")
+    m.to_shell()
+    m.line("console one")
+    m.expect(r"\[trapline: console of one")
+    digests = {"one": m.run(f"({WORK}) && {whole}", 120)}
+    m.to_shell()
+    m.line("console two")
+    m.expect(r"\[trapline: console of two")
+    digests["two"] = m.run("wait; cat /text", 120)
     m.to_shell()
     m.line("poweroff now")
     m.expect_off()
@@ -99,7 +108,8 @@ def test_template_serves_two(machine, bundle, disk, file_system, tmp_path):
         raw = str(tmp_path / "raw")
         fsck(raw)
         text = read_file(raw, "/hello").decode()
-        assert digest == text + md5sum(read_file(raw, "/file"))
+        with open(raw, "rb") as file:
+            assert digest == text + md5sum(read_file(raw, "/file")) + md5sum(file.read())
 
 
 def test_disks_from_the_shell(machine, bundle, disk, file_system, tmp_path):
@@ -117,6 +127,8 @@ def test_disks_from_the_shell(machine, bundle, disk, file_system, tmp_path):
     m.command("disk create gone 8M")
     assert "it is behind 'web'" in m.command("disk delete template")
     assert "no room" in m.command("disk create large 1G")
+    images = m.command('qmp {"execute": "query-images"}').replace("\n", "")
+    assert '{"image": "web", "format": "qcow2", "virtual-size": 67108864, "actual-size": 262144, "backing": "template"' in images
     m.command("disk delete gone")
     m.command("disk resize data 40M")
     lines = m.command("disk").splitlines()
@@ -137,6 +149,8 @@ def test_disks_from_the_shell(machine, bundle, disk, file_system, tmp_path):
     m.run("dd if=/dev/zero of=/dev/vdc bs=1M count=8")
     m.to_shell()
     assert "in use" in m.command("disk delete web force")
+    assert '"used-by": ["web/disk-0"]' in m.command('qmp {"execute": "query-images"}').replace("\n", "")
+    assert '"backing-filename": "template"' in m.command('qmp {"execute": "query-block"}').replace("\n", "")
     assert "well" in m.command("stacks").splitlines()[-1]
     m.line("poweroff now")
     m.expect_off()
