@@ -93,8 +93,6 @@ void thread_wake(struct thread *t)
     atomic_store(&t->wake, true);
     if (!atomic_compare_exchange_strong(&t->state, &blocked, THREAD_READY))
         return;
-    /* That is what came of it, or its next block would end at once. It will see what others woke it for until now. */
-    atomic_exchange(&t->wake, false);
     /* It may still be on its way out of a hart. That hart waits for nobody on the way. */
     while (atomic_load_explicit(&t->on_hart, memory_order_acquire))
         arch_pause();
