@@ -114,6 +114,14 @@ static enum nat_way to_gateway(struct nat *n, struct nat_packet *p, unsigned hos
     return to == DNS_PORT && n->dns ? translate_out(n, p, host, true) : NAT_DROP;
 }
 
+/* One that hosts beyond the gateway can have: neighbours inside reach each other without us; groups, this host, nobody. */
+static bool is_beyond(const struct nat *n, uint32_t address)
+{
+    uint32_t first = address >> 24;
+
+    return (address ^ n->inside) & n->inside_mask && first && first != 127 && first < 224;
+}
+
 static bool is_dhcp(const struct nat_packet *p)
 {
     uint16_t from, to;
@@ -139,8 +147,7 @@ static enum nat_way ip_from_inside(struct nat *n, struct nat_packet *p, unsigned
     }
     if (to == n->inside)
         return to_gateway(n, p, host);
-    /* Neighbours reach each other without us; groups, this host, nobody: no routes. */
-    if (!((to ^ n->inside) & n->inside_mask) || to >> 28 >= 14 || to >> 24 == 127 || !(to >> 24))
+    if (!is_beyond(n, to))
         return NAT_DROP;
     if (to == n->outer && p->at.protocol == IP_ICMP)
         return service_echo(p) ? NAT_IN : NAT_DROP;
@@ -268,6 +275,7 @@ static enum nat_way ip_to_outer(struct nat *n, struct nat_packet *p)
 static enum nat_way ip_from_uplink(struct nat *n, struct nat_packet *p)
 {
     const uint8_t *ip = p->head + p->at.ip;
+    uint32_t source = get32(ip + IP4_FROM);
     enum nat_way way;
     uint16_t from, to;
 
@@ -275,6 +283,11 @@ static enum nat_way ip_from_uplink(struct nat *n, struct nat_packet *p)
         return way;
     if (!n->outer || get32(ip + IP4_TO) != n->outer)
         return NAT_DROP;
+    /* Nobody there is a card inside, or we: a card would believe it, a hairpin's flow too. (RFC 1812, 5.3.8) */
+    if (source == n->outer || !is_beyond(n, source)) {
+        n->counts.unknown++;
+        return NAT_DROP;
+    }
     if (p->at.fragment && !p->at.transport)
         return nat_fragment_more_in(n, p);
     if (p->at.fragment && p->at.protocol == IP_TCP) {

@@ -636,6 +636,36 @@ static void hairpin(void **state)
     assert_int_equal(sent[INSIDE].bytes[34], 0);
 }
 
+/* Who is outside cannot pass as a card, as the NAT itself, or as nobody. */
+static void sources_from_outside(void **state)
+{
+    static const uint32_t wrong[] = {HOST(1),          HOST(2),           GATEWAY, OUTER,
+                                     IP(127, 0, 0, 1), IP(224, 0, 0, 1), 1,       0xffffffff};
+    struct pkt in = {.to = OUTER, .protocol = IP_UDP, .from_port = 4000, .to_port = 5353};
+    struct switch_info info = {.flows = 0};
+    unsigned port;
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
+        in.from = wrong[i];
+        assert_int_equal(from_far(in, INSIDE), 0);
+        assert_int_equal(from_far((struct pkt){.from = wrong[i], .protocol = IP_ICMP, .type = 8},
+                                  OUTSIDE),
+                         0);
+    }
+    /* Nor into a flow that ends at the outer address. */
+    in.from = 0;
+    assert_int_equal(from_host(2, in, INSIDE), 1);
+    port = get16(sent[INSIDE].bytes + 34);
+    in = (struct pkt){.from = OUTER, .protocol = IP_UDP, .from_port = 5353};
+    in.to_port = (uint16_t)port;
+    assert_int_equal(from_far(in, INSIDE), 0);
+    inside_nat.describe(&net, &info);
+    assert_non_null(strstr(info.inside, "17 for no port"));
+    in = (struct pkt){.protocol = IP_UDP, .from_port = 4000, .to_port = 5353};
+    assert_int_equal(from_far(in, INSIDE), 1);
+}
+
 /* The last frame to a side is "time exceeded", from and to these, about what is at buf. */
 static void is_exceeded(unsigned side, uint32_t from, uint32_t to, uint32_t quoted)
 {
@@ -1234,6 +1264,7 @@ int main(void)
         TEST(fragments),
         TEST(fragments_are_bounded),
         TEST(hairpin),
+        TEST(sources_from_outside),
         TEST(time_ends_here),
         cmocka_unit_test_setup_teardown(outer_by_dhcp, setup_dhcp, teardown_dhcp),
         TEST(dhcp),
