@@ -65,11 +65,32 @@ static bool may_reach(const struct port *from, const struct port *to)
                            __atomic_load_n(&to->config.isolated, __ATOMIC_RELAXED));
 }
 
+static bool is_flooded_to(const struct port *from, const struct port *to, const struct net_frame *f)
+{
+    return may_reach(from, to) && (to->config.any_mac || mac_is_group(f->head));
+}
+
+/* Whether there is a port that a frame for nobody known, or for many, goes to. */
+static bool concerns_any(const struct port *from, const struct net_frame *f)
+{
+    struct net_switch *sw = from->sw;
+    bool any = false;
+
+    spin_lock(&sw->lock);
+    for (unsigned i = 0; i < sw->ports && !any; i++)
+        any = sw->port[i] && is_flooded_to(from, sw->port[i], f);
+    spin_unlock(&sw->lock);
+    return any;
+}
+
 static uint64_t flood(struct port *from, const struct net_frame *f)
 {
     struct net_switch *sw = from->sw;
     uint64_t cost = 0;
 
+    /* From an uplink come others' frames too, which must not use up what is left for this switch's. */
+    if (!concerns_any(from, f))
+        return 0;
     if (!bucket_take(&from->flood, 1, arch_time())) {
         port_count(&from->counts.limited, 1);
         return 0;
@@ -82,7 +103,7 @@ static uint64_t flood(struct port *from, const struct net_frame *f)
         spin_unlock(&sw->lock);
         if (!to)
             continue;
-        if (may_reach(from, to) && (to->config.any_mac || mac_is_group(f->head))) {
+        if (is_flooded_to(from, to, f)) {
             cost += deliver(to, f);
             tell(to);
         }

@@ -639,7 +639,7 @@ static void hairpin(void **state)
 /* Who is outside cannot pass as a card, as the NAT itself, or as nobody. */
 static void sources_from_outside(void **state)
 {
-    static const uint32_t wrong[] = {HOST(1),          HOST(2),           GATEWAY, OUTER,
+    static const uint32_t wrong[] = {HOST(1),          HOST(2),          GATEWAY, OUTER,
                                      IP(127, 0, 0, 1), IP(224, 0, 0, 1), 1,       0xffffffff};
     struct pkt in = {.to = OUTER, .protocol = IP_UDP, .from_port = 4000, .to_port = 5353};
     struct switch_info info = {.flows = 0};
@@ -649,9 +649,8 @@ static void sources_from_outside(void **state)
     for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
         in.from = wrong[i];
         assert_int_equal(from_far(in, INSIDE), 0);
-        assert_int_equal(from_far((struct pkt){.from = wrong[i], .protocol = IP_ICMP, .type = 8},
-                                  OUTSIDE),
-                         0);
+        assert_int_equal(
+            from_far((struct pkt){.from = wrong[i], .protocol = IP_ICMP, .type = 8}, OUTSIDE), 0);
     }
     /* Nor into a flow that ends at the outer address. */
     in.from = 0;

@@ -601,9 +601,16 @@ static void a_bridge(void **state)
     assert_int_equal(got(), 2);
     uplink.fn(uplink.ctx, &f);
     assert_int_equal(got(), 2);
+    /* For others on the uplink, however many: broadcasts still have their share. */
+    bytes[5] = 0x77;
+    for (unsigned i = 0; i < 10000; i++)
+        uplink.fn(uplink.ctx, &f);
+    assert_int_equal(got(), 0);
     memset(bytes, 0xff, 6);
     uplink.fn(uplink.ctx, &f);
     assert_int_equal(got(), 3);
+    assert_true(switch_get_port(0, 0, &info));
+    assert_int_equal(info.counts.limited, 0);
     uplink.full = true;
     send(0, 0x020101010101ull);
     assert_true(switch_get_port(0, 0, &info));
