@@ -78,8 +78,9 @@ bool service_echo(struct nat_packet *p)
     uint8_t from[NET_MAC], to[NET_MAC];
     uint32_t source = get32(ip + IP4_FROM), sum;
 
+    /* What came to a group has no address that the answer could be from. */
     if (p->at.protocol != IP_ICMP || p->at.fragment || p->at.transport + 8u > p->frame.head_len ||
-        icmp[0] != ICMP_ECHO || icmp[1])
+        icmp[0] != ICMP_ECHO || icmp[1] || mac_is_group(p->head))
         return false;
     icmp[0] = 0;
     sum = get16(icmp + ICMP_SUM) + (uint32_t)(ICMP_ECHO << 8); /* a word that became so much less */
