@@ -40,6 +40,7 @@ static enum nat_way step(struct nat *n, struct nat_packet *p)
 {
     struct nat_udp u = {.from_port = DHCP_CLIENT_PORT, .to_port = DHCP_SERVER_PORT};
     uint32_t size, now = nat_seconds();
+    enum nat_way way;
 
     follow(n, dhcp_client_step(&n->client, now, p->whole + NAT_UDP_DATA, &size, &u.to));
     if (!size)
@@ -48,9 +49,10 @@ static enum nat_way step(struct nat *n, struct nat_packet *p)
     service_udp(p, n->mac, &u, size);
     if (u.to == 0xffffffff)
         return NAT_OUT;
-    if (nat_to_neighbour(n, p, u.to) == NAT_DROP || p->frame.head != p->whole)
-        n->client.due = now + 2; /* it became a question for the server's address */
-    return NAT_OUT;
+    way = nat_to_neighbour(n, p, u.to);
+    if (way == NAT_DROP || p->frame.head != p->whole)
+        n->client.due = now + 2; /* the server's place was asked for, or is asked for now */
+    return way;
 }
 
 bool nat_outer_takes(struct nat *n, struct nat_packet *p, enum nat_way *way)

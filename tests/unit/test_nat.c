@@ -443,6 +443,8 @@ static void gateway_answers(void **state)
                              .from_port = 99,
                              .payload = 1000,
                              .ttl = 64});
+    memset(buf, 0xff, NET_MAC); /* no frame may be from a group */
+    assert_int_equal(give(0, OUTSIDE), 0);
     arp(1, host_mac(1), HOST(1), GATEWAY);
     assert_int_equal(give(1, INSIDE), 1);
     assert_int_equal(sent[INSIDE].len, 42);
@@ -981,6 +983,32 @@ static void outer_by_dhcp(void **state)
 
 /* ---- DHCP ---- */
 
+/* The server's place has just been asked for, for a card: a message for the server waits for the answer. */
+static void renewal_waits_for_the_server(void **state)
+{
+    struct pkt out = {.to = FAR, .protocol = IP_UDP, .from_port = 1, .to_port = 2};
+    unsigned asks = 0;
+
+    (void)state;
+    serve(DHCP_OFFER, OUTER, 3600);
+    serve(DHCP_ACK, OUTER, 3600);
+    for (unsigned i = 0; i < 2400; i++) {
+        fake_time += 1000;
+        from_host(1, out, OUTSIDE);
+        fake_timer_run();
+        assert_int_equal(get16(sent[OUTSIDE].bytes + 12), ETH_ARP);
+    }
+    arp(2, router_mac, ROUTER, OUTER);
+    give(0, OUTSIDE);
+    for (unsigned i = 0; i < 5; i++) {
+        wait_seconds(1);
+        asks += get16(sent[OUTSIDE].bytes + 12) == ETH_IPV4 &&
+                !memcmp(sent[OUTSIDE].bytes, router_mac, 6) &&
+                get32(sent[OUTSIDE].bytes + 30) == ROUTER;
+    }
+    assert_true(asks);
+}
+
 static uint32_t put_dhcp(unsigned n, uint8_t type, uint32_t wanted, uint32_t server)
 {
     struct pkt k = {.from = 0,
@@ -1266,6 +1294,7 @@ int main(void)
         TEST(sources_from_outside),
         TEST(time_ends_here),
         cmocka_unit_test_setup_teardown(outer_by_dhcp, setup_dhcp, teardown_dhcp),
+        cmocka_unit_test_setup_teardown(renewal_waits_for_the_server, setup_dhcp, teardown_dhcp),
         TEST(dhcp),
         TEST(admission),
         TEST(life),
