@@ -2,6 +2,7 @@
 """The host-side scripts: bundles as docs/bundle.md says, and one clear line for each mistake."""
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -184,3 +185,31 @@ def test_core_of_a_linux_guest(tmp_path):
     image = core.read_bytes()
     assert size == 4096 and image[offset + 0x800:offset + 0x808] == b"a frame!" and len(loads) == 2
     assert struct.pack("<3Q", 0xffffffff80005678, 0xffffffff80001234, virtual + 0x800) in image
+
+
+def test_debian_disks_at_once(tmp_path):
+    """Two disks that are made at the same time share nothing but the template; without that, one line says so."""
+    top = tmp_path / "a tree"
+    (top / "build/debian").mkdir(parents=True)
+    (top / "tools").mkdir()
+    for name in ("debian", "apt.sh"):
+        shutil.copy(os.path.join(TOP, "tools", name), top / "tools")
+    qemu_img = tmp_path / "bin/qemu-img" # says which file it is to make
+    qemu_img.parent.mkdir()
+    qemu_img.write_text("#!/bin/sh\nshift $(($# - 2))\necho overlay >\"$1\"\nrealpath \"$1\" >>\"$MADE\"\n")
+    qemu_img.chmod(0o755)
+    env = {"PATH": f"{qemu_img.parent}:{os.environ['PATH']}", "MADE": str(tmp_path / "made")}
+
+    def disk(name):
+        return tool(str(top / "tools/debian"), "disk", str(tmp_path / name), "vm", **env)
+
+    done = disk("first")
+    assert done.returncode == 1 and done.stderr.startswith("debian: error: no build/debian/template.ext4"), done.stderr
+    with open(top / "build/debian/template.ext4", "wb") as file:
+        file.truncate(1 << 20)
+    for name in ("first", "second"):
+        done = disk(name)
+        assert done.returncode == 0, done.stderr
+    made = (tmp_path / "made").read_text().split("\n")[:-1]
+    assert len(made) == 2 and len(set(made)) == 2, made
+    assert sorted(os.listdir(tmp_path)) == ["a tree", "bin", "first", "made", "second"]
