@@ -7,10 +7,12 @@
 
 #include "blk/blk_io.h"
 #include "mem/heap.h"
+#include "sched/thread.h"
 
 enum {
     WINDOW = -12, /* bits; negative: without zlib's own header and checksum */
     PIECE = 32 * 1024, /* of what is stored, read at once */
+    STRETCH = 64 * 1024, /* unpacked at once: then others may run */
     ARENA = 16 * 1024, /* zlib's state, some 7 KiB, and its window */
 };
 
@@ -82,21 +84,29 @@ static int read_piece(struct qcow2 *q, uint64_t at, uint64_t end, z_stream *s)
     return error;
 }
 
-/* Until the cluster is full. What is stored behind that is another's, or nothing. */
+/* Until the cluster is full. What is stored behind that is another's, or nothing. Output is bounded as input is: 4 KiB may
+ * hold 2 MiB. */
 static int inflate_all(struct qcow2 *q, const struct qcow2_run *run, z_stream *s)
 {
-    uint64_t at = run->host, end = run->host + run->stored;
+    uint64_t at = run->host, end = run->host + run->stored, left = qcow2_cluster(q);
     int got = Z_OK;
 
-    while (s->avail_out && got == Z_OK) {
-        int error = at < end ? read_piece(q, at, end, s) : -EIO;
+    while (left && got == Z_OK) {
+        unsigned stretch = (unsigned)min_u64(left, STRETCH);
 
-        if (error)
-            return error;
-        at += s->avail_in;
-        got = inflate(s, Z_SYNC_FLUSH);
+        if (!s->avail_in && at < end) {
+            int error = read_piece(q, at, end, s);
+
+            if (error)
+                return error;
+            at += s->avail_in;
+        }
+        s->avail_out = stretch;
+        got = inflate(s, Z_SYNC_FLUSH); /* Z_BUF_ERROR: all was stored, and it is not enough */
+        left -= stretch - s->avail_out;
+        sched_point();
     }
-    return s->avail_out ? -EIO : 0;
+    return left ? -EIO : 0;
 }
 
 int qcow2_read_compressed(struct qcow2 *q, const struct qcow2_run *run, const uint8_t **cluster)
@@ -114,7 +124,6 @@ int qcow2_read_compressed(struct qcow2 *q, const struct qcow2_run *run, const ui
     z->stored = 0;
     z->arena_used = 0;
     s.next_out = z->cluster;
-    s.avail_out = (unsigned)qcow2_cluster(q);
     if (inflateInit2(&s, WINDOW) != Z_OK)
         return -ENOMEM;
     error = inflate_all(q, run, &s);

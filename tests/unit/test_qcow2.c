@@ -42,7 +42,9 @@ static char dir[64], why[160];
 static uint8_t *model, *below; /* what the guest's disk holds; what is behind the image */
 static uint8_t data[PIECE + 512];
 static uint32_t seed;
-static unsigned stamp;
+static unsigned stamp, sched_points;
+
+void sched_point(void) { sched_points++; }
 
 static uint32_t roll(uint32_t n)
 {
@@ -430,6 +432,55 @@ static void compressed_otherwise(void **state)
     compressed_with_qemu("compression_type=zstd");
     assert_int_equal(qcow2_open(&q, &file.blk, false, 24, &lock, why, sizeof(why)), -EINVAL);
     assert_non_null(strstr(why, "zstd"));
+}
+
+/* Little that is stored may be a large cluster: others run while it is unpacked. */
+static void compressed_lets_others_run(void **state)
+{
+    struct qcow2_run run;
+    const uint8_t *cluster;
+
+    (void)state;
+    compressed_with_qemu("cluster_size=2M");
+    open_image(false, 24);
+    do {
+        spin_lock(&lock);
+        assert_int_equal(qcow2_map(&q, 0, 2 << 20, &run), 0);
+        spin_unlock(&lock);
+    } while (run.kind == QCOW2_ABSENT && !qcow2_load(&q, run.host));
+    assert_int_equal(run.kind, QCOW2_COMPRESSED);
+    sched_points = 0;
+    assert_int_equal(qcow2_read_compressed(&q, &run, &cluster), 0);
+    assert_true(sched_points >= (2 << 20) / (64 << 10));
+    assert_memory_equal(cluster, model, 2 << 20);
+    qcow2_close(&q);
+}
+
+/* The level 1 table lies where the refcount table does not reach: a longer one is not put over it. */
+static void grows_over_no_table(void **state)
+{
+    uint64_t reach, at;
+    uint8_t *l1;
+    int error = 0;
+
+    (void)state;
+    make_with_qemu("cluster_size=512,refcount_bits=64");
+    open_image(true, 64);
+    reach = q.refcount_table_len / 8 * 64 * 512;
+    l1 = malloc(q.l1_size * 8ul);
+    memcpy(l1, file.data + q.l1_at, q.l1_size * 8ul);
+    memcpy(file.data + reach, l1, q.l1_size * 8ul);
+    qcow2_close(&q);
+    meta_put_be(file.data + QCOW2_H_L1_AT, reach, 8);
+    open_image(true, 64);
+    for (at = 0; at < DISK && !error; at += 65536)
+        error = guest_write(at, 65536);
+    assert_int_equal(error, -EIO);
+    assert_int_equal(q.refcount_table_len, 512);
+    assert_int_equal(qcow2_flush(&q), 0);
+    assert_int_equal(meta_be(file.data + reach, 8) & QCOW2_OFFSET, meta_be(l1, 8) & QCOW2_OFFSET);
+    qcow2_close(&q);
+    free(l1);
 }
 
 static void version_2_is_read(void **state)
@@ -895,6 +946,8 @@ int main(void)
         TEST(compressed),
         TEST(compressed_damaged),
         TEST(compressed_otherwise),
+        TEST(compressed_lets_others_run),
+        TEST(grows_over_no_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
