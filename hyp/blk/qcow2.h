@@ -152,6 +152,9 @@ struct qcow2_field {
 };
 /* Fields of the header, all in one write of its sector: old or new, whatever happens; and a flush. */
 int qcow2_write_header(struct qcow2 *q, const struct qcow2_field *field, unsigned n) MUST_CHECK;
+/* Whether the header, the level 1 or the refcount table is in these clusters, which the counts say are free: the counts are
+ * wrong then, and writing there would end the image. */
+bool qcow2_on_tables(const struct qcow2 *q, uint64_t first, uint64_t n);
 /* Makes the table reach to the file's end. -ENOSPC: where it would lie the file has no room; -ENOMEM; -EIO. */
 int qcow2_grow_refcounts(struct qcow2 *q) MUST_CHECK;
 /* Sets the count of a cluster in the byte of a block where it begins. */

@@ -132,8 +132,7 @@ static int take(struct qcow2 *q, uint64_t block, uint64_t first, uint64_t n)
     return 0;
 }
 
-/* Free clusters where the header or a table is: the counts are wrong, and writing there would end the image. */
-static bool on_tables(const struct qcow2 *q, uint64_t first, uint64_t n)
+bool qcow2_on_tables(const struct qcow2 *q, uint64_t first, uint64_t n)
 {
     uint64_t at = first << q->cluster_bits, end = at + (n << q->cluster_bits);
 
@@ -158,7 +157,7 @@ static int search(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got
             continue;
         }
         if (!error && !block) {
-            if (on_tables(q, cluster, 1))
+            if (qcow2_on_tables(q, cluster, 1))
                 return -EIO;
             error = make_block(q, cluster++);
             continue;
@@ -166,7 +165,7 @@ static int search(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got
         if (!error)
             error = meta_load(&q->cache, count_at(q, block, cluster), META_REFCOUNTS, &p);
         if (!error && search_page(q, block, p, &cluster, want, got)) {
-            error = on_tables(q, cluster, *got) ? -EIO : take(q, block, cluster, *got);
+            error = qcow2_on_tables(q, cluster, *got) ? -EIO : take(q, block, cluster, *got);
             *first = cluster;
             if (!error)
                 q->free_from = cluster + *got;

@@ -34,7 +34,9 @@ static int plan(const struct qcow2 *q, struct growth *g)
     } while (blocks != g->blocks);
     if (g->tables << q->cluster_bits > QCOW2_REFCOUNT_TABLE_MAX)
         return -ENOSPC;
-    return g->first + g->blocks + g->tables <= q->clusters ? 0 : -ENOSPC;
+    if (g->first + g->blocks + g->tables > q->clusters)
+        return -ENOSPC;
+    return qcow2_on_tables(q, g->first, g->blocks + g->tables) ? -EIO : 0;
 }
 
 /* Counts of 1 for all that is new, zeros behind. */
