@@ -123,7 +123,9 @@ static struct port *route(struct port *from, const struct net_frame *f, bool *fl
     *flooded = mac_is_group(f->head);
     spin_lock(&sw->lock);
     now = seconds(); /* not before: no entry was seen later than that */
-    (void)mactable_learn(&sw->table, mac_value(f->head + NET_MAC), from->index, now);
+    if (sw->port[from->index] ==
+        from) /* else it is being replaced, and others would be sought there */
+        (void)mactable_learn(&sw->table, mac_value(f->head + NET_MAC), from->index, now);
     if (!*flooded) {
         index = mactable_find(&sw->table, mac_value(f->head), now);
         *flooded = index == MACTABLE_NONE;

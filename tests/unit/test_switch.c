@@ -135,7 +135,17 @@ static enum net_fate receive(void *device, const struct net_frame *f)
 
 static void received(void *device) { ((struct card *)device)->told++; }
 
-static void link_changed(void *device) { ((struct card *)device)->links++; }
+static void (*on_link)(void); /* once */
+
+static void link_changed(void *device)
+{
+    void (*fn)(void) = on_link;
+
+    ((struct card *)device)->links++;
+    on_link = NULL;
+    if (fn)
+        fn();
+}
 
 static int plug_into(const struct switch_config *sw, unsigned n, struct port_config config)
 {
@@ -703,6 +713,34 @@ static const struct switch_config any = {.name = "any",
                                          .address = 0x0a00020f,
                                          .router = 0x0a000202};
 
+static void a_late_frame(void)
+{
+    uint8_t bytes[60] = {2, 0, 0, 0, 0, 1, 2, 1, 1, 1, 1, 1};
+    struct net_frame f = {.head = bytes, .head_len = 60, .len = 60};
+
+    uplink.fn(uplink.ctx, &f);
+}
+
+/* What comes from the uplink while the switch leaves it teaches nothing. */
+static void a_bridge_is_left(void **state)
+{
+    const char *why;
+
+    (void)state;
+    assert_int_equal(plug_into(&any, 0, (struct port_config){.name = ""}), 0);
+    assert_int_equal(plug_into(&any, 1, (struct port_config){.any_mac = true}), 0);
+    assert_int_equal(switch_set_mode("any", SWITCH_BRIDGE, &why), 0);
+    got();
+    on_link = a_late_frame;
+    assert_int_equal(switch_set_mode("any", SWITCH_INTERNAL, &why), 0);
+    assert_null(on_link);
+    assert_int_equal(got(), 1);
+    send(0, 0x020101010101ull);
+    assert_int_equal(got(), 2);
+    unplug(0);
+    unplug(1);
+}
+
 static void a_mode_is_changed(void **state)
 {
     struct port_config gateways = {.name = "", .mac = {2}};
@@ -1022,6 +1060,7 @@ int main(void)
         TEST(a_nat_switch),
         TEST(settings_of_ports),
         TEST(a_mode_is_changed),
+        TEST(a_bridge_is_left),
         TEST(forwards_come_and_go),
         TEST(ports_are_captured),
         TEST(a_port_changes_hands),
