@@ -129,6 +129,10 @@ static __attribute__((noinline)) bool settle(struct vcpu *v, uint64_t requests, 
 {
     if (v->guest->sstc)
         timer_cancel(&v->timer); /* of the wait that is over, if it waited */
+    /* Siblings that wake it again and again, for nothing that it waits for, can keep it from its guest, where the hart's
+     * interrupts come through. Before the look at what is pending, as they may change it. */
+    if (csr_read(CSR_SIP) & csr_read(CSR_SIE))
+        irq_poll();
     if (requests & VCPU_REQ_PARK || atomic_load(&v->parked)) {
         park(v);
         return false;

@@ -88,6 +88,12 @@ void thread_leave(enum thread_leave why)
         sched_resched();
     boundary_pass(v);
 }
+static unsigned polls;
+void irq_poll(void)
+{
+    polls++;
+    csr_write(CSR_SIP, 0);
+}
 static struct thread *ready_here; /* which a vCPU can yield to */
 bool thread_yield_to(struct thread *t)
 {
@@ -415,6 +421,34 @@ static void test_wfi_waits_for_the_comparator(void **state)
     boundary_pass(v);
     assert_int_equal(timer_when, UINT64_MAX);
     (void)ring;
+}
+
+static unsigned storm_left;
+static void storm(void)
+{
+    vcpu_irq_raise_ssip(v);
+    csr_write(CSR_SIP, BIT(IRQ_SSI)); /* another hart waits for this one's answer */
+    assert_true(storm_left > 0);
+    if (!--storm_left)
+        csr_write(CSR_VSIP, BIT(IRQ_SSI));
+}
+
+/* Woken again and again while nothing is pending, it never enters the guest: the hart's own interrupts, which wait for
+ * that, are looked at all the same. */
+static void test_wakes_for_nothing_hold_no_interrupts(void **state)
+{
+    (void)state;
+    start();
+    csr_write(CSR_VSIE, BIT(IRQ_SSI));
+    csr_write(CSR_SIE, BIT(IRQ_SSI));
+    v->in_wfi = true;
+    others = storm;
+    storm_left = 5;
+    polls = 0;
+    boundary_pass(v);
+    assert_int_equal(storm_left, 0);
+    assert_int_equal(polls, 5);
+    assert_int_equal(csr_read(CSR_SIP), 0);
 }
 
 static void test_timer_without_sstc(void **state)
@@ -928,6 +962,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_parked_is_not_loaded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_pending_on_the_hart_it_left, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wfi_waits_for_the_comparator, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wakes_for_nothing_hold_no_interrupts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timer_without_sstc, setup, teardown),
         cmocka_unit_test_setup_teardown(test_late_timer_is_not_early, setup, teardown),
         cmocka_unit_test_setup_teardown(test_start_clears_timer, setup, teardown),
