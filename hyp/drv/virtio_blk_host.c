@@ -94,7 +94,6 @@ struct disk {
     unsigned stalled; /* slots that are */
     unsigned requests; /* taken, and not done */
     unsigned active; /* openers that have such */
-    bool offered; /* the device has not been told of all */
     bool watched; /* the timer is set */
     uint16_t heard_at; /* the used index at which it interrupts next */
     struct timer watch;
@@ -117,6 +116,7 @@ struct opener {
     unsigned calls_out; /* callbacks being made, requests in flight */
     unsigned flying, slow; /* requests in flight; of these, others than reads and writes */
     bool waiting; /* was told -EAGAIN */
+    bool offered; /* by it since it told the device: the interrupt may not be by its patience yet */
 };
 
 static struct thread *worker; /* of all disks */
@@ -316,13 +316,13 @@ static bool await(struct disk *k, unsigned count)
 
 /* Tells the device of what was offered, o's. An interrupt that comes earlier than o wants it stays, if others have requests
  * in flight too. True: as await. */
-static bool tell(struct disk *k, const struct opener *o)
+static bool tell(struct disk *k, struct opener *o)
 {
     unsigned count = patience(k, o);
     uint16_t left = (uint16_t)(k->heard_at - k->queue.used_idx);
     bool soon = k->active > 1 && left >= 1 && left <= count;
     bool wake = !soon && await(k, count);
-    k->offered = false;
+    o->offered = false;
     virtio_host_kick(&k->queue);
     return wake;
 }
@@ -373,7 +373,7 @@ static int disk_submit(void *ctx, struct blk_request *r)
         error = start(k, o, r);
         if (error == -EAGAIN)
             wait_for_turn(k, o);
-        k->offered |= !error;
+        o->offered |= !error;
         if (!error && !r->more)
             wake = tell(k, o);
         spin_unlock(&k->lock);
@@ -391,7 +391,7 @@ static void disk_commit(void *ctx)
     struct opener *o = ctx;
     struct disk *k = o->disk;
     spin_lock(&k->lock);
-    bool wake = k->offered && tell(k, o);
+    bool wake = o->offered && tell(k, o);
     spin_unlock(&k->lock);
     if (wake)
         thread_wake(worker);

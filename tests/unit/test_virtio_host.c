@@ -696,6 +696,40 @@ static void test_coalesced_beside(void **state)
         run_timer();
 }
 
+/* One that is offered before another one commits, and committed after it, is not made to wait for that one's. */
+static void test_coalesced_across(void **state)
+{
+    (void)state;
+    enum { N = 12 };
+    struct blk_segment seg = {page, 512};
+    struct blk_request r[N], single = request(BLK_READ, 0, 1, &seg, 1);
+    uint16_t old = disk->used_idx;
+    backend->close(backend->ctx);
+    backend = host_disk_open(0, true);
+    struct blk_backend *other = host_disk_open(0, true);
+    assert_true(backend && other);
+    disk->held = true;
+    done_count = 0;
+    single.more = true;
+    assert_int_equal(other->submit(other->ctx, &single), 0);
+    submit_together(backend, r, &seg, N);
+    other->commit(other->ctx);
+    complete_nth(disk, 0);
+    assert_true(wants_interrupt(disk, old));
+    interrupt(disk);
+    assert_int_equal(done_count, 1);
+    finish_all(disk);
+    assert_int_equal(done_count, N + 1);
+    disk->held = false;
+    other->close(other->ctx);
+    backend->close(backend->ctx);
+    backend = host_disk_open(0, false);
+    assert_non_null(backend);
+    backend->ready = on_ready;
+    if (timer)
+        run_timer();
+}
+
 static unsigned again;
 static void on_done_again(struct blk_request *r)
 {
@@ -1156,6 +1190,7 @@ int main(void)
         cmocka_unit_test(test_out_of_order),
         cmocka_unit_test(test_coalesced),
         cmocka_unit_test(test_coalesced_beside),
+        cmocka_unit_test(test_coalesced_across),
         cmocka_unit_test(test_without_end),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_parts),
