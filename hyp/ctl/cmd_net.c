@@ -98,6 +98,15 @@ static int net_set(const struct command_out *out, int argc, char *const argv[])
     return error ? command_fail(out, error, "%.40s: %s", argv[2], why) : 0;
 }
 
+/* "10M", or "off" */
+static bool parse_rate(const char *word, uint32_t *rate)
+{
+    if (strcmp(word, "off"))
+        return net_text_rate(word, strlen(word), rate);
+    *rate = 0;
+    return true;
+}
+
 /* net port VM.N [rate=RATE|off] [isolated=on|off] */
 static int net_port(const struct command_out *out, int argc, char *const argv[])
 {
@@ -109,9 +118,7 @@ static int net_port(const struct command_out *out, int argc, char *const argv[])
     for (int i = 3; i < argc; i++) {
         if (!strncmp(argv[i], "isolated=", 9) && is_on_off(argv[i] + 9, "on", "off", &isolated))
             has_isolated = true;
-        else if (!strcmp(argv[i], "rate=off") ||
-                 (!strncmp(argv[i], "rate=", 5) &&
-                  net_text_rate(argv[i] + 5, strlen(argv[i] + 5), &rate)))
+        else if (!strncmp(argv[i], "rate=", 5) && parse_rate(argv[i] + 5, &rate))
             has_rate = true;
         else
             return COMMAND_USAGE;

@@ -648,6 +648,8 @@ static void test_net(void **state)
     expect("net", "    isolated");
     expect("net port vm0.0 rate=off isolated=off", "");
     assert_null(strstr(run("net"), "isolated"));
+    expect("net port vm0.0 rate=2M rate=off", ""); /* the last one counts */
+    assert_null(strstr(run("net"), "sends at most"));
     expect("net port vm0.0 rate=5", "usage: net");
     expect("net port vm9.0 isolated=on", "no card is called vm9.0");
     expect("net port vm0.0 isolated=maybe", "usage: net");
