@@ -85,8 +85,11 @@ struct blk_backend {
     /* Optional: contents that live only in memory, as part of the VM's state. */
     void (*save)(void *ctx, struct state_writer *w);
     int (*load)(void *ctx, struct state_reader *r);
+    /* Optional: drops all that was written to these; no request is under way. */
+    void (*revert)(void *ctx);
     /* Optional: bytes of the host's memory that it holds, contents of a RAM disk apart. */
     uint64_t (*memory)(void *ctx);
+    const uint64_t *frames; /* optional: frames that the contents of a RAM disk hold */
     char serial[21];
     const char *behind; /* what an image has behind it, by name; NULL: nothing */
     void (*ready)(void *device); /* set by the device: the provider takes requests again */

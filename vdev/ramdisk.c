@@ -15,7 +15,7 @@ struct ramdisk {
     const char *image;
     uint64_t image_size;
     uint64_t pages;  /* of the disk */
-    uint64_t frames; /* held: pages and tables */
+    uint64_t frames; /* held: pages and tables; blk.frames */
     uint64_t table_count;
     void **table[]; /* NULL: all of these 512 pages are the image's */
 };
@@ -294,6 +294,9 @@ static uint64_t ramdisk_memory(void *ctx)
     return heap_takes(sizeof(*d) + d->table_count * sizeof(d->table[0]));
 }
 
+/* The disk is the image again. */
+static void ramdisk_revert(void *ctx) { drop_all(ctx); }
+
 struct blk_backend *ramdisk_create(const void *image, uint64_t image_size, uint64_t size,
                                    bool read_only, const char *serial)
 {
@@ -320,15 +323,10 @@ struct blk_backend *ramdisk_create(const void *image, uint64_t image_size, uint6
         .depth = 1,
         .save = ramdisk_save,
         .load = ramdisk_load,
+        .revert = ramdisk_revert,
         .memory = ramdisk_memory,
+        .frames = &d->frames,
     };
     memcpy(d->blk.serial, serial, strnlen(serial, sizeof(d->blk.serial) - 1));
     return &d->blk;
-}
-
-void ramdisk_revert(struct blk_backend *disk) { drop_all(disk->ctx); }
-
-uint64_t ramdisk_frames(const struct blk_backend *disk)
-{
-    return ((const struct ramdisk *)disk->ctx)->frames;
 }

@@ -15,7 +15,3 @@
  * the backend frees it: virtio-blk's destroy does. */
 struct blk_backend *ramdisk_create(const void *image, uint64_t image_size, uint64_t size,
                                    bool read_only, const char *serial);
-/* Drops all that was written: the disk is the image again. No request is under way. */
-void ramdisk_revert(struct blk_backend *disk);
-/* Frames that the disk holds, tables included. */
-uint64_t ramdisk_frames(const struct blk_backend *disk);

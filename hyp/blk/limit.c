@@ -124,6 +124,13 @@ static int limited_load(void *ctx, struct state_reader *r)
     return l->below->load(l->below->ctx, r);
 }
 
+static void limited_revert(void *ctx)
+{
+    struct limited *l = ctx;
+
+    l->below->revert(l->below->ctx);
+}
+
 static uint64_t limited_memory(void *ctx)
 {
     const struct limited *l = ctx;
@@ -167,6 +174,7 @@ struct blk_backend *blk_limit_create(struct blk_backend *below, const struct blk
     l->blk.close = limited_close;
     l->blk.save = below->save ? limited_save : NULL;
     l->blk.load = below->load ? limited_load : NULL;
+    l->blk.revert = below->revert ? limited_revert : NULL;
     l->blk.memory = limited_memory;
     l->blk.ctx = l;
     below->ready = below_is_ready;

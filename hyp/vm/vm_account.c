@@ -6,7 +6,6 @@
 #include "ctl/console.h"
 #include "mem/heap.h"
 #include "vcpu/exit.h"
-#include "vdev/ramdisk.h"
 #include "vm/vm_ops.h"
 
 static bool costs_on;
@@ -97,8 +96,8 @@ void vm_account_memory(struct vm *vm, struct vm_account_memory *m)
 
     *m = (struct vm_account_memory){.hypervisor = hypervisor_memory(vm)};
     for (unsigned i = 0; i < vm->config.disk_count; i++)
-        if (vm->config.disk[i].kind == VM_DISK_RAM && vm->disk[i])
-            m->disks += ramdisk_frames(vm->disk[i]) * PAGE_SIZE;
+        if (vm->disk[i] && vm->disk[i]->frames)
+            m->disks += *vm->disk[i]->frames * PAGE_SIZE;
     if (vm_state(vm) == VM_OFF)
         return;
     m->promised = vm->config.memory;

@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "mem/frame.h"
-#include "vdev/ramdisk.h"
 #include "vm/event.h"
 #include "vm/vm_memory.h"
 #include "vm/vm_ops.h"
@@ -35,8 +34,8 @@ static void log_holders(void)
 static void drop_disks(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->config.disk_count; i++)
-        if (vm->config.disk[i].kind == VM_DISK_RAM && vm->disk[i])
-            ramdisk_revert(vm->disk[i]);
+        if (vm->disk[i] && vm->disk[i]->revert)
+            vm->disk[i]->revert(vm->disk[i]->ctx);
     log_error("%s: what it had written to its RAM disks is dropped", vm->config.name);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Memory that ends: one VM is stopped by the rule, the others go on, whatever else is under way.
-// units: tests/fake/life.units
+// units: tests/fake/life.units hyp/blk/limit.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
