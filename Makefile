@@ -116,7 +116,7 @@ system: setup-test ## system tests under QEMU; T=name picks some
 	$(again) trapline build/default.itb $(if $(GUEST_BINS),guests)
 	$(again) trapctl build/unit/trapctl
 	$(again) DEBUG=1 trapline
-	@tools/debian template
+	@tools/debian template || echo "system: without Debian's template: test_debian fails" >&2
 	@ci/system $(T)
 
 .PHONY: test
