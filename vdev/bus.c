@@ -26,7 +26,8 @@ int bus_add(struct bus *bus, struct vdev *dev)
     for (unsigned i = bus->count; i > at; i--)
         bus->dev[i] = bus->dev[i - 1];
     bus->dev[at] = dev;
-    bus->count++;
+    /* Another hart may be counting what a VM takes while its devices are made: it sees no place without a device. */
+    __atomic_store_n(&bus->count, bus->count + 1, __ATOMIC_RELEASE);
     return 0;
 }
 

@@ -85,9 +85,20 @@ static uint64_t hypervisor_memory(struct vm *vm)
     const struct bus *bus = &vm->guest.bus;
     uint64_t n = heap_takes(sizeof(*vm)) + console_memory() + vm->guest.vcpu_count * vcpu_memory();
 
-    for (unsigned i = 0; i < bus->count; i++)
+    for (unsigned i = 0; i < __atomic_load_n(&bus->count, __ATOMIC_ACQUIRE); i++)
         n += bus->dev[i]->ops->memory(bus->dev[i]);
     return n + (vm->fdt ? heap_takes(vm->fdt_size) : 0);
+}
+
+/* What the guest has mapped of devices' registers, which is the hypervisor's memory and counted there. */
+static uint64_t register_pages(const struct vm *vm)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < vm->guest.bus.count; i++)
+        if (vm->guest.bus.dev[i]->page.hva)
+            n += PAGE_SIZE;
+    return n;
 }
 
 void vm_account_memory(struct vm *vm, struct vm_account_memory *m)
@@ -103,6 +114,7 @@ void vm_account_memory(struct vm *vm, struct vm_account_memory *m)
     m->promised = vm->config.memory;
     /* Read while other harts change them: not one after the other of the same moment. */
     mapped = vm->guest.s2.mapped_bytes;
+    mapped -= min_u64(register_pages(vm), mapped);
     m->shared = min_u64(vm->guest.s2.shared_bytes, mapped);
     m->mapped = mapped - m->shared;
     m->tables = vm->guest.s2.table_frames * PAGE_SIZE;

@@ -140,8 +140,12 @@ static int add_disks(struct vm *vm, const char **why)
         if (error)
             return error;
         dev = shape_disk(vm, i) ? NULL : virtio_blk_create(&vm->guest.s2, vm->disk[i]);
-        if (!dev)
-            vm->disk[i]->close(vm->disk[i]->ctx); /* the device does it from now on */
+        if (!dev) { /* the device closes it from now on */
+            struct blk_backend *disk = vm->disk[i];
+
+            vm->disk[i] = NULL; /* who counts memory meanwhile must not find it */
+            disk->close(disk->ctx);
+        }
         fmt_snprintf(role, sizeof(role), "disk-%u", i);
         error = add_virtio(vm, dev, role);
         if (error) {
