@@ -166,7 +166,9 @@ class Machine:
             at = self._at
             self.send(ESCAPE)
             try:
-                self.expect(SHELL_PROMPT, 3)
+                # A line of the log has the prompt printed anew: only this says that the shell has the terminal.
+                self.expect(r"\[trapline: shell.*\]", 3)
+                self.expect(SHELL_PROMPT, 30)
                 return
             except AssertionError:
                 if self._ended:
