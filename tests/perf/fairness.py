@@ -36,7 +36,7 @@ def share_error(tmp):
     path = make(tmp, *[(f"hog seconds={SECONDS * 8}", 100 * w) for w in WEIGHTS])
     with harness.Machine("bench-sched-share", bundle=path, harts=2, append="keep",
                          args=["-icount", "shift=3,sleep=off"]) as m:
-        m.to_shell(len(WEIGHTS) + 2)
+        m.to_shell()
         begin, ran = seconds_run(m), []
         while sum(ran) < 2 * SECONDS:
             ran = [now - then for now, then in zip(seconds_run(m), begin)]
