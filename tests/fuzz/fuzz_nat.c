@@ -2,14 +2,11 @@
 // Packets of any bytes through a switch in NAT mode: from cards and from the uplink, between times that pass. What comes out is
 // whole, comes from the gateway's or the outer address (or, between cards, from its sender), and goes to a card that is
 // there; no host has more flows than it may; and nothing is left behind.
-// units: tests/fake/net.units tests/fake/fake_timer.c tests/fake/fake_base.c
-#include <errno.h>
-
+// units: tests/fake/net.units tests/fake/fake_uplink.c tests/fake/fake_heap.c tests/fake/fake_entropy.c tests/fake/fake_timer.c tests/fake/fake_base.c
 #include "base/arch.h"
-#include "drv/drv.h"
-#include "drv/uplink.h"
+#include "fake_heap.h"
+#include "fake_uplink.h"
 #include "fuzz.h"
-#include "mem/heap.h"
 #include "net/nat.h"
 #include "net/offload.h"
 #include "sched/thread.h"
@@ -22,29 +19,9 @@ enum { CARDS = 3 };
 #define INSIDE 0x0a4d0000u
 
 uint64_t timer_hz = 10;
-static int objects;
-static void (*uplink_fn)(void *ctx, struct net_frame *f);
-static void *uplink_ctx;
 static struct net_backend *card[CARDS];
-static struct nat *nat;
 
-void *heap_alloc(size_t size)
-{
-    objects++;
-    return calloc(1, size);
-}
-void heap_free(void *p)
-{
-    objects -= p != NULL;
-    free(p);
-}
 void thread_yield(void) {}
-static void fill(void *ctx, void *to, size_t len)
-{
-    (void)ctx;
-    memset(to, 0x11, len);
-}
-struct entropy_backend entropy = {.fill = fill};
 
 /* All bytes of what comes out can be read; its source is one of ours. */
 static void look(const struct net_frame *f)
@@ -56,33 +33,12 @@ static void look(const struct net_frame *f)
     assert_int_equal(offload_read(f, 0, bytes, f->len), 0);
 }
 
-bool uplink_get(uint8_t mac[NET_MAC], uint16_t *mtu)
-{
-    memcpy(mac, "\x52\x54\0\0\0\1", NET_MAC);
-    *mtu = 1500;
-    return true;
-}
-bool uplink_send(const struct net_frame *f)
+static void look_outside(const struct net_frame *f)
 {
     look(f);
-    assert_memory_equal(f->head + NET_MAC, "\x52\x54\0\0\0\1", NET_MAC);
+    assert_memory_equal(f->head + NET_MAC, fake_uplink_mac, NET_MAC);
     if (get16(f->head + 12) == ETH_IPV4)
         assert_int_equal(get32(f->head + NET_ETHERNET + IP4_FROM), OUTER);
-    return true;
-}
-int uplink_open(void (*fn)(void *ctx, struct net_frame *f), void *ctx)
-{
-    uplink_fn = fn;
-    uplink_ctx = ctx;
-    nat = ctx;
-    return 0;
-}
-void uplink_tap(void (*fn)(const struct net_frame *f, bool sent)) { (void)fn; }
-
-void uplink_close(void *ctx)
-{
-    assert_ptr_equal(ctx, uplink_ctx);
-    uplink_fn = NULL;
 }
 
 static enum net_fate receive(void *device, const struct net_frame *f)
@@ -175,12 +131,13 @@ static void packet(struct fuzz_in *in, uint8_t op)
     rest.len = len - f.head_len;
     if (from < CARDS && card[from])
         card[from]->send(card[from]->ctx, &f);
-    else if (uplink_fn)
-        uplink_fn(uplink_ctx, &f);
+    else if (fake_uplink.fn)
+        fake_uplink.fn(fake_uplink.ctx, &f);
 }
 
 static void check(void)
 {
+    const struct nat *nat = fake_uplink.ctx;
     unsigned used = 0, counted = 0;
 
     for (unsigned i = 0; i < FLOWS; i++)
@@ -197,6 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz_in in = {data, size};
 
     fake_time = 100000;
+    fake_uplink.on_send = look_outside;
     for (unsigned i = 0; i < CARDS; i++)
         plug(i);
     while (in.left) {
@@ -215,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < CARDS; i++)
         if (card[i])
             card[i]->close(card[i]->ctx);
-    assert_null(uplink_fn);
-    assert_int_equal(objects, 0);
+    assert_null(fake_uplink.fn);
+    assert_int_equal(fake_heap_blocks, 0);
     return 0;
 }

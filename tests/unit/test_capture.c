@@ -1,37 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Captures: what is read is a pcapng file, whatever the sizes of frames and of what is read at a time; what finds no room is
 // counted, in the file too. tests/system/test_net.py has tcpdump read one.
-// units: hyp/net/capture.c hyp/net/pcapng.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c
+// units: hyp/net/capture.c hyp/net/pcapng.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_heap.c tests/fake/fake_base.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/arch.h"
-#include "mem/heap.h"
+#include "fake_heap.h"
 #include "net/capture.h"
 
 uint64_t timer_hz = 1000;
-static int heap_objects;
-static bool heap_full;
-
-void *heap_alloc(size_t size)
-{
-    heap_objects += !heap_full;
-    return heap_full ? NULL : calloc(1, size);
-}
-void heap_free(void *p)
-{
-    heap_objects -= p != NULL;
-    free(p);
-}
-
 static unsigned wakes;
 static void ready(void) { wakes++; }
 
@@ -199,7 +183,7 @@ static struct capture *make(uint32_t snaplen)
 static int end(void **state)
 {
     (void)state;
-    assert_int_equal(heap_objects, 0);
+    assert_int_equal(fake_heap_blocks, 0);
     return 0;
 }
 
@@ -311,10 +295,10 @@ static void as_many_as_can_be(void **state)
     const char *why = NULL;
 
     (void)state;
-    heap_full = true;
+    fake_heap_left = 0;
     assert_null(capture_make("x", 100, ready, &why));
     assert_non_null(why);
-    heap_full = false;
+    fake_heap_left = -1;
     for (unsigned i = 0; i < CAPTURES; i++)
         c[i] = make(100);
     assert_null(capture_make("x", 100, ready, &why));
