@@ -142,6 +142,14 @@ void vcpu_request(struct vcpu *v, uint64_t bits)
 
 void vcpu_park(struct vcpu *v) { vcpu_request(v, VCPU_REQ_PARK); }
 
+bool vcpu_is_parked(struct vcpu *v)
+{
+    if (atomic_load(&v->parked))
+        return true;
+    thread_hurry(&v->thread);
+    return false;
+}
+
 void vcpu_unpark(struct vcpu *v)
 {
     v->fp_hart = v->vector_hart = -1; /* registers may have been set meanwhile */

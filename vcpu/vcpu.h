@@ -219,9 +219,11 @@ void vcpu_reset(struct vcpu *v);
 /* Puts the vCPU at pc in VS-mode with a0 = hartid, a1 = arg and makes it runnable: the boot vCPU at
  * VM start, HSM start for others. -EALREADY unless HSM_STOPPED. Any hart. */
 int vcpu_start(struct vcpu *v, uint64_t pc, uint64_t arg) MUST_CHECK;
-/* Ask it to leave the guest and stay out / let it go on. vcpu_park does not wait: poll parked. */
+/* Ask it to leave the guest and stay out / let it go on. vcpu_park does not wait: poll vcpu_is_parked, which helps it to
+ * its turn on a hart. */
 void vcpu_park(struct vcpu *v);
 void vcpu_unpark(struct vcpu *v);
+bool vcpu_is_parked(struct vcpu *v);
 
 /* An interrupt line of the vCPU: bit is HVIP_VSEIP, HVIP_VSTIP (levels). Any hart. */
 void vcpu_irq_set(struct vcpu *v, uint64_t bit, bool level);

@@ -13,11 +13,11 @@ int inspect_vm(struct inspect *in, struct vm *vm, const char **why)
     return vm_claim(vm, ~0u, why);
 }
 
-static bool wait_parked(const struct vcpu *v)
+static bool wait_parked(struct vcpu *v)
 {
     uint64_t start = arch_time(), patience = timer_us(PARK_TIMEOUT_US);
 
-    while (!atomic_load(&v->parked)) {
+    while (!vcpu_is_parked(v)) {
         if (arch_time() - start > patience)
             return false;
         thread_yield();

@@ -207,6 +207,15 @@ bool fair_preempts(const struct fair_queue *q, const struct fair_entity *e, uint
            (!get(&q->run_tick) || fair_before(e->tag + fair_clock.preempt, running_tag(q, now)));
 }
 
+void fair_hurry(struct fair_queue *q, struct fair_entity *e, uint64_t now)
+{
+    if (e->held || (fair_first(q) == e && fair_preempts(q, e, now)))
+        return;
+    fair_remove(e);
+    e->tag = least(q, now) - 2 * fair_clock.preempt;
+    fair_insert(q, e, now);
+}
+
 uint64_t fair_release_time(const struct fair_queue *q)
 {
     uint64_t first = UINT64_MAX;

@@ -115,6 +115,8 @@ void fair_place_moved(struct fair_queue *q, struct fair_entity *e, uint64_t now)
 /* Whether e, just woken, should run at once rather than what runs now: not when it is only a little earlier, or many
  * that sleep and wake by turns would cost more in switches than they run. */
 bool fair_preempts(const struct fair_queue *q, const struct fair_entity *e, uint64_t now);
+/* Before all that run or are ready here, so that it preempts. What it has had too much until now is forgotten. */
+void fair_hurry(struct fair_queue *q, struct fair_entity *e, uint64_t now);
 /* When the first of the held ones may go on; UINT64_MAX: none is held. */
 uint64_t fair_release_time(const struct fair_queue *q);
 /* Moves all tags of a queue: what it lags behind the other harts is forgotten. Not that of what runs. */

@@ -517,6 +517,22 @@ bool thread_yield_to(struct thread *t)
     return true;
 }
 
+void thread_hurry(struct thread *t)
+{
+    struct hart *h = harts[t->hart];
+    bool here;
+
+    if (atomic_load_explicit(&t->state, memory_order_relaxed) != THREAD_READY)
+        return;
+    spin_lock(&h->runq_lock);
+    here = t->fair.queue == &h->runq;
+    if (here)
+        fair_hurry(&h->runq, &t->fair, arch_time());
+    spin_unlock(&h->runq_lock);
+    if (here)
+        notify(h, true);
+}
+
 void sched_point(void)
 {
     spin_none_held("sched_point");

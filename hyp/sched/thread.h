@@ -78,6 +78,9 @@ void thread_leave(enum thread_leave why);
 bool thread_yield_to(struct thread *t);
 /* Puts a thread that never ran into a group. */
 static inline void thread_join(struct thread *t, struct fair_group *g) { t->fair.group = g; }
+/* t's next turn, where it is ready, is the next on its hart: for what others wait for, that must not take the longer the
+ * less its weight is. From anywhere, no locks held; again when t is not ready yet. */
+void thread_hurry(struct thread *t);
 /* The times of a thread until now, its state under way included. From anywhere: may be a little old. */
 void thread_times(const struct thread *t, uint64_t times[THREAD_TIMES]);
 /* A group's weight, cap or affinity was changed: every hart looks again. */

@@ -19,7 +19,7 @@
 static bool all_parked(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->guest.vcpu_count; i++)
-        if (!atomic_load(&vm->guest.vcpu[i]->parked))
+        if (!vcpu_is_parked(vm->guest.vcpu[i]))
             return false;
     return true;
 }

@@ -329,6 +329,7 @@ void vcpu_unpark(struct vcpu *v)
     cpu_of(v)->park = false;
     atomic_store(&v->parked, false);
 }
+bool vcpu_is_parked(struct vcpu *v) { return atomic_load(&v->parked); }
 void vcpu_irq_set(struct vcpu *v, uint64_t bit, bool level)
 {
     (void)v;

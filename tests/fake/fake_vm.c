@@ -234,6 +234,8 @@ void vcpu_unpark(struct vcpu *v)
     atomic_fetch_and(&v->requests, ~(uint64_t)VCPU_REQ_PARK);
 }
 
+bool vcpu_is_parked(struct vcpu *v) { return atomic_load(&v->parked); }
+
 /* Time goes on; vCPUs that were asked to park do. */
 void sched_point(void) {}
 void (*fake_on_yield)(void);

@@ -9,6 +9,7 @@ import pytest
 import harness
 
 UNIT = os.path.join(harness.BUILD, "guests", "unit.bin")
+WORK = os.path.join(harness.BUILD, "guests", "work.bin")
 BENCH = os.path.join(harness.BUILD, "guests", "bench.bin")
 MIN_CASES = 45  # far fewer lines than the one-hart set has cases would mean that the guest lost them
 
@@ -120,3 +121,17 @@ def test_shares_of_a_running_vm(machine, bundle):
     assert "cannot set hog" in m.command("set hog affinity=9")
     assert "weight 300, cap -, affinity all" in m.command("set hog weight=300 cap=off affinity=all")
     assert re.search(r"^hog .* 300 +- all ", m.command("top"), re.M)
+
+
+def test_least_weight_beside_the_greatest(machine, bundle):
+    """A VM whose turn comes once in a long time is paused, looked into and stopped as soon as any other."""
+    path = bundle(harness.vm("hog", WORK, None, "ms=600000 wait=0", ram="16M") + ["--weight", "10000"],
+                  harness.vm("small", WORK, None, "ms=600000 wait=0", ram="16M") + ["--weight", "1"])
+    m = machine(bundle=path, harts=1, append="keep")
+    m.to_shell()
+    for _ in range(3):
+        assert "vCPU 0 of 1" in m.command("regs small"), "it does not leave its guest"
+        assert "cannot" not in m.command("pause small")
+        assert "cannot" not in m.command("resume small")
+    assert "cannot" not in m.command("stop small")
+    assert re.search(r"^small .* off", m.command("list"), re.M)

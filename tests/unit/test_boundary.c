@@ -54,6 +54,7 @@ int thread_init(struct thread *t, const char *name, void (*fn)(void *arg), void 
     return 0;
 }
 void thread_destroy(struct thread *t) { (void)t; }
+void thread_hurry(struct thread *t) { (void)t; }
 void thread_wake(struct thread *t)
 {
     wakes++;

@@ -784,6 +784,33 @@ static void test_alone_for_long(void **state)
     assert_true(job[1].got > 980 * MS);
 }
 
+/* The least weight beside the greatest has a turn in a long time, but at once when somebody waits for it. */
+static void test_hurry(void **state)
+{
+    uint64_t got;
+
+    (void)state;
+    start_machine(1);
+    fair_set_weight(&group[0], 1);
+    fair_set_weight(&group[1], 10000);
+    add_job(&group[0], 0, 0);
+    add_job(&group[1], 0, 0);
+    run_machine(1000 * MS);
+    got = job[0].got;
+    run_machine(1000 * MS);
+    assert_int_equal(job[0].got, got);
+    for (unsigned i = 0; i < 3; i++) { /* asked for more than once, it is one turn */
+        thread_hurry(&job[0].t);
+        thread_hurry(&job[0].t);
+        run_machine(50 * MS);
+        assert_true(job[0].got > got && job[0].got < got + 6 * MS);
+        got = job[0].got;
+    }
+    thread_hurry(&job[1].t); /* it runs */
+    run_machine(1000 * MS);
+    assert_int_equal(job[0].got, got);
+}
+
 /* Harts that have nothing in common in what they run drift apart, and find each other again. */
 static void test_drift(void **state)
 {
@@ -931,6 +958,7 @@ int main(void)
         cmocka_unit_test(test_directed_yields_gain_nothing),
         cmocka_unit_test(test_directed_yields_balance_seldom),
         cmocka_unit_test(test_alone_for_long),
+        cmocka_unit_test(test_hurry),
         cmocka_unit_test(test_drift),
         cmocka_unit_test(test_leaving_changes_no_share),
         cmocka_unit_test(test_leaver_pays),
