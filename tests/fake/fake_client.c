@@ -6,36 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "boot/platform.h"
-#include "ctl/ctl.h"
-#include "mem/heap.h"
-
-void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
-
 struct qmp_session fake_sessions[FAKE_CLIENTS];
 unsigned fake_client;
-unsigned fake_blocks;
 char fake_sent[QMP_OUTPUT + 1];
 size_t fake_sent_len, fake_room, fake_unread;
 static char to_read[200000];
 static size_t to_read_at;
-
-void *heap_alloc(size_t size)
-{
-    fake_blocks++;
-    return calloc(1, size);
-}
-
-void heap_free(void *p)
-{
-    fake_blocks -= p != NULL;
-    free(p);
-}
 
 static size_t port_read(void *port, char *to, size_t max)
 {

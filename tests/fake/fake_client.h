@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A client of the machine protocol, for unit tests: bytes into a session, answers out. It also is the heap, to see
-// that nothing is left. Link: tests/fake/fake_client.c and tests/fake/ctl.units.
+// A client of the machine protocol, for unit tests: bytes into a session, answers out. Link: tests/fake/fake_client.c and tests/fake/ctl.units.
 #pragma once
 #include "ctl/qmp.h"
 
@@ -9,7 +8,6 @@ enum { FAKE_CLIENTS = 2 };
 extern unsigned fake_client;
 extern struct qmp_session fake_sessions[FAKE_CLIENTS];
 #define fake_session fake_sessions[fake_client]
-extern unsigned fake_blocks; /* of the heap */
 extern char fake_sent[QMP_OUTPUT + 1]; /* what came back */
 extern size_t fake_sent_len;
 extern size_t fake_room; /* bytes that the client still takes */

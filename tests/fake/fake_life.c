@@ -74,6 +74,16 @@ struct vm *life_make(void)
     return vm;
 }
 
+struct vm *life_start(void)
+{
+    struct vm *vm = life_make();
+
+    life_ok(vm_manager_start(false));
+    life_run_manager();
+    life_ok(vm_start(vm, &life_why));
+    return vm;
+}
+
 void life_ok(int error)
 {
     if (error)

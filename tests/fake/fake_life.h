@@ -18,6 +18,8 @@ int life_setup(void **state);
 int life_teardown(void **state);
 /* A VM of life_config; fails the test. */
 struct vm *life_make(void);
+/* The same, with the manager at work, and started. */
+struct vm *life_start(void);
 /* Fails the test, with the reason, unless the operation went well. */
 void life_ok(int error);
 /* Frames that are the VM's. */

@@ -96,6 +96,14 @@ struct vm *fake_vm_add(const char *name, unsigned vcpus, enum vm_state state)
     return vm;
 }
 
+void fake_vms_states(struct vm **on, struct vm **off, struct vm **held, struct vm **dead)
+{
+    *on = fake_vm_add("on", 2, VM_RUNNING);
+    *off = fake_vm_add("off", 1, VM_OFF);
+    *held = fake_vm_add("held", 1, VM_PAUSED);
+    *dead = fake_vm_add("dead", 3, VM_CRASHED);
+}
+
 int vm_create(const struct vm_config *config, struct vm **out, const char **why)
 {
     if (vm_find(config->name)) {
@@ -259,5 +267,3 @@ const char *exit_cause_name(unsigned index)
 }
 
 __attribute__((weak)) struct vcpu_features vcpu_features;
-__attribute__((weak)) void *heap_alloc(size_t size) { return calloc(1, size); }
-__attribute__((weak)) void heap_free(void *p) { free(p); }

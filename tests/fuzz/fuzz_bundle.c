@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The bundle reader over damaged files: refused with one line that says why, or configurations that
 // point into the file and are within the limits.
-// units: hyp/vm/bundle.c hyp/vm/bundle_net.c hyp/net/net_text.c hyp/vm/fit.c hyp/vm/hash.c tests/fake/fake_base.c
+// units: hyp/vm/bundle.c hyp/vm/bundle_net.c hyp/net/net_text.c hyp/vm/fit.c hyp/vm/hash.c tests/fake/fake_base.c tests/fake/fake_heap.c
 #include <errno.h>
 #include <libfdt.h>
 
+#include "fake_heap.h"
 #include "fuzz.h"
-#include "mem/heap.h"
 #include "vm/hash.h"
 #include "vm/vm.h"
 
 const unsigned fuzz_runs = 40000;
 const size_t fuzz_max = 4096;
-
-static int blocks;
-void *heap_alloc(size_t size)
-{
-    blocks++;
-    return calloc(1, size);
-}
-void heap_free(void *p)
-{
-    blocks -= p != NULL;
-    free(p);
-}
 
 struct file {
     const char *start;
@@ -90,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert_true(memchr(why, 0, sizeof(why)) && strlen(why) > 10 && !strchr(why, '\n'));
     else
         assert_true(f.vms > 0);
-    assert_int_equal(blocks, 0);
+    assert_int_equal(fake_heap_blocks, 0);
     free(copy);
     return 0;
 }

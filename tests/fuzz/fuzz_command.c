@@ -14,8 +14,6 @@
 const unsigned fuzz_runs = 1200;
 const size_t fuzz_max = 512;
 
-void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
-
 static struct hart hart0;
 static struct thread shell;
 static size_t written;
@@ -35,13 +33,11 @@ static void wake(void) {}
 static void start(void)
 {
     static bool started;
+    struct vm *on, *off, *held, *dead;
 
     written = 0;
     fake_vms_start();
-    fake_vm_add("on", 2, VM_RUNNING);
-    fake_vm_add("off", 1, VM_OFF);
-    fake_vm_add("held", 1, VM_PAUSED);
-    fake_vm_add("dead", 3, VM_CRASHED);
+    fake_vms_states(&on, &off, &held, &dead);
     console_set_host(host_write);
     if (!started)
         assert_int_equal(shell_init(wake), 0);

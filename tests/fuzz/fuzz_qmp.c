@@ -4,32 +4,15 @@
 // units: tests/fake/ctl.units tests/fake/fake_fault.c
 #include <errno.h>
 
-#include "boot/platform.h"
 #include "ctl/command.h"
-#include "ctl/console.h"
-#include "ctl/ctl.h"
 #include "ctl/qmp.h"
+#include "fake_heap.h"
+#include "fake_shell.h"
 #include "fake_vm.h"
 #include "fuzz.h"
 
 const unsigned fuzz_runs = 4000;
 const size_t fuzz_max = 1024;
-
-void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
-
-static unsigned blocks;
-
-void *heap_alloc(size_t size)
-{
-    blocks++;
-    return calloc(1, size);
-}
-
-void heap_free(void *p)
-{
-    blocks -= p != NULL;
-    free(p);
-}
 
 static struct fuzz_in input;
 static size_t may_read, may_write, sent_len;
@@ -80,23 +63,13 @@ static void check_lines(void)
     }
 }
 
-static void write_nowhere(const char *data, size_t len)
-{
-    (void)data;
-    (void)len;
-}
-
-static void wake(void) {}
-
 static void start(uint8_t flags)
 {
     fake_vms_start();
     fake_vm_add("on", 2, VM_RUNNING);
     fake_vm_add("off", 1, VM_OFF);
     fake_vm_add("dead", 3, VM_CRASHED);
-    console_set_host(write_nowhere);
-    if (!console_shell())
-        assert_int_equal(console_shell_start(wake), 0);
+    fake_shell_start();
     fake_vm_busy = flags & 1;
     fake_vm_why = flags & 2 ? "a \"reason\"" : NULL;
     fake_vcpu_stuck = flags & 4;
@@ -106,13 +79,13 @@ static void start(uint8_t flags)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct qmp_session s = {.read = port_read, .write = port_write};
-    unsigned before;
+    int before;
     uint8_t flags;
 
     input = (struct fuzz_in){data, size};
     flags = fuzz_u8(&input);
     start(flags);
-    before = blocks;
+    before = fake_heap_blocks;
     assert_int_equal(qmp_open(&s), 0);
     s.negotiated = flags & 8;
     for (unsigned step = 0; input.left; step++) {
@@ -131,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     qmp_close(&s);
     fake_vm_busy = false;
     fake_vms_end();
-    assert_true(blocks <= before);
+    assert_true(fake_heap_blocks <= before);
     return 0;
 }
 

@@ -2,34 +2,20 @@
 // Bundles over the wire, sent anyhow: pieces in and out of order, altered, cut, repeated, by two sessions, and base64 that
 // is none. Beside a model: what was received is the file's beginning as it was first sent; and in the end all memory is free.
 // units: hyp/ctl/upload.c hyp/ctl/base64.c hyp/vm/bundle_memory.c hyp/vm/hash.c hyp/mem/frame.c hyp/mem/frame_boot.c
-// units: hyp/mem/frame_ref.c hyp/mem/frame_run.c tests/fake/fake_base.c tests/fake/fake_mem.c
+// units: hyp/mem/frame_ref.c hyp/mem/frame_run.c tests/fake/fake_base.c tests/fake/fake_heap.c tests/fake/fake_mem.c
 #include <errno.h>
 
 #include "ctl/base64.h"
 #include "ctl/upload.h"
+#include "fake_heap.h"
 #include "fake_mem.h"
 #include "fuzz.h"
 #include "mem/frame.h"
-#include "mem/heap.h"
 
 const unsigned fuzz_runs = 4000;
 const size_t fuzz_max = 512;
 
 enum { SIZE = 300, SLOTS = 3 };
-
-static int blocks;
-
-void *heap_alloc(size_t size)
-{
-    blocks++;
-    return calloc(1, size);
-}
-
-void heap_free(void *p)
-{
-    blocks -= p != NULL;
-    free(p);
-}
 
 /* ---- base64, by its definition ---- */
 
@@ -212,7 +198,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < SLOTS; i++)
         forget(&model[i]);
     assert_int_equal(frame_free_count(), before);
-    assert_int_equal(blocks, 0);
+    assert_int_equal(fake_heap_blocks, 0);
     return 0;
 }
 

@@ -30,8 +30,6 @@
 #define RAM 0x80000000ul
 #define CSI "\x1b["
 
-void (*ctl_banner)(const struct platform *p, void (*emit)(void *ctx, const char *line), void *ctx);
-
 static char screen[262144];
 static size_t screen_len;
 static struct vm *on, *off, *held, *dead;
@@ -96,10 +94,7 @@ static int setup(void **state)
 {
     (void)state;
     fake_vms_start();
-    on = fake_vm_add("on", 2, VM_RUNNING);
-    off = fake_vm_add("off", 1, VM_OFF);
-    held = fake_vm_add("held", 1, VM_PAUSED);
-    dead = fake_vm_add("dead", 3, VM_CRASHED);
+    fake_vms_states(&on, &off, &held, &dead);
     uart.base = gpa(0x10000000);
     uart.irq =
         (struct irq_line){.set = (void (*)(void *, uint32_t, bool))(void *)wake, .source = 10};

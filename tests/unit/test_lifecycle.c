@@ -318,12 +318,9 @@ static void test_pause_stops_the_clock(void **state)
 
 static void test_vcpu_does_not_park(void **state)
 {
-    struct vm *vm = life_make();
+    struct vm *vm = life_start();
 
     (void)state;
-    life_ok(vm_manager_start(false));
-    life_run_manager();
-    life_ok(vm_start(vm, &life_why));
     fake_park_never = true;
     assert_int_equal(vm_stop(vm, &life_why), -ETIMEDOUT);
     assert_non_null(strstr(life_why, "vCPU"));

@@ -15,29 +15,18 @@
 #include "ctl/command.h"
 #include "ctl/console.h"
 #include "fake_client.h"
+#include "fake_heap.h"
+#include "fake_shell.h"
 #include "fake_vm.h"
 
 static struct vm *on, *off, *held, *dead;
-
-static void wake(void) {}
-
-static void host_write(const char *data, size_t len)
-{
-    (void)data;
-    (void)len;
-}
 
 static int setup(void **state)
 {
     (void)state;
     fake_vms_start();
-    console_set_host(host_write);
-    if (!console_shell())
-        assert_int_equal(console_shell_start(wake), 0);
-    on = fake_vm_add("on", 2, VM_RUNNING);
-    off = fake_vm_add("off", 1, VM_OFF);
-    held = fake_vm_add("held", 1, VM_PAUSED);
-    dead = fake_vm_add("dead", 3, VM_CRASHED);
+    fake_shell_start();
+    fake_vms_states(&on, &off, &held, &dead);
     snprintf(dead->end_reason, sizeof(dead->end_reason), "it \"went\" wrong");
     fake_client_begin(true);
     return 0;
@@ -361,13 +350,13 @@ static void test_nothing_left(void **state)
 
     (void)state;
     fake_client_end();
-    before = fake_blocks;
+    before = fake_heap_blocks;
     fake_client_begin(true);
     for (int i = 0; i < 3000; i++)
         send_event("{}");
     fake_ask_bytes("{\"execute\": \"que", 15);
     fake_client_end();
-    assert_int_equal(fake_blocks, before);
+    assert_int_equal(fake_heap_blocks, before);
     fake_client_begin(true);
 }
 

@@ -20,6 +20,7 @@
 #include "ctl/json.h"
 #include "fake_client.h"
 #include "fake_disks.h"
+#include "fake_shell.h"
 #include "fake_switch.h"
 #include "fake_vm.h"
 #include "mem/heap.h"
@@ -43,12 +44,6 @@ static unsigned woken;
 
 static void wake(void) { woken++; }
 
-static void host_write(const char *data, size_t len)
-{
-    (void)data;
-    (void)len;
-}
-
 static void set_line(void *chip, uint32_t source, bool level)
 {
     (void)chip;
@@ -67,13 +62,8 @@ static int setup(void **state)
 {
     (void)state;
     fake_vms_start();
-    console_set_host(host_write);
-    if (!console_shell())
-        assert_int_equal(console_shell_start(wake), 0);
-    on = fake_vm_add("on", 2, VM_RUNNING);
-    off = fake_vm_add("off", 1, VM_OFF);
-    held = fake_vm_add("held", 1, VM_PAUSED);
-    dead = fake_vm_add("dead", 3, VM_CRASHED);
+    fake_shell_start();
+    fake_vms_states(&on, &off, &held, &dead);
     fair_group_init(&on->guest.sched);
     snprintf(dead->end_reason, sizeof(dead->end_reason), "it went wrong");
     snprintf(dead->crash_report, sizeof(dead->crash_report), "dead: oops\n  pc 0x1234");
@@ -716,21 +706,21 @@ static void test_attach(void **state)
 static void test_attached_are_woken(void **state)
 {
     (void)state;
-    woken = 0;
+    fake_shell_wakes = 0;
     write_on("a");
-    assert_int_equal(woken, 0);
+    assert_int_equal(fake_shell_wakes, 0);
     fake_command("console-attach", "\"vm\": \"on\"", "\"position\": 0");
     write_on("b");
     write_on("c");
-    assert_int_equal(woken, 1);
+    assert_int_equal(fake_shell_wakes, 1);
     expect_output("\"data\": \"abc\"");
     write_on("d");
-    assert_int_equal(woken, 2);
+    assert_int_equal(fake_shell_wakes, 2);
     fake_client_end();
     write_on("e");
     expect_output(NULL);
     write_on("f");
-    assert_int_equal(woken, 2);
+    assert_int_equal(fake_shell_wakes, 2);
     fake_client_begin(true);
 }
 

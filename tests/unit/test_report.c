@@ -5,7 +5,7 @@
 // units: hyp/ctl/terminal.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
 // units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/image.c stage2/guest_mem.c
 // units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c hyp/mem/frame_run.c hyp/vm/bundle_memory.c
-// units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c
+// units: tests/fake/fake_mem.c tests/fake/fake_xcall.c tests/fake/fake_vm.c tests/fake/fake_heap.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -18,20 +18,18 @@
 #include "ctl/upload.h"
 #include "fake_bundle.h"
 #include "fake_client.h"
+#include "fake_shell.h"
 #include "fake_vm.h"
 #include "mem/frame.h"
 #include "vm/hash.h"
 
 static uint64_t free_before;
 
-static void wake(void) {}
-
 static int setup(void **state)
 {
     (void)state;
     fake_vms_start();
-    if (!console_shell())
-        assert_int_equal(console_shell_start(wake), 0);
+    fake_shell_start();
     free_before = frame_free_count();
     fake_client = 0;
     fake_client_begin(true);

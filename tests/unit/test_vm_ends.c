@@ -19,16 +19,13 @@
 
 static void test_twenty_reboots(void **state)
 {
-    struct vm *vm = life_make();
+    struct vm *vm = life_start();
     uint64_t free_off = 0, free_on = 0;
     unsigned heap = 0;
     static const enum guest_event events[] = {GUEST_REBOOT_COLD, GUEST_REBOOT_WARM, GUEST_SHUTDOWN,
                                               GUEST_CRASHED};
 
     (void)state;
-    life_ok(vm_manager_start(false));
-    life_run_manager();
-    life_ok(vm_start(vm, &life_why));
     life_ok(vm_stop(vm, &life_why)); /* the heap has grown as much as it will */
     for (unsigned i = 0; i < 40; i++) {
         if (!free_off) {
@@ -121,12 +118,9 @@ static void test_kept_up(void **state)
 /* It waits, can be stopped meanwhile, and is carried out when its time has come. */
 static void test_reboot_at_once(void **state)
 {
-    struct vm *vm = life_make();
+    struct vm *vm = life_start();
 
     (void)state;
-    life_ok(vm_manager_start(false));
-    life_run_manager();
-    life_ok(vm_start(vm, &life_why));
     life_guest_asks(vm, GUEST_REBOOT_COLD, 0);
     while (fake_manager_run())
         ;
@@ -162,12 +156,9 @@ static unsigned logged_of(const char *what)
 /* A guest that does nothing but reboot does not fill the log; what a person does is always there, and the end too. */
 static void test_reboots_do_not_fill_the_log(void **state)
 {
-    struct vm *vm = life_make();
+    struct vm *vm = life_start();
 
     (void)state;
-    life_ok(vm_manager_start(false));
-    life_run_manager();
-    life_ok(vm_start(vm, &life_why));
     for (unsigned i = 0; i < 100; i++) {
         life_guest_asks(vm, i % 2 ? GUEST_REBOOT_COLD : GUEST_WATCHDOG, 0);
         life_run_manager();
@@ -248,12 +239,9 @@ static void test_nothing_to_run(void **state)
 /* An event that comes while a person's command is under way is not lost, nor carried out twice. */
 static void test_event_during_operation(void **state)
 {
-    struct vm *vm = life_make();
+    struct vm *vm = life_start();
 
     (void)state;
-    life_ok(vm_manager_start(false));
-    life_run_manager();
-    life_ok(vm_start(vm, &life_why));
     life_run_manager();
     vm->busy = true;
     life_guest_asks(vm, GUEST_SHUTDOWN, 0);
