@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import harness
+import terminal
 
 
 def pytest_configure(config):
@@ -69,6 +70,12 @@ def control(machine, bundle, tmp_path):
                        args=[*args, *harness.control_ports(paths)], **options), paths
 
     return start
+
+
+@pytest.fixture
+def ctl(tmp_path):
+    """trapctl, under the sanitizers, in the test's folder: ctl(word, ...), with terminal.run's options."""
+    return lambda *words, **options: terminal.run(*words, **{"cwd": tmp_path, **options})
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from harness import BUILD, FACTOR, TOP
 TRAPCTL = os.path.join(BUILD, "trapctl")
 LOOK = 0.05  # seconds after which a condition that is not about the terminal is looked at again
 CHECKED = os.path.join(BUILD, "unit", "trapctl")  # the same under the sanitizers
+OK, REFUSED, USAGE, CONNECT, LOST, LOCAL = range(6)  # its exit codes
 
 
 def run(*words, program=CHECKED, cwd="/", env=None, stdin=None, timeout=60):
@@ -23,6 +24,13 @@ def run(*words, program=CHECKED, cwd="/", env=None, stdin=None, timeout=60):
                           text=True, timeout=timeout * FACTOR, check=False,
                           **({} if stdin is not None else {"stdin": subprocess.DEVNULL}))
     return done.returncode, done.stdout, done.stderr
+
+
+def good(result):
+    """What it printed, where it ended well and had nothing to say against it; result is run()'s."""
+    code, out, err = result
+    assert code == OK and err == "", f"{code}: {out}{err}"
+    return out
 
 
 def environment(more=None):

@@ -13,9 +13,8 @@ import pytest
 import harness
 from harness import BUILD, PROMPT, TOP, vm
 from test_net import tcpdump, uplink
-from terminal import TRAPCTL, Terminal, bash, environment, run
+from terminal import LOST, OK, REFUSED, TRAPCTL, Terminal, bash, environment, run
 
-OK, REFUSED, USAGE, CONNECT, LOST, LOCAL = range(6)
 WORK = os.path.join(BUILD, "guests", "work.bin")
 
 

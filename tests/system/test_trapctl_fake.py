@@ -17,9 +17,7 @@ import pytest
 import fake_machine
 from fake_machine import FakeMachine, GREETING, vm
 from harness import TOP
-from terminal import CHECKED, Terminal, bash, run
-
-OK, REFUSED, USAGE, CONNECT, LOST, LOCAL = range(6)
+from terminal import CHECKED, CONNECT, LOCAL, LOST, OK, REFUSED, USAGE, Terminal, bash, good, run
 
 
 @pytest.fixture
@@ -35,17 +33,6 @@ def fake(tmp_path):
     yield start
     for one in made:
         one.close()
-
-
-@pytest.fixture
-def ctl(tmp_path):
-    return lambda *words, **options: run(*words, **{"cwd": tmp_path, **options})
-
-
-def good(result):
-    code, out, err = result
-    assert code == OK and err == "", f"{code}: {out}{err}"
-    return out
 
 
 # --- commands -----------------------------------------------------------------------------------------

@@ -11,9 +11,8 @@ import pytest
 
 from fake_machine import SECTION_AND_INTERFACE, STATISTICS, FakeMachine, disk, net, vm
 from harness import FACTOR
-from terminal import CHECKED, Terminal, bash, environment, run
+from terminal import CHECKED, LOCAL, LOST, OK, REFUSED, USAGE, Terminal, environment, good
 
-OK, REFUSED, USAGE, CONNECT, LOST, LOCAL = range(6)
 FRAME = b"\x06\0\0\0\x20\0\0\0" + bytes(20) + b"\x20\0\0\0"
 
 
@@ -34,17 +33,6 @@ def m(tmp_path):
                        {"image": "odd", "format": "qcow2", "used-by": [], "partition": 1 << 20, "disk": 1}]
         fake.disks = [disk("web/disk-0", "web"), disk("web/disk-1", "data", "raw", ro=True, iops=500), disk("db/disk-0", "db")]
         yield fake
-
-
-@pytest.fixture
-def ctl(tmp_path):
-    return lambda *words, **options: run(*words, **{"cwd": tmp_path, **options})
-
-
-def good(result):
-    code, out, err = result
-    assert code == OK and err == "", f"{code}: {out}{err}"
-    return out
 
 
 # --- networks -----------------------------------------------------------------------------------------
