@@ -190,6 +190,12 @@ struct net_backend {
     void *device;
 };
 
+/* A clock of the day: nanoseconds since 1970 (UTC). Any hart, any lock held. */
+struct clock_backend {
+    uint64_t (*now)(void *ctx);
+    void *ctx;
+};
+
 /* Fills to with len random bytes from the host's source: always all. hyp/drv/entropy.c */
 struct entropy_backend {
     void (*fill)(void *ctx, void *to, size_t len);

@@ -91,9 +91,10 @@ void banner_lines(const struct platform *p, void (*emit)(void *ctx, const char *
     emit(ctx, line);
     harts_line(p, line, sizeof(line));
     emit(ctx, line);
-    fmt_snprintf(line, sizeof(line), "devices  console %s, interrupts %s, %u disk%s, entropy %s",
-                 p->uart.kind == UART_NS16550 ? "ns16550a" : "SBI", host_irq_name(),
-                 host_disk_count(), host_disk_count() == 1 ? "" : "s", entropy_source());
+    fmt_snprintf(
+        line, sizeof(line), "devices  console %s, interrupts %s, %u disk%s, entropy %s, clock %s",
+        p->uart.kind == UART_NS16550 ? "ns16550a" : "SBI", host_irq_name(), host_disk_count(),
+        host_disk_count() == 1 ? "" : "s", entropy_source(), host_rtc() ? "goldfish-rtc" : "none");
     emit(ctx, line);
 }
 

@@ -195,6 +195,7 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
     irq_external = host_irq_handle;
     start_hart_local();
     virtio_host_init(&platform);
+    host_rtc_init(&platform);
     ctl_has_terminal = !control_init_line(&platform);
     entropy_init(&platform);
     watchdog_init(watchdog_seconds(), !boot_option("nosse"));

@@ -69,6 +69,7 @@ struct platform {
         uint32_t irq;
     } virtio[PLATFORM_VIRTIO]; /* virtio-mmio windows, in the tree's order */
     unsigned virtio_count;
+    struct platform_range rtc; /* Goldfish's clock of the day; size 0: none */
     struct platform_range initrd; /* size 0: none */
     const char *bootargs; /* "" when none */
     uint8_t rng_seed[64];

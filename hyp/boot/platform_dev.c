@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The host's devices that Trapline drives: PLIC or AIA, console UART, virtio-mmio windows.
+// The host's devices that Trapline drives: PLIC or AIA, console UART, virtio-mmio windows, clock.
 #include <stdlib.h>
 #include <string.h>
 
@@ -237,6 +237,16 @@ static void read_virtio(struct platform_reader *r, int controller)
     }
 }
 
+static void read_rtc(struct platform_reader *r)
+{
+    int node = fdt_node_offset_by_compatible(r->fdt, -1, "google,goldfish-rtc");
+    struct platform_range regs;
+
+    if (node >= 0 && platform_enabled(r->fdt, node) && !platform_reg(r->fdt, node, 0, &regs) &&
+        regs.size >= 8)
+        r->out->rtc = (struct platform_range){regs.base, min_u64(regs.size, PAGE_SIZE)};
+}
+
 void platform_read_devices(struct platform_reader *r)
 {
     int controller = read_plic(r);
@@ -244,4 +254,5 @@ void platform_read_devices(struct platform_reader *r)
         controller = read_aplic(r);
     read_uarts(r, controller);
     read_virtio(r, controller);
+    read_rtc(r);
 }

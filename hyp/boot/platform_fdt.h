@@ -34,5 +34,5 @@ int platform_interrupt_parent(const void *fdt, int node);
 
 /* platform_cpu.c: harts, ISA, time base. 0, or -EINVAL with *problem. */
 int platform_read_cpus(struct platform_reader *r, const char **problem) MUST_CHECK;
-/* platform_dev.c: PLIC, UART, virtio windows. What is absent stays zero. */
+/* platform_dev.c: PLIC, UART, virtio windows, clock. What is absent stays zero. */
 void platform_read_devices(struct platform_reader *r);

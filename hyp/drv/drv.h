@@ -35,6 +35,10 @@ struct blk_backend *host_disk_open_range(unsigned n, uint64_t first, uint64_t se
 /* All of it. */
 struct blk_backend *host_disk_open(unsigned n, bool read_only);
 
+/* host_rtc.c: the host's clock of the day. NULL: it has none. Call the first before other harts run. */
+void host_rtc_init(const struct platform *p);
+const struct clock_backend *host_rtc(void);
+
 /* entropy.c: ChaCha20 generator seeded from virtio-rng, Zkr, and the boot seed. */
 void entropy_init(const struct platform *p);
 const char *entropy_source(void); /* for the banner */

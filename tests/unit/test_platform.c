@@ -103,6 +103,8 @@ static void test_qemu(void **state)
         assert_int_equal(p.plic.regs.base, 0xc000000);
         assert_int_equal(p.plic.regs.size, 0x600000);
         assert_int_equal(p.plic.sources, 95);
+        assert_int_equal(p.rtc.base, 0x101000);
+        assert_int_equal(p.rtc.size, 0x1000);
         assert_int_equal(p.virtio_count, 8);
         for (unsigned i = 0; i < 8; i++) {
             assert_int_equal(p.virtio[i].regs.base, 0x10008000 - 0x1000 * i); /* the tree's order */
