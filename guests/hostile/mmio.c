@@ -87,12 +87,15 @@ static uint64_t choose_address(struct worker *w)
 {
     uint64_t a;
 
-    switch (random_below(w, 3)) {
+    switch (random_below(w, rt_rtc ? 4 : 3)) {
     case 0:
         a = PLIC + plic_offset(w);
         break;
     case 1:
         a = UART + (one_in(w, 4) ? random_below(w, 0x100 - 16) : random_below(w, 10));
+        break;
+    case 3:
+        a = rt_rtc + (one_in(w, 8) ? random_below(w, 0x1000 - 16) : random_below(w, 0x24));
         break;
     default:
         a = VIRTIO + 0x1000 * random_below(w, 2 + disks + nets) +

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The few facts that the guests need of a flattened device tree (Devicetree Specification 0.4,
-// chapter 5): RAM, harts, timebase, ISA, command line. One pass; cells are 2 and 2 at the root, 1 for
+// chapter 5): RAM, harts, timebase, ISA, clock of the day, command line. One pass; cells are 2 and 2 at the root, 1 for
 // cpus, as on every machine that these guests run on.
 #include "rt/rt.h"
 
 unsigned rt_hart_count;
-uint64_t rt_fdt, rt_fdt_size, rt_ram_base, rt_ram_size, rt_timebase;
+uint64_t rt_fdt, rt_fdt_size, rt_ram_base, rt_ram_size, rt_timebase, rt_rtc;
 char rt_isa[2048], rt_bootargs[256];
 
 enum { BEGIN_NODE = 1, END_NODE = 2, PROP = 3, END = 9, DEPTH = 8 };
@@ -44,6 +44,8 @@ static void take_property(const char *const *path, unsigned depth, const char *n
         copy_text(rt_bootargs, sizeof(rt_bootargs), data, len);
     } else if (cpu && !strcmp(name, "reg") && rt_hart_count < RT_HARTS) {
         harts[rt_hart_count++].id = len == 8 ? be64(data) : be32(data);
+    } else if (depth == 3 && starts(node, "rtc@") && !strcmp(name, "reg")) {
+        rt_rtc = be64(data);
     } else if (cpu && !strcmp(name, "riscv,isa") && !rt_isa[0]) {
         copy_text(rt_isa, sizeof(rt_isa), data, len);
     }

@@ -129,6 +129,7 @@ extern uint64_t rt_fdt; /* address of the tree; its size follows from it */
 extern uint64_t rt_fdt_size;
 extern uint64_t rt_ram_base, rt_ram_size; /* the first memory node */
 extern uint64_t rt_timebase; /* Hz */
+extern uint64_t rt_rtc; /* registers of Goldfish's clock; 0: none */
 extern char rt_isa[2048]; /* riscv,isa of the first cpu */
 extern char rt_bootargs[256];
 extern bool rt_trapline; /* we are a guest of Trapline */

@@ -37,6 +37,8 @@ static const char *reason_to_skip(const struct unit_case *c)
         return "not under Trapline";
     if ((c->flags & UNIT_SSTC) && !rt_has("sstc"))
         return "no Sstc";
+    if ((c->flags & UNIT_RTC) && !rt_rtc)
+        return "no clock of the day";
     return NULL;
 }
 

@@ -9,6 +9,7 @@ enum {
     UNIT_SMP = 1,      /* needs a second hart */
     UNIT_TRAPLINE = 2, /* makes sense, or is promised, only as a guest of Trapline */
     UNIT_SSTC = 4,     /* needs Sstc in riscv,isa */
+    UNIT_RTC = 8,      /* needs a clock of the day */
 };
 
 struct unit_case {

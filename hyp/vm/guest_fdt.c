@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "mem/heap.h"
 #include "vdev/irqchip/vplic.h"
+#include "vdev/rtc.h"
 #include "vdev/virtio/virtio_dev.h"
 #include "vm/layout.h"
 #include "vm/vm.h"
@@ -212,7 +213,10 @@ static void write_cpus(struct tree *t, const struct guest_fdt_facts *f, char *sc
  * told of. */
 static uint32_t last_source(const struct guest_fdt_facts *f)
 {
-    return (uint32_t)max_u64(f->uart_irq, f->virtio_irq + f->virtio_count - 1ul);
+    uint32_t last = f->virtio_irq + f->virtio_count - 1;
+
+    last = (uint32_t)max_u64(last, f->uart_irq);
+    return f->rtc_base ? (uint32_t)max_u64(last, f->rtc_irq) : last;
 }
 
 static void write_plic(struct tree *t, const struct guest_fdt_facts *f)
@@ -246,6 +250,15 @@ static void write_uart(struct tree *t, const struct guest_fdt_facts *f)
     close_node(t);
 }
 
+static void write_rtc(struct tree *t, const struct guest_fdt_facts *f)
+{
+    open_unit(t, "rtc", f->rtc_base);
+    put_string(t, "compatible", "google,goldfish-rtc");
+    put_reg(t, f->rtc_base, RTC_SIZE);
+    put_u32(t, "interrupts", f->rtc_irq);
+    close_node(t);
+}
+
 static void write_watchdog(struct tree *t, const struct guest_fdt_facts *f)
 {
     open_unit(t, "watchdog", f->watchdog_base);
@@ -276,6 +289,8 @@ static void write_soc(struct tree *t, const struct guest_fdt_facts *f)
     put_empty(t, "ranges");
     write_plic(t, f);
     write_uart(t, f);
+    if (f->rtc_base)
+        write_rtc(t, f);
     if (f->watchdog_base)
         write_watchdog(t, f);
     for (unsigned i = 0; i < f->virtio_count; i++)

@@ -6,12 +6,13 @@
 #pragma once
 #include "base/addr.h"
 
+#define GUEST_RTC_BASE 0x00101000ul
 #define GUEST_PLIC_BASE 0x0C000000ul
 #define GUEST_UART_BASE 0x10000000ul
 #define GUEST_WATCHDOG_BASE 0x10000800ul
 #define GUEST_VIRTIO_BASE 0x10001000ul /* + 0x1000 * n */
 #define GUEST_RAM_BASE 0x80000000ul
-enum { GUEST_UART_IRQ = 10, GUEST_VIRTIO_IRQ = 1, GUEST_VIRTIO_MAX = 9 };
+enum { GUEST_UART_IRQ = 10, GUEST_RTC_IRQ = 11, GUEST_VIRTIO_IRQ = 1, GUEST_VIRTIO_MAX = 9 };
 
 #define LAYOUT_TEXT_OFFSET 0x200000ul /* of a kernel that does not say */
 #define LAYOUT_HEADER_SIZE 64u

@@ -150,8 +150,8 @@ struct guest_fdt_facts {
     const struct vm_config *config;
     const char *isa_extensions; /* what the guest really gets, space separated: "i m a f d c …" */
     uint64_t timebase_hz, ram_base, initrd_base, plic_base, uart_base, virtio_base;
-    uint64_t watchdog_base; /* 0: none */
-    uint32_t uart_irq, virtio_irq; /* virtio n: virtio_irq + n */
+    uint64_t rtc_base, watchdog_base; /* 0: none */
+    uint32_t uart_irq, rtc_irq, virtio_irq; /* virtio n: virtio_irq + n */
     unsigned virtio_count;
     uint32_t cbom_block, cboz_block;
     const char *mmu_type; /* "riscv,sv57" … */

@@ -8,6 +8,7 @@
 #include "drv/drv.h"
 #include "vdev/irqchip/vplic.h"
 #include "vdev/ramdisk.h"
+#include "vdev/rtc.h"
 #include "vdev/virtio/virtio_dev.h"
 #include "vm/layout.h"
 #include "vm/vm_ops.h"
@@ -219,6 +220,8 @@ int vm_devices_make(struct vm *vm, const char **why)
     }
     error = add(vm, ns16550_create(console_backend(vm->console, 1)), "uart0", "uart",
                 GUEST_UART_BASE, GUEST_UART_IRQ);
+    if (!error && host_rtc())
+        error = add(vm, rtc_create(host_rtc()), "rtc", "rtc", GUEST_RTC_BASE, GUEST_RTC_IRQ);
     if (!error && vm->config.watchdog)
         error = add(vm, watchdog_create(&vm->watchdog.backend), "watchdog", "watchdog",
                     GUEST_WATCHDOG_BASE, 0);
@@ -233,10 +236,15 @@ int vm_devices_make(struct vm *vm, const char **why)
 
 void vm_devices_free(struct vm *vm)
 {
-    /* Last the PLIC, which has the lowest address: the others hold its lines. */
+    /* Last the PLIC: the others hold its lines. */
     while (vm->guest.bus.count) {
         struct vdev *dev = vm->guest.bus.dev[--vm->guest.bus.count];
-        dev->ops->destroy(dev);
+
+        if (dev != vm->plic)
+            dev->ops->destroy(dev);
     }
+    if (vm->plic)
+        vm->plic->ops->destroy(vm->plic);
+    vm->plic = NULL;
     memset(vm->disk, 0, sizeof(vm->disk)); /* their devices have closed them */
 }

@@ -9,6 +9,7 @@
 
 #include "vdev/irqchip/vplic.h"
 #include "vdev/ramdisk.h"
+#include "vdev/rtc.h"
 #include "vdev/virtio/virtio_dev.h"
 #include "vdev/watchdog.h"
 
@@ -19,6 +20,7 @@ unsigned fake_device_contexts = 2;
 bool fake_device_changes_only;
 bool fake_device_external[FAKE_TWINS][4];
 uint64_t fake_device_clock[FAKE_TWINS];
+uint64_t fake_device_day;
 
 static void set_external(void *owner, unsigned context, bool level)
 {
@@ -82,6 +84,16 @@ static struct vdev *watchdog_make(unsigned n)
     return watchdog_create(&clock[n]);
 }
 
+static uint64_t day_now(void *ctx) { return *(uint64_t *)ctx; }
+
+static struct vdev *rtc_make(unsigned n)
+{
+    static const struct clock_backend day = {day_now, &fake_device_day};
+
+    (void)n;
+    return rtc_create(&day);
+}
+
 static struct vdev *net_make(unsigned n)
 {
     fake_net_init(&fake_device_net[n]);
@@ -98,6 +110,7 @@ const struct fake_device fake_devices[] = {
     {"ramdisk", ramdisk_make, 1, 3, NULL},
     {"watchdog", watchdog_make, 0, 0, NULL},
     {"net", net_make, 3, 1, NULL},
+    {"rtc", rtc_make, 0, 0, NULL},
 };
 const unsigned fake_device_count = ARRAY_LEN(fake_devices);
 

@@ -28,6 +28,7 @@ extern bool fake_device_changes_only; /* it may not tell what it has told alread
 extern bool fake_device_external[FAKE_TWINS][4]; /* what it told the vCPUs */
 extern uint64_t
     fake_device_clock[FAKE_TWINS]; /* us until the watchdog ends; UINT64_MAX: it stands */
+extern uint64_t fake_device_day; /* the host's clock of the day, of all: ns */
 /* Requests in flight end; the device, of which nothing may be left then, is destroyed. */
 void fake_device_end(struct vdev *dev);
 void fake_devices_free(void); /* the disks' memory */

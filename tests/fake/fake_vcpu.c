@@ -614,6 +614,19 @@ static void disk_close(void *ctx)
 static struct blk_backend host_disk = {
     .submit = disk_submit, .close = disk_close, .can_flush = true, .serial = "host0"};
 
+static uint64_t day_now(void *ctx)
+{
+    (void)ctx;
+    return fake_time * 1000; /* timer_hz is 1 MHz */
+}
+bool fake_host_rtc;
+const struct clock_backend *host_rtc(void)
+{
+    static const struct clock_backend day = {.now = day_now};
+
+    return fake_host_rtc ? &day : NULL;
+}
+
 unsigned host_disk_count(void) { return fake_host_disks; }
 struct blk_backend *host_disk_open(unsigned n, bool read_only)
 {
@@ -684,6 +697,7 @@ void fake_vm_start(uint64_t host_ram)
 {
     fake_mem_start(host_ram);
     fake_park_delay = 3;
+    fake_host_rtc = false;
     fake_device_busy = fake_host_disks = fake_flushes = fake_timers_set = flush_tries = 0;
     fake_park_never = fake_reset_while_busy = fake_flush_lost = disk_taken = false;
     fake_step = NULL;

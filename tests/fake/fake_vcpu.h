@@ -27,6 +27,7 @@ extern int fake_parts; /* how many of these exist */
 extern unsigned fake_device_busy; /* steps for which the block device says that it is busy */
 extern bool fake_reset_while_busy; /* a device was reset or destroyed while busy */
 extern unsigned fake_host_disks;
+extern bool fake_host_rtc; /* the host has a clock of the day */
 extern bool fake_flush_lost; /* a flush is taken and never ends */
 void fake_flush_ends(void); /* ... until this call */
 extern unsigned fake_flushes;

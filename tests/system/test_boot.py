@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Debian under Trapline: to userspace on several shapes of machine, and what a boot leaves behind."""
+import time
+
 import pytest
 
 import harness
@@ -12,6 +14,7 @@ def test_debian_to_userspace(machine, bundle, vcpus, harts):
     m = machine(bundle=bundle(vm(vcpus=vcpus)), harts=harts)
     m.boot()
     assert m.run("nproc").strip() == str(vcpus)
+    assert abs(int(m.run("date +%s")) - time.time()) < 600  # by the host's clock; a guest without one begins in 1970
     m.line("poweroff")
     m.expect_off()  # the last VM has ended, and so does the machine
 

@@ -221,6 +221,14 @@ static void test_devices(void **state)
     is("/soc/watchdog@10000800", "compatible", "allwinner,sun20i-d1-wdt");
     assert_int_equal(cells2("/soc/watchdog@10000800", "reg", 2), 0x20);
     facts.watchdog_base = 0;
+    assert_false(has("/soc/rtc@101000", NULL));
+    facts.rtc_base = 0x101000;
+    facts.rtc_irq = 11;
+    build();
+    is("/soc/rtc@101000", "compatible", "google,goldfish-rtc");
+    assert_int_equal(cells2("/soc/rtc@101000", "reg", 2), 0x1000);
+    assert_int_equal(cells("/soc/rtc@101000", "interrupts", 0), 11);
+    assert_int_equal(cells(plic, "riscv,ndev", 0), 11);
     facts.virtio_count = 12;
     build();
     assert_int_equal(cells(plic, "riscv,ndev", 0), 12);

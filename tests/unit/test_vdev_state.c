@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Saving and loading of every device, in the middle of its work too: the loaded one goes on where the
 // saved one was, and a stream that is cut short or altered is refused or at least harmless.
-// units: vdev/watchdog.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/console.c vdev/virtio/rng.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
+// units: vdev/watchdog.c vdev/rtc.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/console.c vdev/virtio/rng.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -224,6 +224,25 @@ static void watchdog_goes_on(void)
     reg_write(0x10, 0x14af);
 }
 
+static void rtc_work(void)
+{
+    reg_write(0x04, 5); /* some 21 s later than the host's, and an alarm at the sixth 2^32 ns */
+    reg_write(0x0c, 6);
+    reg_write(0x08, 0);
+    reg_write(0x10, 1);
+    reg_read(0x00);
+}
+
+static void rtc_goes_on(void)
+{
+    assert_int_equal(reg_read(0x04), 5);
+    assert_int_equal(reg_read(0x18), 1);
+    assert_false(fake_irq_level);
+    fake_device_day += 1ull << 32;
+    fake_timer_run();
+    assert_true(fake_irq_level);
+}
+
 static void net_work(void)
 {
     struct drv_buf rx[2] = {{DRV_DATA, 100, true}, {DRV_DATA + 0x1000, 2000, true}};
@@ -266,6 +285,7 @@ static const struct {
     void (*goes_on)(void);
 } steps[] = {
     {"watchdog", watchdog_work, watchdog_goes_on},
+    {"rtc", rtc_work, rtc_goes_on},
     {"uart", uart_work, uart_goes_on},
     {"plic", plic_work, plic_goes_on},
     {"rng", rng_work, rng_goes_on},

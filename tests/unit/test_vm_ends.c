@@ -311,6 +311,29 @@ static void test_watchdog(void **state)
     assert_int_equal(vm->boots, 2);
 }
 
+/* The VM has a clock of the day where the host has one; it is not taken for a virtio device. */
+static void test_clock(void **state)
+{
+    struct mmio_access low = {.gpa = gpa(GUEST_RTC_BASE), .width = 4};
+    struct vm *vm;
+
+    (void)state;
+    vm = life_make();
+    life_ok(vm_start(vm, &life_why));
+    assert_int_equal(bus_access(&vm->guest.bus, &low), MMIO_UNHANDLED);
+    assert_true(fdt_node_offset_by_compatible(vm->fdt, -1, "google,goldfish-rtc") < 0);
+    life_ok(vm_stop(vm, &life_why));
+    life_ok(vm_destroy(vm, &life_why));
+
+    fake_host_rtc = true;
+    vm = life_make();
+    life_ok(vm_start(vm, &life_why));
+    assert_int_equal(vm_virtio_count(vm), 2);
+    assert_true(fdt_node_offset_by_compatible(vm->fdt, -1, "google,goldfish-rtc") > 0);
+    assert_int_equal(bus_access(&vm->guest.bus, &low), MMIO_OK);
+    assert_int_equal(low.value, (uint32_t)(fake_time * 1000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_to_run, life_setup, life_teardown),
         cmocka_unit_test_setup_teardown(test_event_during_operation, life_setup, life_teardown),
         cmocka_unit_test_setup_teardown(test_watchdog, life_setup, life_teardown),
+        cmocka_unit_test_setup_teardown(test_clock, life_setup, life_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
