@@ -145,6 +145,28 @@ static void serve(struct hart *h)
     }
 }
 
+bool rt_wait(const volatile uint64_t *what, uint64_t value)
+{
+    uint64_t end = rt_patience();
+
+    while (*what < value)
+        if (rdtime() > end)
+            return *what >= value;
+    return true;
+}
+
+void rt_tidy(void)
+{
+    csr_write(sie, 0);
+    csr_clear(sstatus, SSTATUS_SIE | SSTATUS_SUM);
+    csr_clear(sip, SIE_SSIE);
+    csr_set(sstatus, SSTATUS_FS);
+    csr_write(satp, 0);
+    sbi_call(SBI_TIME, 0, ~0ul, 0, 0, 0, 0);
+    harts[0].catching = false;
+    harts[0].timer_every = 0;
+}
+
 bool hart_wait(unsigned n)
 {
     uint64_t end = rt_patience();

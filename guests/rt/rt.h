@@ -146,6 +146,10 @@ static inline uint64_t usec(uint64_t n) { return n * rt_timebase / 1000000; }
 /* When to give up waiting for what must come: a bound, not a measure. A host that is busy with other
  * things may keep a hart waiting for seconds while time goes on. */
 static inline uint64_t rt_patience(void) { return rdtime() + usec(30000000); }
+/* Waits until *what is at least value; false when patience is over. */
+bool rt_wait(const volatile uint64_t *what, uint64_t value);
+/* After a case, on the boot hart: interrupts, their timer and translation are off, FP is on, traps are nobody's. */
+void rt_tidy(void);
 
 /* ---- text ---- */
 

@@ -57,7 +57,7 @@ static void check_start(unsigned n, uint64_t opaque)
     check(hart_stopped(n), "hart %u does not stop", n);
     check_error(CALL(SBI_HSM, START, harts[n].id, (uint64_t)spec_started, opaque), SBI_OK,
                 "hart %lx, opaque %lx", harts[n].id, opaque);
-    check(spec_wait(&arrival.there, 1), "hart %lx does not arrive", harts[n].id);
+    check(rt_wait(&arrival.there, 1), "hart %lx does not arrive", harts[n].id);
     check_arrival(harts[n].id, opaque);
     check(hart_status_becomes(n, STOPPED), "hart %lx does not stop by itself", harts[n].id);
 }

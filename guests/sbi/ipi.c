@@ -29,7 +29,7 @@ static bool watch_all(void)
     stop = 0;
     for (unsigned i = 1; i < rt_hart_count; i++) {
         got[i] = 0;
-        if (!hart_run(i, watch, (void *)(uint64_t)i) || !spec_wait(&got[i], 1))
+        if (!hart_run(i, watch, (void *)(uint64_t)i) || !rt_wait(&got[i], 1))
             return false;
     }
     take();
@@ -67,7 +67,7 @@ static void send(const struct sender *s, uint64_t mask, uint64_t base, uint64_t 
         if (!mask_names(mask, base, harts[i].id))
             continue;
         want[i]++;
-        came = i ? spec_wait(&got[i], want[i]) : self_gets();
+        came = i ? rt_wait(&got[i], want[i]) : self_gets();
     }
     check(came, "mask %lx, base %lx: one of them got none", mask, base);
 }

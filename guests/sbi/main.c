@@ -97,27 +97,7 @@ void check_errors(struct sbi_ret r, unsigned allowed, const char *fmt, ...)
 void spec_not_offered(void) { offered = false; }
 void spec_skip(const char *why) { skipped = why; }
 
-bool spec_wait(const volatile uint64_t *what, uint64_t value)
-{
-    uint64_t end = rt_patience();
-
-    while (*what < value)
-        if (rdtime() > end)
-            return *what >= value;
-    return true;
-}
-
 /* ---- the run ---- */
-
-static void tidy(void)
-{
-    csr_write(sie, 0);
-    csr_clear(sstatus, SSTATUS_SIE | SSTATUS_SUM);
-    csr_clear(sip, SIE_SSIE);
-    csr_set(sstatus, SSTATUS_FS);
-    csr_write(satp, 0);
-    sbi_call(SBI_TIME, 0, ~0ul, 0, 0, 0, 0);
-}
 
 /* "All functions of an extension that is not there say so" (chapter 3), whatever the arguments. */
 static void check_absent(const struct spec_function *f)
@@ -140,7 +120,7 @@ static bool run_checks(const struct spec_function *f)
         if (!offered)
             break;
         c->run();
-        tidy();
+        rt_tidy();
     }
     return any;
 }

@@ -81,8 +81,6 @@ static inline unsigned natively(unsigned errors) { return rt_trapline ? 0 : erro
 /* The running function is an optional one that is not there, or cannot be run here. */
 void spec_not_offered(void);
 void spec_skip(const char *why);
-/* Waits until *what is at least value, by rt_patience. */
-bool spec_wait(const volatile uint64_t *what, uint64_t value);
 
 /* ---- parameters that many functions have (masks.c, memory.c) ---- */
 

@@ -354,9 +354,9 @@ SPEC_CHECK(EXT_SSE, INJECT, sse_inject_others)
 {
     for (unsigned n = 1; n < rt_hart_count; n++) {
         ready = go_on = seen.count = 0;
-        check(hart_run(n, wait_for_event, NULL) && spec_wait(&ready, 1), "hart %u does not run", n);
+        check(hart_run(n, wait_for_event, NULL) && rt_wait(&ready, 1), "hart %u does not run", n);
         check_error(CALL(EXT_SSE, INJECT, LOCAL, harts[n].id), SBI_OK, "hart %lx", harts[n].id);
-        check(spec_wait(&seen.count, 1), "hart %lx: no event", harts[n].id);
+        check(rt_wait(&seen.count, 1), "hart %lx: no event", harts[n].id);
         check(seen.a6 == harts[n].id, "hart %lx: a6 is %lx", harts[n].id, seen.a6);
         go_on = 1;
         check(hart_wait(n), "hart %u does not end", n);
@@ -385,8 +385,7 @@ static void check_order(uint64_t local, uint64_t global, bool local_first)
 
     check_error(CALL(EXT_SSE, UNMASK), SBI_OK, "unmask");
 
-    check(spec_wait(&seen.count, 1) && spec_wait(&seen_global.count, 1),
-          "one of two does not come");
+    check(rt_wait(&seen.count, 1) && rt_wait(&seen_global.count, 1), "one of two does not come");
     check((seen.time < seen_global.time) == local_first,
           "priorities %lu, %lu: local at %lx, global %lx", local, global, seen.time,
           seen_global.time);

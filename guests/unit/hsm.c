@@ -135,53 +135,7 @@ UNIT_CASE(hsm_suspend_retentive, 0)
     CHECK(rdtime() >= at, "woke %lu units early", at - rdtime());
 }
 
-/* Resumes in resume_here with a0 = hartid, a1 = what was given, as a hart that was started. */
-static uint64_t resume_frame[16];
-static volatile uint64_t resumed_id;
-void resume_here(void);
-__asm__(".text\n .globl resume_here\n resume_here:\n"
-        "ld sp, 0(a1)\n ld tp, 8(a1)\n ld gp, 16(a1)\n"
-        "ld s0, 24(a1)\n ld s1, 32(a1)\n ld s2, 40(a1)\n ld s3, 48(a1)\n ld s4, 56(a1)\n"
-        "ld s5, 64(a1)\n ld s6, 72(a1)\n ld s7, 80(a1)\n ld s8, 88(a1)\n ld s9, 96(a1)\n"
-        "ld s10, 104(a1)\n ld s11, 112(a1)\n ld t0, 120(a1)\n jr t0\n");
-
-__attribute__((noinline)) static long suspend_non_retentive(void)
-{
-    register uint64_t a0 __asm__("a0") = NON_RETENTIVE;
-    register uint64_t a1 __asm__("a1") = (uint64_t)resume_here;
-    register uint64_t a2 __asm__("a2") = (uint64_t)resume_frame;
-    register uint64_t a6 __asm__("a6") = SUSPEND;
-    register uint64_t a7 __asm__("a7") = SBI_HSM;
-
-    __asm__ volatile(
-        "sd sp, 0(a2)\n sd tp, 8(a2)\n sd gp, 16(a2)\n"
-        "sd s0, 24(a2)\n sd s1, 32(a2)\n sd s2, 40(a2)\n sd s3, 48(a2)\n sd s4, 56(a2)\n"
-        "sd s5, 64(a2)\n sd s6, 72(a2)\n sd s7, 80(a2)\n sd s8, 88(a2)\n sd s9, 96(a2)\n"
-        "sd s10, 104(a2)\n sd s11, 112(a2)\n lla t0, 1f\n sd t0, 120(a2)\n"
-        "ecall\n 1:"
-        : "+r"(a0), "+r"(a1), "+r"(a2), "+r"(a6), "+r"(a7)
-        :
-        : "memory", "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a3", "a4", "a5");
-    resumed_id = a0;
-    return (long)a1;
-}
-
-UNIT_CASE(hsm_suspend_non_retentive, 0)
-{
-    uint64_t at = rdtime() + usec(3000), vector = csr_read(stvec), arg;
-
-    csr_set(sie, SIE_STIE);
-    sbi_call(SBI_TIME, 0, at, 0, 0, 0, 0);
-    arg = (uint64_t)suspend_non_retentive();
-    csr_write(stvec, vector);
-    csr_write(sscratch, hart_self());
-    csr_set(sstatus, SSTATUS_FS);
-    CHECK(arg == (uint64_t)resume_frame, "a1 is %lx; a0, or the error, %ld", arg, (long)resumed_id);
-    CHECK_EQ(resumed_id, harts[0].id);
-    CHECK_EQ(csr_read(satp), 0);
-    CHECK_EQ(csr_read(sstatus) & SSTATUS_SIE, 0);
-    CHECK(rdtime() >= at, "woke %lu units early", at - rdtime());
-}
+UNIT_CASE(hsm_suspend_non_retentive, 0) { unit_check_suspend(SBI_HSM, SUSPEND, NON_RETENTIVE); }
 
 static void suspend_self(void *arg)
 {

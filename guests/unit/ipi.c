@@ -21,7 +21,7 @@ UNIT_CASE(ipi_self, 0)
     open_soft();
     for (unsigned i = 1; i <= 10; i++) {
         CHECK_SBI(send(1, h->id), SBI_OK);
-        CHECK(unit_wait(&h->irqs[IRQ_SOFT], before + i), "IPI %u did not come", i);
+        CHECK(rt_wait(&h->irqs[IRQ_SOFT], before + i), "IPI %u did not come", i);
     }
     CHECK_EQ(h->irqs[IRQ_SOFT], before + 10);
     CHECK_EQ(csr_read(sip) & SIE_SSIE, 0);
@@ -65,7 +65,7 @@ static void wait_soft(void *arg)
     struct hart *h = hart_self();
 
     open_soft();
-    unit_wait(&h->irqs[IRQ_SOFT], (uint64_t)arg);
+    rt_wait(&h->irqs[IRQ_SOFT], (uint64_t)arg);
     csr_clear(sstatus, SSTATUS_SIE);
 }
 

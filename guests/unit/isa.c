@@ -289,7 +289,7 @@ UNIT_CASE(isa_not_given, UNIT_SMP)
 
     stage = 0;
     CHECK(hart_run(1, leave_something, NULL), "hart did not start");
-    CHECK(unit_wait(&stage, 1), "hart does not go on");
+    CHECK(rt_wait(&stage, 1), "hart does not go on");
     for (unsigned i = 0; i < 100; i++) {
         for (volatile unsigned n = 0; n < 20000; n++)
             ;

@@ -54,7 +54,7 @@ UNIT_CASE(kick_event, UNIT_TRAPLINE)
               SBI_OK);
     CHECK_SBI(sbi_call(SBI_SSE, ENABLE, KICK, 0, 0, 0, 0), SBI_OK);
     printf("kick me: event\n");
-    CHECK(unit_wait(&context.count, 1), "no event");
+    CHECK(rt_wait(&context.count, 1), "no event");
     CHECK(context.sepc >= (uint64_t)image_start && context.sepc < (uint64_t)_end, "sepc %lx",
           context.sepc);
     CHECK_SBI(sbi_call(SBI_SSE, DISABLE, KICK, 0, 0, 0, 0), SBI_OK);

@@ -19,14 +19,25 @@ void unit_fail(int line, const char *cond, const char *fmt, ...)
     failed = true;
 }
 
-bool unit_wait(volatile uint64_t *what, uint64_t value)
-{
-    uint64_t end = rt_patience();
+struct sbi_ret unit_suspend(uint64_t ext, uint64_t fid, uint64_t type, uint64_t frame[16]);
 
-    while (*what < value)
-        if (rdtime() > end)
-            return *what >= value;
-    return true;
+void unit_check_suspend(uint64_t ext, uint64_t fid, uint64_t type)
+{
+    uint64_t at = rdtime() + usec(3000), vector = csr_read(stvec);
+    static uint64_t frame[16];
+    struct sbi_ret r;
+
+    csr_set(sie, SIE_STIE);
+    sbi_call(SBI_TIME, 0, at, 0, 0, 0, 0);
+    r = unit_suspend(ext, fid, type, frame);
+    csr_write(stvec, vector);
+    csr_write(sscratch, hart_self());
+    csr_set(sstatus, SSTATUS_FS);
+    CHECK(r.value == (uint64_t)frame, "a1 is %lx; a0, or the error, %ld", r.value, r.error);
+    CHECK_EQ(r.error, harts[0].id);
+    CHECK_EQ(csr_read(satp), 0);
+    CHECK_EQ(csr_read(sstatus) & SSTATUS_SIE, 0);
+    CHECK(rdtime() >= at, "woke %lu units early", at - rdtime());
 }
 
 static const char *reason_to_skip(const struct unit_case *c)
@@ -40,18 +51,6 @@ static const char *reason_to_skip(const struct unit_case *c)
     if ((c->flags & UNIT_RTC) && !rt_rtc)
         return "no clock of the day";
     return NULL;
-}
-
-static void tidy(void)
-{
-    csr_write(sie, 0);
-    csr_clear(sstatus, SSTATUS_SIE | SSTATUS_SUM);
-    csr_clear(sip, SIE_SSIE);
-    csr_set(sstatus, SSTATUS_FS);
-    csr_write(satp, 0);
-    sbi_call(SBI_TIME, 0, ~0ul, 0, 0, 0, 0);
-    harts[0].catching = false;
-    harts[0].timer_every = 0;
 }
 
 static bool selected(const char *name)
@@ -90,7 +89,7 @@ void guest_main(void)
         failed = false;
         running = c->name;
         c->run();
-        tidy();
+        rt_tidy();
         if (!failed)
             printf("ok %s\n", c->name);
         failed ? bad++ : passed++;

@@ -281,7 +281,7 @@ UNIT_CASE(pmu_ipi_events, UNIT_SMP)
 
     stage = 0;
     CHECK(hart_run(1, receive, NULL), "hart did not start");
-    CHECK(unit_wait(&stage, 1), "hart does not go on");
+    CHECK(rt_wait(&stage, 1), "hart does not go on");
     uint64_t before = fw(sent);
     CHECK_SBI(sbi_call(SBI_IPI, 0, 1, harts[1].id, 0, 0, 0), SBI_OK);
     CHECK_SBI(sbi_call(SBI_IPI, 0, 1, harts[1].id, 0, 0, 0), SBI_OK);

@@ -245,16 +245,16 @@ UNIT_CASE(sse_other_hart, UNIT_TRAPLINE | UNIT_SMP)
     c->then = look_again;
     stage = 0;
     CHECK(hart_run(1, spin_deaf, c), "hart did not start");
-    CHECK(unit_wait(&stage, 1), "hart does not run");
+    CHECK(rt_wait(&stage, 1), "hart does not run");
     CHECK_SBI(CALL(INJECT, LOCAL, harts[1].id), SBI_OK);
-    CHECK(unit_wait(&c->count, 1), "no event");
+    CHECK(rt_wait(&c->count, 1), "no event");
     CHECK_EQ(c->hart, harts[1].id);
     stage = 2;
-    CHECK(unit_wait(&stage, 3), "hart does not go on");
+    CHECK(rt_wait(&stage, 3), "hart does not go on");
     CHECK_SBI(CALL(INJECT, LOCAL, harts[1].id), SBI_OK);
-    CHECK(unit_wait(&c->count, 2), "no event in WFI");
+    CHECK(rt_wait(&c->count, 2), "no event in WFI");
     /* Handled between the look at the count and WFI, it leaves the hart in WFI, as it would any hart: then another one. */
-    if (!unit_wait(&stage, 4))
+    if (!rt_wait(&stage, 4))
         CHECK_SBI(CALL(INJECT, LOCAL, harts[1].id), SBI_OK);
     CHECK(hart_wait(1), "hart does not end");
     CHECK_EQ(get(LOCAL, STATUS), INJECTABLE); /* ours has nothing to do with it */
@@ -267,7 +267,7 @@ static void unmask_and_wait(void *arg)
 
     CALL(UNMASK, 0);
     stage = 1;
-    unit_wait(&c->count, before + 1);
+    rt_wait(&c->count, before + 1);
     CALL(MASK, 0);
 }
 
@@ -283,9 +283,9 @@ UNIT_CASE(sse_global, UNIT_TRAPLINE | UNIT_SMP)
         CHECK_SBI(put(GLOBAL, PREFERRED_HART, harts[preferred].id), SBI_OK);
         CHECK_EQ(begin(GLOBAL, c), 0);
         CHECK(hart_run(1, unmask_and_wait, c), "hart did not start");
-        CHECK(unit_wait(&stage, 1), "hart does not run");
+        CHECK(rt_wait(&stage, 1), "hart does not run");
         CHECK_SBI(CALL(INJECT, GLOBAL, ~0ul), SBI_OK);
-        CHECK(unit_wait(&c->count, before + 1), "no event");
+        CHECK(rt_wait(&c->count, before + 1), "no event");
         CHECK_EQ(c->hart, harts[1].id); /* the boot hart masks them */
         CHECK(hart_wait(1), "hart does not end");
         end(GLOBAL);

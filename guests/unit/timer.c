@@ -20,7 +20,7 @@ static void check_timer(void (*set)(uint64_t))
         CHECK(!pending() || rdtime() >= at, "pending before its time");
     csr_set(sie, SIE_STIE);
     csr_set(sstatus, SSTATUS_SIE);
-    CHECK(unit_wait(&h->irqs[IRQ_TIMER], before + 1), "no interrupt");
+    CHECK(rt_wait(&h->irqs[IRQ_TIMER], before + 1), "no interrupt");
     CHECK(rdtime() >= at, "%lu units early", at - rdtime());
     csr_clear(sstatus, SSTATUS_SIE);
     CHECK(pending(), "not pending any more, though nobody has set it anew");
@@ -56,8 +56,7 @@ UNIT_CASE(timer_periodic, 0)
     set_by_sbi(rdtime() + h->timer_every);
     csr_set(sie, SIE_STIE);
     csr_set(sstatus, SSTATUS_SIE);
-    CHECK(unit_wait(&h->irqs[IRQ_TIMER], before + 20), "%lu of 20 came",
-          h->irqs[IRQ_TIMER] - before);
+    CHECK(rt_wait(&h->irqs[IRQ_TIMER], before + 20), "%lu of 20 came", h->irqs[IRQ_TIMER] - before);
     CHECK(rdtime() - start >= 20 * usec(500), "they came early");
 }
 
@@ -88,7 +87,7 @@ static void tick(void *arg)
     set_by_sbi(rdtime() + h->timer_every);
     csr_set(sie, SIE_STIE);
     csr_set(sstatus, SSTATUS_SIE);
-    unit_wait(&h->irqs[IRQ_TIMER], h->irqs[IRQ_TIMER] + (uint64_t)arg);
+    rt_wait(&h->irqs[IRQ_TIMER], h->irqs[IRQ_TIMER] + (uint64_t)arg);
     csr_clear(sstatus, SSTATUS_SIE);
     csr_clear(sie, SIE_STIE);
     h->timer_every = 0;

@@ -43,5 +43,6 @@ struct unit_case {
     } while (0)
 
 void unit_fail(int line, const char *cond, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Waits until *what reaches at least value; false when patience (rt_patience) is over. */
-bool unit_wait(volatile uint64_t *what, uint64_t value);
+/* A check of its own: the call, of this type, suspends the hart until its timer wakes it, and it begins again as one that
+ * was started does: with its id, what was given, and translation and interrupts off. */
+void unit_check_suspend(uint64_t ext, uint64_t fid, uint64_t type);
