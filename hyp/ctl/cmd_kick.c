@@ -128,16 +128,15 @@ bool kick_sysrq(struct console *c, char key)
 
 int cmd_sysrq(const struct command_out *out, int argc, char *const argv[])
 {
-    struct vm *vm;
+    struct console *console;
+    int error;
 
     if (argc != 3 || strlen(argv[2]) != 1)
         return COMMAND_USAGE;
-    vm = command_vm(out, argv[1]);
-    if (!vm)
-        return -ENOENT;
-    if (!vm->console)
-        return command_fail(out, -EBUSY, "%s is still being made", argv[1]);
-    if (!kick_sysrq(vm->console, argv[2][0]))
+    error = command_console(out, argv[1], &console);
+    if (error)
+        return error;
+    if (!kick_sysrq(console, argv[2][0]))
         return command_fail(
             out, -EAGAIN, "%s does not read its console, so nothing comes through there: `kick %s`",
             argv[1], argv[1]);

@@ -125,16 +125,15 @@ int cmd_create(const struct command_out *out, int argc, char *const argv[])
 
 int cmd_console(const struct command_out *out, int argc, char *const argv[])
 {
-    struct vm *vm;
+    struct console *console;
+    int error;
 
     if (argc != 2)
         return COMMAND_USAGE;
-    vm = command_vm(out, argv[1]);
-    if (!vm)
-        return -ENOENT;
-    if (!vm->console)
-        return command_fail(out, -EBUSY, "%s is still being made", argv[1]);
-    console_set_focus(vm->console);
+    error = command_console(out, argv[1], &console);
+    if (error)
+        return error;
+    console_set_focus(console);
     return 0;
 }
 
@@ -181,16 +180,14 @@ int cmd_send(const struct command_out *out, int argc, char *const argv[])
 {
     char text[256];
     size_t at = 0, taken;
-    struct vm *vm;
-    int len;
+    struct console *console;
+    int error, len;
 
     if (argc < 3)
         return COMMAND_USAGE;
-    vm = command_vm(out, argv[1]);
-    if (!vm)
-        return -ENOENT;
-    if (!vm->console)
-        return command_fail(out, -EBUSY, "%s is still being made", argv[1]);
+    error = command_console(out, argv[1], &console);
+    if (error)
+        return error;
     for (int i = 2; i < argc; i++) {
         at += (size_t)fmt_snprintf(text + at, sizeof(text) - at, "%s%s", i > 2 ? " " : "", argv[i]);
         if (at >= sizeof(text))
@@ -199,7 +196,7 @@ int cmd_send(const struct command_out *out, int argc, char *const argv[])
     len = unescape(text);
     if (len < 0)
         return command_fail(out, len, "an escape is one of \\r \\n \\t \\e \\\\ \\xHH");
-    taken = console_type(vm->console, text, (size_t)len);
+    taken = console_type(console, text, (size_t)len);
     if (taken < (size_t)len)
         return command_fail(out, -ENOSPC,
                             "%s does not read its console: %lu of %d bytes are waiting", argv[1],

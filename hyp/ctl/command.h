@@ -10,6 +10,7 @@
 #pragma once
 #include "base/util.h"
 
+struct console;
 struct inspect;
 struct qmp_call;
 struct vcpu;
@@ -80,6 +81,9 @@ void command_print_text(const struct command_out *out, const char *text);
 void command_print_promise(const struct command_out *out);
 /* NULL after saying that there is none of that name. */
 struct vm *command_vm(const struct command_out *out, const char *name);
+/* The console of the VM of that name. 0, or negative errno after saying why. */
+int command_console(const struct command_out *out, const char *name,
+                    struct console **console) MUST_CHECK;
 /* The VM of that name, held for a look (ctl/inspect.h); with its vCPU. 0, or negative errno after saying why.
  * With memory: only one that has memory, which is any that is not off. */
 int command_inspect(const struct command_out *out, const char *name, bool memory,

@@ -15,6 +15,16 @@ struct vm *command_vm(const struct command_out *out, const char *name)
     return vm;
 }
 
+int command_console(const struct command_out *out, const char *name, struct console **console)
+{
+    struct vm *vm = command_vm(out, name);
+
+    if (!vm)
+        return -ENOENT;
+    *console = vm->console;
+    return *console ? 0 : command_fail(out, -EBUSY, "%s is still being made", name);
+}
+
 /* What there is to say about an inspection that has just been tried. */
 static int begun(const struct command_out *out, bool memory, struct inspect *in, int error,
                  const char *why)

@@ -179,6 +179,17 @@ static struct virtq *selected(struct virtio_dev *v)
     return v->queue_sel < v->ops->queues ? &v->q[v->queue_sel] : NULL;
 }
 
+/* The selected queue is reset, when no request of it is in flight. */
+static enum mmio_result stop_selected(struct virtio_dev *v)
+{
+    if (must_wait(v))
+        return MMIO_RETRY;
+    if (v->ops->stop)
+        v->ops->stop(v, (int)v->queue_sel);
+    queue_clear(v, v->queue_sel);
+    return MMIO_OK;
+}
+
 static enum mmio_result write_queue_ready(struct virtio_dev *v, uint32_t value)
 {
     struct virtq *q = selected(v);
@@ -194,12 +205,7 @@ static enum mmio_result write_queue_ready(struct virtio_dev *v, uint32_t value)
             virtio_fail(v, "a queue outside RAM or not aligned");
         return MMIO_OK;
     }
-    if (must_wait(v))
-        return MMIO_RETRY;
-    if (v->ops->stop)
-        v->ops->stop(v, (int)v->queue_sel);
-    queue_clear(v, v->queue_sel);
-    return MMIO_OK;
+    return stop_selected(v);
 }
 
 /* 2.6.1, 4.2.2.1: the read of QueueReset gives 0 as soon as the write has completed. */
@@ -208,12 +214,7 @@ static enum mmio_result write_queue_reset(struct virtio_dev *v, uint32_t value)
     if (!selected(v) || value != 1 || !(v->accepted & VIRTIO_F_RING_RESET) ||
         !(v->status & VIRTIO_FEATURES_OK))
         return MMIO_OK;
-    if (must_wait(v))
-        return MMIO_RETRY;
-    if (v->ops->stop)
-        v->ops->stop(v, (int)v->queue_sel);
-    queue_clear(v, v->queue_sel);
-    return MMIO_OK;
+    return stop_selected(v);
 }
 
 static void write_queue_address(struct virtio_dev *v, uint64_t offset, uint32_t value)
