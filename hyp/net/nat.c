@@ -7,13 +7,6 @@
 #include "drv/uplink.h"
 
 enum { DNS_PORT = 53 };
-enum {
-    ICMP_ECHO_REPLY = 0,
-    ICMP_UNREACHABLE = 3,
-    ICMP_ECHO = 8,
-    ICMP_EXCEEDED = 11,
-    ICMP_PARAMETER = 12
-};
 
 void nat_send_on(struct nat *n, struct nat_packet *p, enum nat_way way)
 {
@@ -66,12 +59,6 @@ static uint16_t outer_port(struct nat *n, const struct nat_packet *p, struct flo
     return flow_outer_port(&n->flows, f);
 }
 
-/* Its time has come: who sent it is told, if not too often. */
-static enum nat_way exceeded(struct nat *n, struct nat_packet *p, uint32_t own, enum nat_way way)
-{
-    return bucket_take(&n->errors, 1, arch_time()) && service_exceeded(p, own) ? way : NAT_DROP;
-}
-
 static bool has_time(const struct nat_packet *p) { return p->head[p->at.ip + IP4_TTL] > 1; }
 
 static enum nat_way translate_out(struct nat *n, struct nat_packet *p, unsigned host, bool relay)
@@ -81,13 +68,16 @@ static enum nat_way translate_out(struct nat *n, struct nat_packet *p, unsigned 
         .remote = to, .host = (uint8_t)host, .protocol = p->at.protocol, .relay = relay};
     uint16_t port;
 
-    if (!nat_ports(p, &k.port, &k.remote_port) ||
-        (k.protocol == IP_ICMP && p->head[p->at.transport] != ICMP_ECHO))
+    if (!nat_ports(p, &k.port, &k.remote_port))
+        return NAT_DROP;
+    if (k.protocol == IP_ICMP && icmp_is_error(p->head[p->at.transport]))
+        return nat_error_out(n, p, host);
+    if (k.protocol == IP_ICMP && p->head[p->at.transport] != ICMP_ECHO)
         return NAT_DROP;
     if (k.protocol == IP_ICMP)
         k.remote_port = 0;
     if (!has_time(p))
-        return exceeded(n, p, n->inside, NAT_IN);
+        return nat_error_exceeded_in(n, p, host);
     port = n->outer ? outer_port(n, p, &k) : 0;
     if (!port || !rewrite_ttl(p))
         return NAT_DROP;
@@ -114,8 +104,7 @@ static enum nat_way to_gateway(struct nat *n, struct nat_packet *p, unsigned hos
     return to == DNS_PORT && n->dns ? translate_out(n, p, host, true) : NAT_DROP;
 }
 
-/* One that hosts beyond the gateway can have: neighbours inside reach each other without us; groups, this host, nobody. */
-static bool is_beyond(const struct nat *n, uint32_t address)
+bool nat_is_beyond(const struct nat *n, uint32_t address)
 {
     uint32_t first = address >> 24;
 
@@ -147,7 +136,7 @@ static enum nat_way ip_from_inside(struct nat *n, struct nat_packet *p, unsigned
     }
     if (to == n->inside)
         return to_gateway(n, p, host);
-    if (!is_beyond(n, to))
+    if (!nat_is_beyond(n, to))
         return NAT_DROP;
     if (to == n->outer && p->at.protocol == IP_ICMP)
         return service_echo(p) ? NAT_IN : NAT_DROP;
@@ -217,32 +206,6 @@ static enum nat_way to_forward(struct nat *n, struct nat_packet *p, uint16_t por
     return NAT_DROP;
 }
 
-/* An error that speaks of a packet of ours: whole enough to have its ports. */
-static enum nat_way error_from_uplink(struct nat *n, struct nat_packet *p)
-{
-    uint32_t quote_at = p->at.transport + 8u, ports_at;
-    const uint8_t *q = p->head + quote_at;
-    bool icmp;
-    struct flow *f;
-
-    if (quote_at + IP4_HEADER > p->frame.head_len || q[0] >> 4 != 4 || (q[0] & 15) < 5)
-        return NAT_DROP;
-    ports_at = quote_at + 4u * (q[0] & 15);
-    if (ports_at + 8 > p->frame.head_len || ports_at + 8 > p->at.end ||
-        get32(q + IP4_FROM) != n->outer || (get16(q + IP4_FRAGMENT) & 0x1fff))
-        return NAT_DROP;
-    icmp = q[9] == IP_ICMP;
-    q = p->head + ports_at;
-    f = flow_in(&n->flows, get16(q + (icmp ? 4 : 0)), p->head[quote_at + 9],
-                get32(p->head + quote_at + IP4_TO), icmp ? 0 : get16(q + 2), nat_seconds());
-    if (!f || f->key.relay || !n->host[f->key.host].used || !rewrite_ttl(p))
-        return NAT_DROP;
-    rewrite_quoted(p, nat_host_address(n, f->key.host), f->key.port);
-    rewrite_ethernet(p, n->host[f->key.host].mac, n->net->mac);
-    n->counts.in++;
-    return NAT_IN;
-}
-
 static enum nat_way icmp_from_uplink(struct nat *n, struct nat_packet *p, uint16_t id)
 {
     uint32_t from = get32(p->head + p->at.ip + IP4_FROM);
@@ -251,8 +214,8 @@ static enum nat_way icmp_from_uplink(struct nat *n, struct nat_packet *p, uint16
 
     if (p->at.fragment && type != ICMP_ECHO_REPLY)
         return NAT_DROP;
-    if (type == ICMP_UNREACHABLE || type == ICMP_EXCEEDED || type == ICMP_PARAMETER)
-        return error_from_uplink(n, p);
+    if (icmp_is_error(type))
+        return nat_error_in(n, p);
     if (type == ICMP_ECHO)
         return service_echo(p) ? NAT_OUT : NAT_DROP;
     f = type == ICMP_ECHO_REPLY ? flow_in(&n->flows, id, IP_ICMP, from, 0, nat_seconds()) : NULL;
@@ -284,7 +247,7 @@ static enum nat_way ip_from_uplink(struct nat *n, struct nat_packet *p)
     if (!n->outer || get32(ip + IP4_TO) != n->outer)
         return NAT_DROP;
     /* Nobody there is a card inside, or we: a card would believe it, a hairpin's flow too. (RFC 1812, 5.3.8) */
-    if (source == n->outer || !is_beyond(n, source)) {
+    if (source == n->outer || !nat_is_beyond(n, source)) {
         n->counts.unknown++;
         return NAT_DROP;
     }
@@ -296,7 +259,7 @@ static enum nat_way ip_from_uplink(struct nat *n, struct nat_packet *p)
     }
     if (p->at.protocol == IP_ICMP)
         return nat_ports(p, &from, &to) ? icmp_from_uplink(n, p, to) : NAT_DROP;
-    return has_time(p) ? ip_to_outer(n, p) : exceeded(n, p, n->outer, NAT_OUT);
+    return has_time(p) ? ip_to_outer(n, p) : nat_error_exceeded_out(n, p);
 }
 
 void nat_from_uplink(void *ctx, struct net_frame *f)

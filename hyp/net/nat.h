@@ -7,6 +7,7 @@
 //   nat_forward.c   ports of the outer address that go to cards
 //   nat_flow.c      flows
 //   nat_fragment.c  packets in pieces
+//   nat_error.c     ICMP errors, which speak of other packets
 //   nat_rewrite.c   addresses, ports and checksums in headers
 //   nat_service.c   what the gateway answers itself: ARP, ICMP echo, DHCP
 //
@@ -25,7 +26,19 @@
 #include "net/packet.h"
 #include "sched/timer.h"
 
+enum { NAT_ERRORS_RATE = 100, NAT_ERRORS_BURST = 20 }; /* a second, of each bucket */
 enum { NAT_FRAGMENTED = 4 }; /* packets in pieces that a host may have under way, each way */
+enum { /* types that the NAT knows */
+       ICMP_ECHO_REPLY = 0,
+       ICMP_UNREACHABLE = 3,
+       ICMP_ECHO = 8,
+       ICMP_EXCEEDED = 11,
+       ICMP_PARAMETER = 12
+};
+static inline bool icmp_is_error(uint8_t type)
+{
+    return type == ICMP_UNREACHABLE || type == ICMP_EXCEEDED || type == ICMP_PARAMETER;
+}
 enum { NAT_NEIGHBOURS = 16, NAT_FIRST_HOST = 1, NAT_FORWARDS_MOST = 32 };
 /* From the beginning of the frame. */
 enum {
@@ -47,11 +60,12 @@ struct nat {
     struct dhcp_client client;
     struct log_limit log; /* of lines that who is on the uplink can provoke */
     struct timer timer; /* the client's */
-    struct bucket errors; /* ICMP, that we send: RFC 1812, 4.3.2.8 */
+    struct bucket errors; /* ICMP, that we send outside: RFC 1812, 4.3.2.8 */
     struct nat_host {
         bool used;
         uint8_t mac[NET_MAC];
         char name[PORT_NAME_MAX];
+        struct bucket errors; /* ICMP, that we send to it */
         uint32_t leased; /* seconds when it was last told its address by DHCP; 0: never */
     } host[SWITCH_PORTS];
     struct nat_forward forward[NAT_FORWARDS_MOST]; /* in no order */
@@ -102,6 +116,8 @@ static inline uint32_t nat_seconds(void)
 enum net_fate nat_from_inside(void *device, const struct net_frame *f);
 void nat_from_uplink(void *ctx, struct net_frame *f);
 
+/* One that hosts beyond the gateway can have: neighbours inside reach each other without us; groups, this host, nobody. */
+bool nat_is_beyond(const struct nat *n, uint32_t address);
 /* With no lock held. */
 void nat_send_on(struct nat *n, struct nat_packet *p, enum nat_way way);
 
@@ -139,6 +155,13 @@ void nat_fragment_in(struct nat *n, unsigned host, const struct nat_fragment *wh
 enum nat_way nat_fragment_more_out(struct nat *n, struct nat_packet *p, unsigned host);
 enum nat_way nat_fragment_more_in(struct nat *n, struct nat_packet *p);
 
+/* nat_error.c. An ICMP error from the uplink, or from a card, in which nat_ports found a header. */
+enum nat_way nat_error_in(struct nat *n, struct nat_packet *p);
+enum nat_way nat_error_out(struct nat *n, struct nat_packet *p, unsigned host);
+/* The packet's time has come: its sender, a card or somebody outside, is told, if not too often. */
+enum nat_way nat_error_exceeded_in(struct nat *n, struct nat_packet *p, unsigned host);
+enum nat_way nat_error_exceeded_out(struct nat *n, struct nat_packet *p);
+
 /* nat_rewrite.c. Changes of what a checksum covers. (RFC 1624, equation 3) */
 void rewrite_from(struct nat_packet *p, uint32_t address, uint16_t port);
 void rewrite_to(struct nat_packet *p, uint32_t address, uint16_t port);
@@ -148,8 +171,10 @@ void rewrite_id(struct nat_packet *p, uint16_t id);
 /* False: its time has come. */
 bool rewrite_ttl(struct nat_packet *p);
 void rewrite_ethernet(struct nat_packet *p, const uint8_t to[NET_MAC], const uint8_t from[NET_MAC]);
-/* The packet that an ICMP error speaks of: it was sent from address and port, as seen inside. */
-void rewrite_quoted(struct nat_packet *p, uint32_t address, uint16_t port);
+/* An ICMP error goes to who sent the packet that it quotes, from this address and port, or comes from whom that went to. The quote
+ * is whole up to its ports. */
+void rewrite_error_in(struct nat_packet *p, uint32_t address, uint16_t port);
+void rewrite_error_out(struct nat_packet *p, uint32_t address, uint16_t port);
 /* Ports, or an echo's identifier: false when the head has them not. */
 bool nat_ports(const struct nat_packet *p, uint16_t *from, uint16_t *to);
 

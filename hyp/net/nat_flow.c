@@ -13,12 +13,17 @@ static uint16_t index_of(const struct flow_table *t, const struct flow *f)
     return (uint16_t)(f - t->flow);
 }
 
-static uint16_t *bucket_of(struct flow_table *t, const struct flow_key *k)
+static unsigned hash(const struct flow_table *t, const struct flow_key *k)
 {
     uint64_t v = (uint64_t)k->remote << 32 | (uint32_t)k->remote_port << 16 | k->port;
 
     v ^= (uint64_t)(k->host << 8 | k->protocol) << 20;
-    return &t->bucket[v * t->secret >> 53 & (FLOW_BUCKETS - 1)];
+    return v * t->secret >> 53 & (FLOW_BUCKETS - 1);
+}
+
+static uint16_t *bucket_of(struct flow_table *t, const struct flow_key *k)
+{
+    return &t->bucket[hash(t, k)];
 }
 
 static bool same_key(const struct flow_key *a, const struct flow_key *b)
@@ -158,37 +163,66 @@ static struct flow *make_flow(struct flow_table *t, const struct flow_key *key, 
     return f;
 }
 
+/* FLOW_NONE: there is none. It may have ended. */
+static uint16_t find_out(const struct flow_table *t, const struct flow_key *key)
+{
+    uint16_t n = t->bucket[hash(t, key)];
+
+    while (n != FLOW_NONE && !same_key(&t->flow[n].key, key))
+        n = t->flow[n].chain;
+    return n;
+}
+
+static uint16_t find_in(const struct flow_table *t, uint16_t outer_port, uint8_t protocol,
+                        uint32_t remote, uint16_t remote_port, uint32_t now)
+{
+    uint16_t n = (uint16_t)(outer_port - FLOW_PORT); /* smaller ones wrap, and are too large */
+    const struct flow *f = &t->flow[n];
+
+    return n < FLOWS && f->used && f->key.protocol == protocol && f->key.remote == remote &&
+                   f->key.remote_port == remote_port && !has_ended(f, now)
+               ? n
+               : FLOW_NONE;
+}
+
 struct flow *flow_out(struct flow_table *t, const struct flow_key *key, bool make, uint32_t now)
 {
-    for (uint16_t n = *bucket_of(t, key); n != FLOW_NONE; n = t->flow[n].chain) {
-        struct flow *f = &t->flow[n];
+    uint16_t n = find_out(t, key);
 
-        if (!same_key(&f->key, key))
-            continue;
-        if (has_ended(f, now)) {
-            drop(t, f);
-            break;
-        }
-        touch(t, f, now);
-        return f;
+    if (n != FLOW_NONE && !has_ended(&t->flow[n], now)) {
+        touch(t, &t->flow[n], now);
+        return &t->flow[n];
     }
+    if (n != FLOW_NONE)
+        drop(t, &t->flow[n]);
     return make ? make_flow(t, key, now) : NULL;
 }
 
 struct flow *flow_in(struct flow_table *t, uint16_t outer_port, uint8_t protocol, uint32_t remote,
                      uint16_t remote_port, uint32_t now)
 {
-    uint16_t n = (uint16_t)(outer_port - FLOW_PORT); /* smaller ones wrap, and are too large */
-    struct flow *f;
+    uint16_t n = find_in(t, outer_port, protocol, remote, remote_port, now);
 
-    if (n >= FLOWS)
+    if (n == FLOW_NONE)
         return NULL;
-    f = &t->flow[n];
-    if (!f->used || f->key.protocol != protocol || f->key.remote != remote ||
-        f->key.remote_port != remote_port || has_ended(f, now))
-        return NULL;
-    touch(t, f, now);
-    return f;
+    touch(t, &t->flow[n], now);
+    return &t->flow[n];
+}
+
+const struct flow *flow_told_out(const struct flow_table *t, const struct flow_key *key,
+                                 uint32_t now)
+{
+    uint16_t n = find_out(t, key);
+
+    return n != FLOW_NONE && !has_ended(&t->flow[n], now) ? &t->flow[n] : NULL;
+}
+
+const struct flow *flow_told_in(const struct flow_table *t, uint16_t outer_port, uint8_t protocol,
+                                uint32_t remote, uint16_t remote_port, uint32_t now)
+{
+    uint16_t n = find_in(t, outer_port, protocol, remote, remote_port, now);
+
+    return n != FLOW_NONE ? &t->flow[n] : NULL;
 }
 
 uint16_t flow_outer_port(const struct flow_table *t, const struct flow *f)

@@ -51,6 +51,11 @@ struct flow *flow_out(struct flow_table *t, const struct flow_key *key, bool mak
 /* The flow of what comes in for an outer port, from whom it speaks with. */
 struct flow *flow_in(struct flow_table *t, uint16_t outer_port, uint8_t protocol, uint32_t remote,
                      uint16_t remote_port, uint32_t now);
+/* As flow_out (NULL if there is none) and flow_in, of a packet that somebody speaks of: that keeps no flow alive. (RFC 5508, 4.3) */
+const struct flow *flow_told_out(const struct flow_table *t, const struct flow_key *key,
+                                 uint32_t now);
+const struct flow *flow_told_in(const struct flow_table *t, uint16_t outer_port, uint8_t protocol,
+                                uint32_t remote, uint16_t remote_port, uint32_t now);
 uint16_t flow_outer_port(const struct flow_table *t, const struct flow *f);
 /* TCP's flags of a packet of it. */
 void flow_tcp(struct flow *f, uint8_t flags, bool out);

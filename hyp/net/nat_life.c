@@ -17,6 +17,7 @@ static void nat_joined(struct net_backend *net, unsigned port, const struct port
     spin_lock(&n->lock);
     h->used = true;
     h->leased = 0;
+    bucket_init(&h->errors, NAT_ERRORS_RATE, NAT_ERRORS_BURST, arch_time());
     memcpy(h->mac, config->mac, NET_MAC);
     memcpy(h->name, config->name, sizeof(h->name));
     spin_unlock(&n->lock);
@@ -94,8 +95,6 @@ static bool nat_next_lease(struct net_backend *net, unsigned *cursor, struct swi
 
 static void link_changed(void *device) { (void)device; }
 
-enum { ERRORS_RATE = 100, ERRORS_BURST = 20 }; /* a second */
-
 static struct nat *nat_make(const struct switch_config *config, struct net_backend *net)
 {
     struct nat *n = heap_alloc(sizeof(*n));
@@ -108,7 +107,7 @@ static struct nat *nat_make(const struct switch_config *config, struct net_backe
     spin_init(&n->lock, LOCK_SWITCH);
     n->inside_mask = nat_mask(config->prefix);
     n->inside = (config->subnet & n->inside_mask) + 1;
-    bucket_init(&n->errors, ERRORS_RATE, ERRORS_BURST, arch_time());
+    bucket_init(&n->errors, NAT_ERRORS_RATE, NAT_ERRORS_BURST, arch_time());
     entropy.fill(entropy.ctx, &secret, sizeof(secret));
     flow_init(&n->flows, secret);
     n->next_id = (uint16_t)(secret >> 48);

@@ -103,18 +103,46 @@ void rewrite_id(struct nat_packet *p, uint16_t id)
     change16(ip + IP4_ID, id, ip + IP4_SUM);
 }
 
-void rewrite_quoted(struct nat_packet *p, uint32_t address, uint16_t port)
+/* Of a region that a checksum covers, in the order of get16. */
+static uint16_t sum_of(const uint8_t *p, uint32_t len)
 {
-    uint8_t *ip = p->head + p->at.ip, *icmp = p->head + p->at.transport;
-    uint8_t *quote = icmp + ICMP_QUOTE, *ports = quote + 4u * (quote[0] & 15);
-    uint8_t *sum = icmp + ICMP_SUM, before[2] = {quote[IP4_SUM], quote[IP4_SUM + 1]};
-    unsigned port_at = quote[9] == IP_ICMP ? ICMP_ID : 0;
+    return __builtin_bswap16(sum_fold(sum_add(0, p, len)));
+}
 
-    change_address(ip + IP4_TO, address, ip + IP4_SUM, NULL);
-    /* The quoted header has a checksum of its own, and the error's covers all of it. */
-    change_address(quote + IP4_FROM, address, quote + IP4_SUM, sum);
-    sum_change(sum, get16(before), get16(quote + IP4_SUM));
-    change16(ports + port_at, port, sum);
+/* The checksum in a packet that an ICMP error quotes: NULL if the quote ends before it. */
+static uint8_t *quoted_sum(const struct nat_packet *p, uint8_t *ports, uint8_t protocol)
+{
+    uint8_t *field = transport_sum(ports, protocol);
+    uint64_t end = min_u64(p->frame.head_len, p->at.end);
+
+    return field && field + 2 <= p->head + end ? field : NULL;
+}
+
+/* One end of the quoted packet: its address at from_to (IP4_FROM or IP4_TO), and its port. */
+static void rewrite_quoted(struct nat_packet *p, unsigned from_to, uint32_t address, uint16_t port)
+{
+    uint8_t *icmp = p->head + p->at.transport;
+    uint8_t *quote = icmp + ICMP_QUOTE, *ports = quote + 4u * (quote[0] & 15);
+    uint8_t *inner = quoted_sum(p, ports, quote[9]);
+    bool echo = quote[9] == IP_ICMP;
+    uint32_t len = (uint32_t)(ports - quote) + (inner == ports + TCP_SUM ? TCP_HEADER : 8);
+    uint16_t was = sum_of(quote, len);
+
+    change_address(quote + from_to, address, quote + IP4_SUM, echo ? NULL : inner);
+    change16(ports + (echo ? (unsigned)ICMP_ID : from_to == IP4_FROM ? 0 : 2), port, inner);
+    sum_change(icmp + ICMP_SUM, was, sum_of(quote, len));
+}
+
+void rewrite_error_in(struct nat_packet *p, uint32_t address, uint16_t port)
+{
+    rewrite_address(p, IP4_TO, address);
+    rewrite_quoted(p, IP4_FROM, address, port);
+}
+
+void rewrite_error_out(struct nat_packet *p, uint32_t address, uint16_t port)
+{
+    rewrite_address(p, IP4_FROM, address);
+    rewrite_quoted(p, IP4_TO, address, port);
 }
 
 bool rewrite_ttl(struct nat_packet *p)

@@ -16,7 +16,7 @@ enum { /* ARP, from the Ethernet header's end */
        ARP_REQUEST = 1,
        ARP_REPLY = 2
 };
-enum { ICMP_ECHO = 8, ICMP_EXCEEDED = 11, ICMP_SUM = 2, ICMP_HEADER = 8 };
+enum { ICMP_SUM = 2, ICMP_HEADER = 8 };
 enum { EXCEEDED_MOST = 576 }; /* bytes of the packet (RFC 1812, 4.3.2.3) */
 static const uint8_t arp_ethernet_ip[ARP_OPERATION] = {0, 1, 8, 0, 6, 4};
 static const uint8_t broadcast[NET_MAC] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};

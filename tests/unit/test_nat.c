@@ -209,48 +209,6 @@ static void neighbours(void **state)
     assert_int_equal(get16(lan_sent[OUTSIDE].bytes + 12), ETH_IPV4);
 }
 
-/* "No route to host", of a packet of ours, as it was outside. */
-static void errors_find_their_flow(void **state)
-{
-    static const uint8_t protocols[] = {IP_TCP, IP_UDP, IP_ICMP};
-
-    (void)state;
-    for (unsigned i = 0; i < 3; i++) {
-        struct pkt out = {.to = FAR,
-                          .from_port = 777,
-                          .to_port = 5,
-                          .protocol = protocols[i],
-                          .flags = PKT_SYN,
-                          .type = 8,
-                          .payload = 20};
-        struct pkt error = {.from = ROUTER, .to = OUTER, .protocol = IP_ICMP, .type = 3};
-        uint8_t *icmp = lan_frame + 34, *q = lan_sent[INSIDE].bytes + 42;
-        unsigned id = i == 2 ? 4 : 0;
-
-        assert_int_equal(lan_from_host(3, out, OUTSIDE), 1);
-        error.payload = lan_sent[OUTSIDE].len - 14;
-        lan_put_eth(fake_uplink_mac, lan_router_mac, ETH_IPV4);
-        lan_frame_len = 14 + pkt_put(lan_frame + 14, &error);
-        memcpy(icmp + 8, lan_sent[OUTSIDE].bytes + 14, error.payload);
-        put16(icmp + 2, 0);
-        put16(icmp + 2, (uint16_t)~pkt_sum(0, icmp, 8 + error.payload));
-        assert_int_equal(lan_give(0, INSIDE), 1);
-        assert_int_equal(get32(lan_sent[INSIDE].bytes + 30), HOST(3));
-        assert_int_equal(pkt_sum(0, lan_sent[INSIDE].bytes + 14, 20), 0xffff);
-        assert_int_equal(pkt_sum(0, lan_sent[INSIDE].bytes + 34, 8 + error.payload), 0xffff);
-        assert_int_equal(get32(q + 12), HOST(3));
-        assert_int_equal(get16(q + 20 + id), 777);
-        assert_int_equal(pkt_sum(0, q, 20), 0xffff);
-        put16(icmp + 8 + 20 + id, 19999); /* of no flow */
-        assert_int_equal(lan_give(0, INSIDE), 0);
-        for (uint32_t len = 34; len < 70; len++) { /* cut short */
-            lan_frame_len = len;
-            put16(lan_frame + 16, (uint16_t)(len - 14));
-            lan_give(0, INSIDE);
-        }
-    }
-}
-
 /* Who is outside cannot pass as a card, as the NAT itself, or as nobody. */
 static void sources_from_outside(void **state)
 {
@@ -279,52 +237,6 @@ static void sources_from_outside(void **state)
     assert_non_null(strstr(info.inside, "17 for no port"));
     in = (struct pkt){.protocol = IP_UDP, .from_port = 4000, .to_port = 5353};
     assert_int_equal(lan_from_far(in, INSIDE), 1);
-}
-
-/* The last frame to a side is "time exceeded", from and to these, about what is at buf. */
-static void is_exceeded(unsigned side, uint32_t from, uint32_t to, uint32_t quoted)
-{
-    const uint8_t *p = lan_sent[side].bytes + 14;
-
-    assert_int_equal(get32(p + 12), from);
-    assert_int_equal(get32(p + 16), to);
-    assert_int_equal(p[9], IP_ICMP);
-    assert_int_equal(get16(p + 20), 0x0b00);
-    assert_int_equal(get16(p + 2), 28 + quoted);
-    assert_int_equal(lan_sent[side].len, 14 + 28 + quoted);
-    assert_true(get16(p + 2) <= 576);
-    assert_int_equal(pkt_sum(0, p, 20), 0xffff);
-    assert_int_equal(pkt_sum(0, p + 20, 8 + quoted), 0xffff);
-    assert_memory_equal(p + 28, lan_frame + 14, quoted);
-}
-
-static void time_ends_here(void **state)
-{
-    struct pkt k = {.to = FAR, .protocol = IP_UDP, .from_port = 7, .ttl = 1, .payload = 30};
-    unsigned sent_errors = 0;
-
-    (void)state;
-    assert_int_equal(lan_from_host(1, k, INSIDE), 1);
-    assert_memory_equal(lan_sent[INSIDE].bytes, lan_host_mac(1), 6);
-    is_exceeded(INSIDE, GATEWAY, HOST(1), 58);
-    k.payload = 1400;
-    assert_int_equal(lan_from_host(1, k, INSIDE), 1);
-    is_exceeded(INSIDE, GATEWAY, HOST(1), 548);
-    k = (struct pkt){.to = FAR, .protocol = IP_ICMP, .type = 8, .ttl = 1};
-    assert_int_equal(lan_from_host(1, k, INSIDE), 1);
-    k.type = 3; /* an error about an error */
-    assert_int_equal(lan_from_host(1, k, INSIDE), 0);
-    k = (struct pkt){.protocol = IP_TCP, .to_port = 2222, .flags = PKT_SYN, .ttl = 1};
-    assert_int_equal(lan_from_far(k, OUTSIDE), 1);
-    is_exceeded(OUTSIDE, OUTER, FAR, 40);
-    assert_memory_equal(lan_sent[OUTSIDE].bytes, lan_router_mac, 6);
-    /* Not as many as anybody likes. */
-    k = (struct pkt){.to = FAR, .protocol = IP_UDP, .ttl = 1};
-    for (unsigned i = 0; i < 1000; i++)
-        sent_errors += lan_from_host(1, k, INSIDE);
-    assert_in_range(sent_errors, 10, 20);
-    fake_time += 1000;
-    assert_int_equal(lan_from_host(1, k, INSIDE), 1);
 }
 
 static void admission(void **state)
@@ -383,9 +295,7 @@ int main(void)
         TEST(gateway_answers),
         TEST(dns_is_relayed),
         TEST(neighbours),
-        TEST(errors_find_their_flow),
         TEST(sources_from_outside),
-        TEST(time_ends_here),
         TEST(admission),
         TEST(life),
     };
