@@ -12,7 +12,8 @@ bool uplink_get(uint8_t mac[NET_MAC], uint16_t *mtu);
 bool uplink_send(const struct net_frame *f);
 /* From now on fn gets every frame that comes; on the card's thread, no locks held. 0; -ENODEV; -ENOSPC. */
 int uplink_open(void (*fn)(void *ctx, struct net_frame *f), void *ctx) MUST_CHECK;
-/* From now on fn, or nobody (NULL), sees every frame: sent, when the card has taken it, with its sender's locks held; or come. */
+/* From now on fn, or nobody (NULL), sees every frame, in the card's buffer: as it is about to be sent, with its sender's locks
+ * held; or come. */
 void uplink_tap(void (*fn)(const struct net_frame *f, bool sent));
 /* Waits until fn does not run; not from within it, no locks held. */
 void uplink_close(void *ctx);

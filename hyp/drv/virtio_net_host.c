@@ -71,6 +71,24 @@ static void look_at(const struct net_frame *f, bool sent)
         fn(f, sent);
 }
 
+/* The frame that a buffer holds. */
+struct held {
+    struct net_frame frame;
+    struct net_data data;
+    struct net_piece rest;
+};
+
+static void hold(struct held *h, char *buffer, uint32_t len)
+{
+    uint8_t *bytes = (uint8_t *)buffer + BUFFER_DATA; /* the device's header makes room before it */
+    uint32_t head = (uint32_t)min_u64(len, NET_HEAD);
+
+    h->rest = (struct net_piece){.hva = bytes + head, .len = len - head};
+    h->data = (struct net_data){.piece = &h->rest, .pieces = 1, .read = net_read_host};
+    h->frame = (struct net_frame){
+        .head = bytes, .head_len = head, .len = len, .data = len > head ? &h->data : NULL};
+}
+
 static char *buffer_at(struct way *w, unsigned n)
 {
     return w->page[n / PER_PAGE] + n % PER_PAGE * BUFFER_SIZE;
@@ -108,25 +126,43 @@ static bool fill(char *to, const struct net_frame *f)
            !f->data->read(f->data, f->data_at, to + f->head_len, f->len - f->head_len);
 }
 
-bool uplink_send(const struct net_frame *f)
+/* A free buffer, which is the caller's; negative: there is none. */
+static int take_buffer(struct way *w)
 {
-    struct way *w = &way[TX];
-    bool sent = false;
+    int n = -1;
 
-    if (!device || f->len > DATA_SIZE)
-        return false;
     spin_lock(&lock);
     if (!w->free_count)
         reclaim(w);
-    if (w->free_count && fill(buffer_at(w, w->free[w->free_count - 1]), f)) {
-        offer(w, w->free[--w->free_count], f->len, false);
+    if (w->free_count)
+        n = w->free[--w->free_count];
+    spin_unlock(&lock);
+    return n;
+}
+
+bool uplink_send(const struct net_frame *f)
+{
+    struct way *w = &way[TX];
+    int n = device && f->len <= DATA_SIZE ? take_buffer(w) : -1;
+    struct held copy;
+    bool filled;
+
+    if (n < 0)
+        return false;
+    filled = fill(buffer_at(w, (unsigned)n), f);
+    if (filled) { /* what is sent, whatever becomes of the sender's */
+        hold(&copy, buffer_at(w, (unsigned)n), f->len);
+        look_at(&copy.frame, true);
+    }
+    spin_lock(&lock);
+    if (filled) {
+        offer(w, (unsigned)n, f->len, false);
         virtio_host_kick(&w->queue);
-        sent = true;
+    } else {
+        w->free[w->free_count++] = (uint8_t)n;
     }
     spin_unlock(&lock);
-    if (sent)
-        look_at(f, true);
-    return sent;
+    return filled;
 }
 
 /* ---- in ---- */
@@ -152,18 +188,13 @@ static void hand_out(struct net_frame *f)
 
 static void receive(char *buffer, uint32_t len)
 {
-    uint8_t *bytes = (uint8_t *)buffer + BUFFER_DATA; /* the device's header makes room before it */
-    struct net_piece rest = {.hva = bytes + NET_HEAD};
-    struct net_data data = {.piece = &rest, .pieces = 1, .read = net_read_host};
-    struct net_frame f = {.head = bytes, .head_len = (uint32_t)min_u64(len, NET_HEAD), .len = len};
+    struct held h;
 
-    rest.len = len - f.head_len;
-    if (rest.len)
-        f.data = &data;
     if (len < NET_ETHERNET)
         return;
-    look_at(&f, false);
-    hand_out(&f);
+    hold(&h, buffer, len);
+    look_at(&h.frame, false);
+    hand_out(&h.frame);
 }
 
 /* Takes one frame that has come. False: there is none. */
