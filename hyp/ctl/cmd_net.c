@@ -85,16 +85,32 @@ static int net_link(const struct command_out *out, int argc, char *const argv[])
     return 0;
 }
 
-/* net set SWITCH mode=MODE */
+/* "mode=nat" */
+static bool take_setting(const char *word, struct switch_change *c)
+{
+    const char *equals = strchr(word, '=');
+    char key[16];
+
+    if (!equals || (size_t)(equals - word) >= sizeof(key))
+        return false;
+    memcpy(key, word, (size_t)(equals - word));
+    key[equals - word] = '\0';
+    return net_text_setting(key, equals + 1, c);
+}
+
+/* net set SWITCH KEY=VALUE... */
 static int net_set(const struct command_out *out, int argc, char *const argv[])
 {
-    enum switch_mode mode;
+    struct switch_change change = {.has_mode = false};
     const char *why;
     int error;
 
-    if (argc != 4 || strncmp(argv[3], "mode=", 5) || !net_text_mode(argv[3] + 5, &mode))
+    if (argc < 4)
         return COMMAND_USAGE;
-    error = switch_set_mode(argv[2], mode, &why);
+    for (int i = 3; i < argc; i++)
+        if (!take_setting(argv[i], &change))
+            return COMMAND_USAGE;
+    error = switch_set(argv[2], &change, &why);
     return error ? command_fail(out, error, "%.40s: %s", argv[2], why) : 0;
 }
 

@@ -101,12 +101,14 @@ const struct command commands[] = {
          MAY("bps_rd", INT), MAY("bps_wr", INT), MAY("iops", INT), MAY("iops_rd", INT),
          MAY("iops_wr", INT))},
     {SHELL(net,
-           "[link VM.N up|down | set SWITCH mode=MODE | port VM.N [rate=RATE|off] "
+           "[link VM.N up|down | set SWITCH mode=MODE|subnet=|address=|router=|dns=... | port VM.N "
+           "[rate=RATE|off] "
            "[isolated=on|off] | forward add SWITCH tcp:2222:VM:22 | forward rm SWITCH tcp:2222]",
            "switches, their ports, what these carried and dropped; pull a cable, change settings",
            WORD_NONE),
      QMP("query-nets", query_nets, MAY("net", STRING))},
-    {QMP("set-net", set_net, MUST("net", STRING), MAY("mode", STRING))},
+    {QMP("set-net", set_net, MUST("net", STRING), MAY("mode", STRING), MAY("subnet", STRING),
+         MAY("address", STRING), MAY("router", STRING), MAY("dns", STRING))},
     {QMP("set-port", set_port, MUST("vm", STRING), MUST("device", STRING), MAY("rate", INT),
          MAY("isolated", BOOL))},
     {QMP("set_link", set_link, MUST("name", STRING), MUST("up", BOOL))},

@@ -208,18 +208,33 @@ static bool arg_net(struct qmp_call *c, char net[SWITCH_NAME])
 
 int qmp_set_net(struct qmp_call *c)
 {
-    char net[SWITCH_NAME], word[16];
-    enum switch_mode mode;
+    static const struct {
+        const char *name, *what;
+    } settings[] = {
+        {"mode", "internal, bridge or nat"},        {"subnet", "like 10.77.0.0/24"},
+        {"address", "like 10.0.2.15/24, nor dhcp"}, {"router", "like 10.0.2.2"},
+        {"dns", "like 10.0.2.3, nor dhcp"},
+    };
+    struct switch_change change = {.has_mode = false};
+    char net[SWITCH_NAME], word[NET_TEXT_IP4];
     const char *why;
+    bool any = false;
     int error;
 
     if (!arg_net(c, net))
         return -ENOENT;
-    if (qmp_arg(c, "mode") < 0)
+    for (unsigned i = 0; i < ARRAY_LEN(settings); i++) {
+        if (qmp_arg(c, settings[i].name) < 0)
+            continue;
+        any = true;
+        if (!qmp_arg_string(c, settings[i].name, word, sizeof(word)) ||
+            !net_text_setting(settings[i].name, word, &change))
+            return qmp_fail(c, -EINVAL, "Parameter '%s' is not %s", settings[i].name,
+                            settings[i].what);
+    }
+    if (!any)
         return qmp_fail(c, -EINVAL, "nothing is to be set: Parameter 'mode' is missing");
-    if (!qmp_arg_string(c, "mode", word, sizeof(word)) || !net_text_mode(word, &mode))
-        return qmp_fail(c, -EINVAL, "Parameter 'mode' is not internal, bridge or nat");
-    error = switch_set_mode(net, mode, &why);
+    error = switch_set(net, &change, &why);
     return error ? qmp_fail(c, error, "%s: %s", net, why) : 0;
 }
 

@@ -18,6 +18,8 @@ struct inside {
     void (*left)(struct net_backend *net, unsigned port);
     bool (*admits)(struct net_backend *net, unsigned port, const struct net_frame *f);
     void (*describe)(struct net_backend *net, struct switch_info *info);
+    /* Optional. net takes over from one of the same mode, which it is about to replace, what was set or given there. */
+    void (*inherit)(struct net_backend *net, struct net_backend *old);
     /* Optional, of a NAT: as the functions of switch.h. */
     bool (*next_lease)(struct net_backend *net, unsigned *cursor, struct switch_lease *out);
     bool (*get_forward)(struct net_backend *net, unsigned i, struct nat_forward *out,

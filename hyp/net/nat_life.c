@@ -91,6 +91,21 @@ static bool nat_next_lease(struct net_backend *net, unsigned *cursor, struct swi
     return found;
 }
 
+/* Forwards as they are now; leases, where a card's address stays. Neither has nat.lock: nobody changes the old one's forwards
+ * meanwhile, and a lease that comes too late is asked for again. */
+static void nat_inherit(struct net_backend *net, struct net_backend *old)
+{
+    struct nat *n = net->device, *o = old->device;
+
+    spin_lock(&n->lock);
+    memcpy(n->forward, o->forward, sizeof(n->forward));
+    n->forwards = o->forwards;
+    for (unsigned i = 0; i < SWITCH_PORTS; i++)
+        if (nat_host_address(n, i) == nat_host_address(o, i))
+            n->host[i].leased = __atomic_load_n(&o->host[i].leased, __ATOMIC_RELAXED);
+    spin_unlock(&n->lock);
+}
+
 /* ---- life ---- */
 
 static void link_changed(void *device) { (void)device; }
@@ -164,6 +179,7 @@ const struct inside inside_nat = {
     .left = nat_left,
     .admits = nat_admits,
     .describe = nat_describe,
+    .inherit = nat_inherit,
     .next_lease = nat_next_lease,
     .get_forward = nat_get_forward,
     .forward_add = nat_forward_add,

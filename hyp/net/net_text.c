@@ -45,6 +45,32 @@ bool net_text_ip4(const char *s, uint32_t *address, uint8_t *prefix)
     return !*s;
 }
 
+/* "dhcp" is no address. */
+static bool address_or_dhcp(const char *s, uint32_t *address, uint8_t *prefix)
+{
+    if (strcmp(s, "dhcp"))
+        return net_text_ip4(s, address, prefix);
+    *address = 0;
+    if (prefix)
+        *prefix = 0;
+    return true;
+}
+
+bool net_text_setting(const char *key, const char *value, struct switch_change *c)
+{
+    if (!strcmp(key, "mode"))
+        return c->has_mode = net_text_mode(value, &c->mode);
+    if (!strcmp(key, "subnet"))
+        return c->has_subnet = net_text_ip4(value, &c->subnet, &c->prefix);
+    if (!strcmp(key, "address"))
+        return c->has_address = address_or_dhcp(value, &c->address, &c->outer_prefix);
+    if (!strcmp(key, "router"))
+        return c->has_router = net_text_ip4(value, &c->router, NULL);
+    if (!strcmp(key, "dns"))
+        return c->has_dns = address_or_dhcp(value, &c->dns, NULL);
+    return false;
+}
+
 void net_text_put_ip4(char to[NET_TEXT_IP4], uint32_t address, unsigned prefix)
 {
     int n = fmt_snprintf(to, NET_TEXT_IP4, "%u.%u.%u.%u", address >> 24, address >> 16 & 255,

@@ -12,6 +12,8 @@ bool net_text_mode(const char *s, enum switch_mode *mode);
 bool net_text_ip4(const char *s, uint32_t *address, uint8_t *prefix);
 /* prefix 0: without. */
 void net_text_put_ip4(char to[NET_TEXT_IP4], uint32_t address, unsigned prefix);
+/* One of the settings of a switch: mode, subnet, address, router, dns; the last but the router may be "dhcp". */
+bool net_text_setting(const char *key, const char *value, struct switch_change *c);
 /* "tcp:2222:vm0:22": from port 2222 of the outer address to port 22 of vm0's first card (vm0.1: of its second). */
 bool net_text_forward(const char *s, struct nat_forward *w);
 /* Bytes a second, with K, M or G (of 1024) behind the number: len characters in all, at least PORT_RATE_MIN. */

@@ -45,6 +45,18 @@ static inline void nat_defaults(struct switch_config *c)
     c->prefix = 24;
 }
 static inline uint32_t nat_mask(uint8_t prefix) { return prefix ? ~0u << (32 - prefix) : 0; }
+/* What is to be changed of one: each that has_ says. */
+struct switch_change {
+    bool has_mode, has_subnet, has_address, has_router, has_dns;
+    enum switch_mode mode;
+    uint8_t prefix, outer_prefix;
+    uint32_t subnet, address, router,
+        dns; /* as switch_config's; address 0 takes the router along */
+};
+/* switch_config.c */
+void switch_config_change(struct switch_config *to, const struct switch_change *c);
+/* Why a NAT cannot be so, in a mode that is none too; NULL: it can. */
+const char *switch_config_wrong(const struct switch_config *c);
 struct nat_counts {
     uint64_t out, in, fragments, unknown, refused;
 };
@@ -126,8 +138,9 @@ struct capture;
 int switch_capture(const char *port, struct capture *c) MUST_CHECK;
 /* No more; it is ended. */
 void switch_uncapture(struct capture *c);
-/* Forwards that were added go with a NAT; those of the bundles come back with it. */
-int switch_set_mode(const char *name, enum switch_mode mode, const char **why) MUST_CHECK;
+/* Mode and a NAT's addresses, at once. Forwards that were added stay with a NAT that remains one, and go with one that does not;
+ * those of the bundles come back with the next. -EBUSY: a card has an address by DHCP of the subnet that is to be another. */
+int switch_set(const char *name, const struct switch_change *c, const char **why) MUST_CHECK;
 /* w->to: a port "VM.N" of this switch, or a VM (its first card there); empty: whose card has the address. */
 int switch_forward_add(const char *name, const struct nat_forward *w, uint32_t address,
                        const char **why) MUST_CHECK;

@@ -101,8 +101,7 @@ static void quiesce(struct net_switch *sw)
     }
 }
 
-/* The switch becomes as config says; or, if that cannot be, stays as it is. The switch is claimed. */
-static int inside_change(struct net_switch *sw, const struct switch_config *config,
+int switch_change_inside(struct net_switch *sw, const struct switch_config *config,
                          const char **why)
 {
     struct port *fresh, *old = own_port(sw);
@@ -111,6 +110,8 @@ static int inside_change(struct net_switch *sw, const struct switch_config *conf
     if (error)
         return error;
     inside_meet_cards(sw, fresh);
+    if (fresh && old && fresh->mode == old->mode && fresh->mode->inherit)
+        fresh->mode->inherit(&fresh->net, &old->net);
     error = port_replace_own(sw, fresh);
     if (error) {
         *why = "a card has the address that is the switch's own";
@@ -124,25 +125,6 @@ static int inside_change(struct net_switch *sw, const struct switch_config *conf
     quiesce(sw);
     inside_free(old);
     return 0;
-}
-
-int switch_set_mode(const char *name, enum switch_mode mode, const char **why)
-{
-    struct net_switch *sw = switch_named(name);
-    struct switch_config config;
-    int error = 0;
-
-    *why = "no switch has this name";
-    if (!sw)
-        return -ENOENT;
-    switch_claim(sw);
-    config = sw->config;
-    config.mode = mode;
-    if (mode != sw->config.mode)
-        error = inside_change(sw, &config, why);
-    switch_release(sw);
-    switch_put(sw);
-    return error;
 }
 
 /* ---- switches ---- */
@@ -240,7 +222,7 @@ int switch_open(const struct switch_config *config, const struct port_config *po
         return -ENOSPC;
     }
     if (sw == made) {
-        error = inside_change(sw, config, why);
+        error = switch_change_inside(sw, config, why);
         atomic_store(&sw->state, error ? SWITCH_FAILED : SWITCH_READY);
     } else {
         error = wait_ready(sw, why);

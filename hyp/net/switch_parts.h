@@ -3,6 +3,7 @@
 //   switch.c        the way of a frame
 //   switch_port.c   ports: plugged in, taken out, their addresses
 //   switch_open.c   switches: made, opened by cards, what is behind the switch's own port, which may change as it runs
+//   switch_set.c    what a switch is, changed by commands
 //   switch_manage.c what there is, and settings, for the commands
 //
 // Ports: sw->port[] is under sw->lock. Who uses a port beyond that counts itself (port_get), and who takes it out waits for these.
@@ -103,3 +104,6 @@ void switch_put(struct net_switch *sw);
 /* A card is about to be plugged in, was taken out. */
 void switch_claim(struct net_switch *sw);
 void switch_release(struct net_switch *sw);
+/* The switch, which is claimed, becomes as config says; or, if that cannot be, stays as it is: negative errno with *why. */
+int switch_change_inside(struct net_switch *sw, const struct switch_config *config,
+                         const char **why) MUST_CHECK;

@@ -80,30 +80,25 @@ static int take_outer(struct fit *f, int node, struct switch_config *s)
     bool given = fdt_getprop(f->tree, node, "address", NULL);
     int error = 0;
 
-    if (given != (fdt_getprop(f->tree, node, "router", NULL) != NULL))
-        return fit_fail(f, "switch '%s': address and router come together, or (DHCP) neither",
-                        s->name);
     if (given)
         error = take_address(f, node, "address", "10.0.2.15/24", s, &s->address, &s->outer_prefix);
-    if (given && !error)
+    if (!error && fdt_getprop(f->tree, node, "router", NULL))
         error = take_address(f, node, "router", "10.0.2.2", s, &s->router, NULL);
     if (!error && fdt_getprop(f->tree, node, "dns", NULL))
         error = take_address(f, node, "dns", "10.0.2.3", s, &s->dns, NULL);
-    if (!error && given && ((s->address ^ s->router) & nat_mask(s->outer_prefix)))
-        error = fit_fail(f, "switch '%s': router is not in the network of address", s->name);
     return error;
 }
 
 static int take_nat(struct fit *f, int node, struct switch_config *s)
 {
-    int error;
+    const char *wrong;
+    int error = take_address(f, node, "subnet", "10.77.0.0/24", s, &s->subnet, &s->prefix);
 
-    error = take_address(f, node, "subnet", "10.77.0.0/24", s, &s->subnet, &s->prefix);
-    if (!error && s->prefix > NAT_PREFIX_MAX)
-        error = fit_fail(f, "switch '%s': subnet: a prefix of %d bits or fewer has room", s->name,
-                         NAT_PREFIX_MAX);
     if (!error)
         error = take_outer(f, node, s);
+    wrong = error ? NULL : switch_config_wrong(s);
+    if (wrong)
+        return fit_fail(f, "switch '%s': %s", s->name, wrong);
     return error ? error : take_forwards(f, node, s);
 }
 

@@ -7,7 +7,7 @@
 
 bool fake_link = true, fake_isolated;
 uint32_t fake_rate;
-enum switch_mode fake_mode;
+struct switch_config fake_net = {.name = "lan0", .mtu = 1500, .subnet = 0x0a4d0000, .prefix = 24};
 struct nat_forward fake_forward;
 
 const char *switch_mode_name(unsigned mode)
@@ -21,13 +21,12 @@ static const char *const fake_switch = "lan0";
 
 bool switch_get(unsigned n, struct switch_info *info)
 {
-    *info = (struct switch_info){.config = {.name = "lan0", .mode = fake_mode, .mtu = 1500},
+    *info = (struct switch_info){.config = fake_net,
                                  .ports = 2,
                                  .learnt = 3,
-                                 .uplink = fake_mode != SWITCH_INTERNAL,
-                                 .address = fake_mode == SWITCH_NAT ? 0x0a00020f : 0,
+                                 .uplink = fake_net.mode != SWITCH_INTERNAL,
+                                 .address = fake_net.mode == SWITCH_NAT ? 0x0a00020f : 0,
                                  .prefix = 24};
-    nat_defaults(&info->config);
     return n == 0;
 }
 
@@ -55,7 +54,7 @@ bool switch_next_mac(unsigned n, unsigned *cursor, struct switch_mac *out)
 bool switch_next_lease(unsigned n, unsigned *cursor, struct switch_lease *out)
 {
     *out = (struct switch_lease){0x0a4d0002, {2, 0x54, 0xab}, "vm0.0", 60};
-    return n == 0 && fake_mode == SWITCH_NAT && ++*cursor == 1;
+    return n == 0 && fake_net.mode == SWITCH_NAT && ++*cursor == 1;
 }
 
 bool switch_get_forward(unsigned n, unsigned i, struct nat_forward *out, uint32_t *address)
@@ -82,12 +81,12 @@ int switch_set_port(const char *port, const uint32_t *rate, const bool *isolated
     return 0;
 }
 
-int switch_set_mode(const char *name, enum switch_mode mode, const char **why)
+int switch_set(const char *name, const struct switch_change *c, const char **why)
 {
     *why = "no switch has this name";
     if (strcmp(name, fake_switch))
         return -ENOENT;
-    fake_mode = mode;
+    switch_config_change(&fake_net, c);
     return 0;
 }
 

@@ -7,7 +7,7 @@
 extern bool fake_link; /* of the one port that has one to be pulled; its settings, its switch's */
 extern bool fake_isolated;
 extern uint32_t fake_rate;
-extern enum switch_mode fake_mode;
+extern struct switch_config fake_net;
 extern struct capture *fake_capture; /* of its frames */
 extern const int fake_captured;
 extern struct nat_forward fake_forward; /* port 0: there is none */

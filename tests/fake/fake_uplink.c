@@ -34,8 +34,10 @@ bool uplink_send(const struct net_frame *f)
 
 int uplink_open(void (*fn)(void *ctx, struct net_frame *f), void *ctx)
 {
-    if (fake_uplink.fn)
+    if (fake_uplink.fn && (!fake_uplink.spare || fake_uplink.older_fn))
         return -ENOSPC;
+    fake_uplink.older_fn = fake_uplink.fn;
+    fake_uplink.older_ctx = fake_uplink.ctx;
     fake_uplink.fn = fn;
     fake_uplink.ctx = ctx;
     return 0;
@@ -45,9 +47,15 @@ void uplink_tap(void (*fn)(const struct net_frame *f, bool sent)) { fake_uplink.
 
 void uplink_close(void *ctx)
 {
-    assert_ptr_equal(ctx, fake_uplink.ctx);
-    fake_uplink.fn = NULL;
-    fake_uplink.ctx = NULL;
+    if (!fake_uplink.older_fn || ctx != fake_uplink.older_ctx) {
+        assert_ptr_equal(ctx, fake_uplink.ctx);
+        fake_uplink.fn = fake_uplink.older_fn;
+        fake_uplink.ctx = fake_uplink.older_ctx;
+    }
+    fake_uplink.older_fn = NULL;
+    fake_uplink.older_ctx = NULL;
+    if (fake_uplink.fn)
+        return;
     fake_uplink.sent = 0;
     fake_uplink.full = false;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The bundle reader over damaged files: refused with one line that says why, or configurations that
 // point into the file and are within the limits.
-// units: hyp/vm/bundle.c hyp/vm/bundle_net.c hyp/net/net_text.c hyp/vm/fit.c hyp/vm/hash.c tests/fake/fake_base.c tests/fake/fake_heap.c
+// units: hyp/vm/bundle.c hyp/vm/bundle_net.c hyp/net/net_text.c hyp/net/switch_config.c hyp/vm/fit.c hyp/vm/hash.c tests/fake/fake_base.c tests/fake/fake_heap.c
 #include <errno.h>
 #include <libfdt.h>
 

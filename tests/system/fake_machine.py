@@ -337,9 +337,9 @@ class Session:
 
     def do_set_net(self, arguments):
         net, = self.do_query_nets({"net": arguments["net"]})
-        if arguments["mode"] not in ("bridge", "nat", "internal"):
+        if arguments.get("mode", "nat") not in ("bridge", "nat", "internal"):
             raise Refused(f"{arguments['mode']}: no mode of a network")
-        net["mode"] = arguments["mode"]
+        net.update({k: v for k, v in arguments.items() if k != "net"})
 
     def do_set_link(self, arguments):
         if "/" in arguments["name"]:

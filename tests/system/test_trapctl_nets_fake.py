@@ -62,6 +62,9 @@ def test_net_changes(m, ctl):
     assert good(ctl("net", "set", "lan", "mode=bridge")) == "lan: mode=bridge\n" and m.nets[0]["mode"] == "bridge"
     assert ctl("net", "forward", "add", "lan", "80", "web:80")[0] == REFUSED
     good(ctl("net", "set", "lan", "mode=nat", "-q"))
+    assert good(ctl("net", "set", "lan", "subnet=10.2.0.0/24", "address=dhcp", "dns=10.0.2.9")) == \
+        "lan: subnet=10.2.0.0/24 address=dhcp dns=10.0.2.9\n"
+    assert [m.nets[0][k] for k in ("mode", "subnet", "address", "dns")] == ["nat", "10.2.0.0/24", "dhcp", "10.0.2.9"]
     assert good(ctl("net", "link", "web/net-0", "down")) == "web/net-0: link=down rate=off isolated=off\n"
     assert good(ctl("net", "link", "lan", "up")) == "lan: up\n"
     assert good(ctl("net", "port", "web/net-0", "rate=10M", "isolated=on")) == \
@@ -79,7 +82,8 @@ def test_net_changes(m, ctl):
 
 
 @pytest.mark.parametrize("words, text", [
-    ("lan back", "is none of set, link, port, forward"), ("set lan", "too few words"), ("set lan nat", "is not mode="),
+    ("lan back", "is none of set, link, port, forward"), ("set lan", "too few words"), ("set lan nat", "is not mode="), ("set lan mode=", "is not mode="),
+    ("set lan sub=10.0.0.0/24", "is not mode="), ("set lan mode=nat subnet", "is not mode="),
     ("link web/net-0 maybe", "neither up nor down"), ("link web/ up", "is no port"), ("port web rate=1", "'web' is no port"),
     ("port lan/uplink rate=1", "the outside's port"), ("port web/net-0 rate=", "none of rate="), ("port web/net-0 rate=0", "rate=off"),
     ("port web/net-0 rate=9999999999T", "none of rate="), ("port web/net-0 isolated=yes", "isolated=on"),

@@ -164,7 +164,7 @@ static void test_nat_mistakes(void **state)
     static const char nine[] = "tcp:1:v:1\0tcp:2:v:1\0tcp:3:v:1\0tcp:4:v:1\0tcp:5:v:1\0tcp:6:v:"
                                "1\0tcp:7:v:1\0tcp:8:v:1\0tcp:9:v:1";
     static const struct mistake wrong[] = {
-        WRONG(LAN, "subnet", "10.0.0.0/26", "a prefix of 25 bits or fewer"),
+        WRONG(LAN, "subnet", "10.0.0.0/26", "a prefix of more than 25 bits"),
         WRONG(LAN, "router", "10.0.2.2", "address and router come together"),
         WRONG(LAN, "address", "10.0.2.15/24", "address and router come together"),
         WRONG(LAN, "dns", "10.0.2.3/24", "dns must be an address"),

@@ -638,6 +638,16 @@ static void test_net(void **state)
     expect("net", "lan0: nat");
     expect("net set lan9 mode=nat", "lan9: no switch has this name");
     expect("net set lan0 mode=odd", "usage: net");
+    expect("net set lan0 mode", "usage: net");
+    expect("net set lan0 color=red", "usage: net");
+    expect("net set lan0 a-word-that-is-as-long-as-that=1", "usage: net");
+    expect("net set lan0 mode=bridge subnet=10.78.0.0/33", "usage: net");
+    expect("net", "lan0: nat");
+    expect("net set lan0 mode=bridge subnet=10.78.0.0/24 dns=10.0.2.3", "");
+    assert_int_equal(fake_net.mode, SWITCH_BRIDGE);
+    assert_int_equal(fake_net.subnet, 0x0a4e0000);
+    assert_int_equal(fake_net.dns, 0x0a000203);
+    expect("net set lan0 mode=nat subnet=10.77.0.0/24 dns=dhcp", "");
     expect("net port vm0.0 rate=2M isolated=on", "");
     expect("net", "    sends at most 2097152 bytes a second");
     expect("net", "    isolated");

@@ -290,7 +290,7 @@ static void test_stats(void **state)
 static void test_nets(void **state)
 {
     (void)state;
-    fake_mode = SWITCH_INTERNAL;
+    fake_net.mode = SWITCH_INTERNAL;
     fake_command("query-nets", "",
                  "{\"return\": [{\"net\": \"lan0\", \"mode\": \"internal\", \"mtu\": 1500, "
                  "\"uplink\": false, \"ports\": [{\"vm\": \"vm0\", \"device\": \"net-0\", "
@@ -305,6 +305,27 @@ static void test_nets(void **state)
     fake_command("set-net", "\"net\": \"lan0\"", "nothing is to be set");
     fake_command("set-net", "\"net\": \"lan0\", \"mode\": \"odd\"", "is not internal");
     fake_command("set-net", "\"net\": \"lan9\", \"mode\": \"nat\"", "lan9: no switch");
+    fake_command("set-net", "\"net\": \"lan0\", \"mode\": \"nat\", \"router\": \"10.0.2.256\"",
+                 "'router' is not like 10.0.2.2");
+    fake_command("set-net", "\"net\": \"lan0\", \"mode\": \"nat\", \"dns\": \"10.0.2.3/24\"",
+                 "'dns' is not like");
+    assert_int_equal(fake_net.mode, SWITCH_INTERNAL);
+    fake_command("set-net",
+                 "\"net\": \"lan0\", \"subnet\": \"10.78.0.0/16\", \"address\": "
+                 "\"10.0.2.20/24\", \"router\": \"10.0.2.2\", \"dns\": \"10.0.2.3\"",
+                 "{\"return\": {}}");
+    assert_int_equal(fake_net.subnet, 0x0a4e0000);
+    assert_int_equal(fake_net.prefix, 16);
+    assert_int_equal(fake_net.address, 0x0a000214);
+    assert_int_equal(fake_net.outer_prefix, 24);
+    assert_int_equal(fake_net.router, 0x0a000202);
+    assert_int_equal(fake_net.dns, 0x0a000203);
+    assert_int_equal(fake_net.mode, SWITCH_INTERNAL);
+    fake_command("set-net",
+                 "\"net\": \"lan0\", \"subnet\": \"10.77.0.0/24\", \"address\": \"dhcp\", "
+                 "\"dns\": \"dhcp\"",
+                 "{\"return\": {}}");
+    assert_int_equal(fake_net.address | fake_net.router | fake_net.dns, 0);
     fake_command("set-net", "\"net\": \"lan0\", \"mode\": \"nat\"", "{\"return\": {}}");
     fake_command("net-forward-add",
                  "\"net\": \"lan0\", \"host-port\": 2222, \"vm\": \"vm0\", \"port\": 22",
@@ -347,7 +368,7 @@ static void test_nets(void **state)
                  "{\"return\": {}}");
     assert_int_equal(fake_forward.protocol, 17);
     fake_forward.port = 0;
-    fake_mode = SWITCH_INTERNAL;
+    fake_net.mode = SWITCH_INTERNAL;
 }
 
 static void test_ports(void **state)

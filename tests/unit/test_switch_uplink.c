@@ -16,6 +16,11 @@
 #include "net/nat_flow.h"
 #include "net/packet.h"
 
+static int set_mode(const char *name, enum switch_mode mode, const char **why)
+{
+    return switch_set(name, &(struct switch_change){.has_mode = true, .mode = mode}, why);
+}
+
 static void a_bridge(void **state)
 {
     struct switch_config bridge = {.name = "wan", .mode = SWITCH_BRIDGE, .mtu = 1500};
@@ -133,10 +138,10 @@ static void a_bridge_is_left(void **state)
     (void)state;
     assert_int_equal(cards_plug_into(&any, 0, (struct port_config){.name = ""}), 0);
     assert_int_equal(cards_plug_into(&any, 1, (struct port_config){.any_mac = true}), 0);
-    assert_int_equal(switch_set_mode("any", SWITCH_BRIDGE, &why), 0);
+    assert_int_equal(set_mode("any", SWITCH_BRIDGE, &why), 0);
     cards_got();
     cards_on_link = a_late_frame;
-    assert_int_equal(switch_set_mode("any", SWITCH_INTERNAL, &why), 0);
+    assert_int_equal(set_mode("any", SWITCH_INTERNAL, &why), 0);
     assert_null(cards_on_link);
     assert_int_equal(cards_got(), 1);
     cards_send(0, 0x020101010101ull);
@@ -157,18 +162,18 @@ static void a_mode_is_changed(void **state)
     (void)state;
     assert_int_equal(cards_plug_into(&any, 0, (struct port_config){.name = ""}), 0);
     assert_int_equal(cards_plug_into(&any, 1, (struct port_config){.name = ""}), 0);
-    assert_int_equal(switch_set_mode("none", SWITCH_NAT, &why), -ENOENT);
+    assert_int_equal(set_mode("none", SWITCH_NAT, &why), -ENOENT);
     /* What cannot be leaves everything as it was. */
     fake_uplink.absent = true;
-    assert_int_equal(switch_set_mode("any", SWITCH_BRIDGE, &why), -ENODEV);
+    assert_int_equal(set_mode("any", SWITCH_BRIDGE, &why), -ENODEV);
     fake_uplink.absent = false;
     for (unsigned left = 0; left < 2; left++) {
         fake_heap_left = (int)left;
-        assert_int_equal(switch_set_mode("any", SWITCH_NAT, &why), -ENOMEM);
+        assert_int_equal(set_mode("any", SWITCH_NAT, &why), -ENOMEM);
     }
     fake_heap_left = -1;
     assert_int_equal(cards_plug_into(&any, 2, gateways), 0);
-    assert_int_equal(switch_set_mode("any", SWITCH_NAT, &why), -EEXIST);
+    assert_int_equal(set_mode("any", SWITCH_NAT, &why), -EEXIST);
     assert_null(fake_uplink.fn);
     cards_unplug(2);
     assert_true(switch_get(0, &info));
@@ -176,20 +181,20 @@ static void a_mode_is_changed(void **state)
     cards_send(0, BROADCAST);
     assert_int_equal(cards_got(), 2);
     /* A bridge: unknown addresses are outside. */
-    assert_int_equal(switch_set_mode("any", SWITCH_BRIDGE, &why), 0);
+    assert_int_equal(set_mode("any", SWITCH_BRIDGE, &why), 0);
     cards_send(0, 0x020101010101ull);
     assert_int_equal(fake_uplink.sent, 1);
     assert_true(switch_get_port(0, 0, &port));
     assert_true(port.own && port.link);
     assert_int_equal(switch_set_port("any", NULL, &port.link), -ENOENT);
     /* To a NAT, when its uplink is free, which the bridge has. */
-    assert_int_equal(switch_set_mode("any", SWITCH_NAT, &why), -ENOSPC);
-    assert_int_equal(switch_set_mode("any", SWITCH_BRIDGE, &why), 0);
-    assert_int_equal(switch_set_mode("any", SWITCH_INTERNAL, &why), 0);
+    assert_int_equal(set_mode("any", SWITCH_NAT, &why), -ENOSPC);
+    assert_int_equal(set_mode("any", SWITCH_BRIDGE, &why), 0);
+    assert_int_equal(set_mode("any", SWITCH_INTERNAL, &why), 0);
     assert_null(fake_uplink.fn);
     cards_send(0, 0x020101010101ull);
     assert_int_equal(cards_got(), 0);
-    assert_int_equal(switch_set_mode("any", SWITCH_NAT, &why), 0);
+    assert_int_equal(set_mode("any", SWITCH_NAT, &why), 0);
     assert_true(switch_get(0, &info));
     assert_int_equal(info.address, 0x0a00020f);
     assert_int_equal(info.flow_limit, FLOWS);
@@ -216,7 +221,7 @@ static void forwards_come_and_go(void **state)
     assert_int_equal(switch_forward_add("any", &w, 0, &why), -ENOENT);
     assert_non_null(strstr(why, "not a NAT"));
     assert_int_equal(switch_forward_add("none", &w, 0, &why), -ENOENT);
-    assert_int_equal(switch_set_mode("any", SWITCH_NAT, &why), 0);
+    assert_int_equal(set_mode("any", SWITCH_NAT, &why), 0);
     assert_int_equal(switch_forward_add("any", &w, 0, &why), 0);
     assert_true(switch_get_forward(0, 0, &got_back, &address));
     assert_string_equal(got_back.to, "vm1.0");

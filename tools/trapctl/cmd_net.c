@@ -75,17 +75,37 @@ static int done(struct ctl *c, int code, const char *name, const char *what)
     return code;
 }
 
+/* "mode=nat": what the machine knows by this name, which says whether the value will do. */
+static bool add_setting(json_t *arguments, const char *word)
+{
+    static const char *const keys[] = {"mode", "subnet", "address", "router", "dns"};
+    const char *equals = strchr(word, '=');
+    size_t len = equals && equals[1] ? (size_t)(equals - word) : 0;
+
+    for (unsigned i = 0; len && i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (strlen(keys[i]) == len && !memcmp(word, keys[i], len))
+            return !json_object_set_new(arguments, keys[i], json_string(equals + 1));
+    return false;
+}
+
 static int set_net(struct ctl *c, const struct args *a)
 {
-    const char *mode = a->word[1];
+    json_t *arguments = json_pack("{s:s}", "net", a->word[0]);
+    char text[256] = "";
 
-    if (strncmp(mode, "mode=", 5) || !mode[5])
-        return say_error(EXIT_USAGE, "net set: '%s' is not mode=bridge, mode=nat or mode=internal",
-                         mode);
-    return done(
-        c,
-        ctl_ask(c, "set-net", json_pack("{s:s, s:s}", "net", a->word[0], "mode", mode + 5), NULL),
-        a->word[0], mode);
+    for (int i = 1; i < a->words; i++) {
+        size_t len = strlen(text);
+
+        if (!add_setting(arguments, a->word[i])) {
+            json_decref(arguments);
+            return say_error(EXIT_USAGE,
+                             "net set: '%s' is not mode=bridge, mode=nat or mode=internal, nor "
+                             "subnet=, address=, router=, dns= with an address",
+                             a->word[i]);
+        }
+        snprintf(text + len, sizeof(text) - len, "%s%s", i > 1 ? " " : "", a->word[i]);
+    }
+    return done(c, ctl_ask(c, "set-net", arguments, NULL), a->word[0], text);
 }
 
 /* Of a card, or of a network to the outside. */
@@ -192,7 +212,7 @@ static int forward(struct ctl *c, const struct args *a)
 }
 
 static const struct verb verbs[] = {
-    {"set", "NET mode=bridge|nat|internal", 2, 2, set_net},
+    {"set", "NET mode=MODE subnet=|address=|router=|dns=ADDRESS", 2, 6, set_net},
     {"link", "VM/net-N|NET up|down", 2, 2, set_link},
     {"port", "VM/net-N [rate=SIZE|off] [isolated=on|off]", 2, 3, set_port},
     {"forward", "add|rm NET [tcp:|udp:]HOST-PORT [VM:PORT]", 3, 4, forward},

@@ -137,6 +137,9 @@ const struct command commands[] = {
      "what\n"
      "the guest got, TX what it sent.\n"
      "  net set NET mode=bridge|nat|internal           what it is, at once\n"
+     "  net set NET subnet=A/N address=A/N|dhcp router=A dns=A|dhcp\n"
+     "                                                 a NAT's addresses, inside and on the "
+     "uplink\n"
      "  net link VM/net-N up|down                      plug a cable in, or out; NET: its uplink's\n"
      "  net port VM/net-N rate=SIZE|off isolated=on|off\n"
      "                                                 what it may send a second (10M), and "
@@ -146,7 +149,7 @@ const struct command commands[] = {
      "outer\n"
      "                                                 address goes to a VM's, or to ADDRESS:PORT\n"
      "  net forward rm NET [tcp:|udp:]PORT             no more\n",
-     NULL, 0, 5, WORD_NET, WORD_NET, cmd_net},
+     NULL, 0, 7, WORD_NET, WORD_NET, cmd_net},
     {"capture", "VM/net-N|NET/uplink [FILE|-]", "the frames of a port as pcapng, for Wireshark",
      "Into a file, or to standard output, until Ctrl-C; says then how many frames there were, and "
      "how\n"
