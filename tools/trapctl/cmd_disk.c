@@ -6,7 +6,7 @@
 
 #include "exit.h"
 #include "json_get.h"
-#include "table.h"
+#include "table_list.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -32,26 +32,23 @@ static void add_users(struct table *t, const json_t *users)
     table_add(t, "%s", text);
 }
 
+static void add_image(struct table *t, const json_t *image)
+{
+    table_add(t, "%s", get_string(image, "image"));
+    table_add(t, "%s", get_string(image, "format"));
+    add_size(t, image, "virtual-size");
+    add_size(t, image, "actual-size");
+    add_size(t, image, "partition");
+    table_add(t, "%s", get_string(image, "backing"));
+    add_users(t, json_object_get(image, "used-by"));
+}
+
 static void show_images(const json_t *images)
 {
     static const char *const heads[] = {"IMAGE",      "FORMAT",    ">SIZE",   ">USED",
                                         ">PARTITION", "BEHIND IT", "USED BY", NULL};
-    const json_t *each;
-    struct table t;
-    size_t i;
 
-    table_begin(&t, heads);
-    json_array_foreach(images, i, each)
-    {
-        table_add(&t, "%s", get_string(each, "image"));
-        table_add(&t, "%s", get_string(each, "format"));
-        add_size(&t, each, "virtual-size");
-        add_size(&t, each, "actual-size");
-        add_size(&t, each, "partition");
-        table_add(&t, "%s", get_string(each, "backing"));
-        add_users(&t, json_object_get(each, "used-by"));
-    }
-    table_end(&t, stdout);
+    table_list(images, heads, add_image, stdout);
 }
 
 static void add_limit(struct table *t, const json_t *inserted, const char *key)
@@ -85,13 +82,8 @@ static void show_disks(const json_t *disks)
 {
     static const char *const heads[] = {"DISK",  "FORMAT", ">SIZE",     "MODE", ">IOPS",
                                         ">RATE", "IMAGE",  "BEHIND IT", NULL};
-    const json_t *each;
-    struct table t;
-    size_t i;
 
-    table_begin(&t, heads);
-    json_array_foreach(disks, i, each) add_disk(&t, each);
-    table_end(&t, stdout);
+    table_list(disks, heads, add_disk, stdout);
 }
 
 /* The machine's images, or with a VM's name its disks. */

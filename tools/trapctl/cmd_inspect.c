@@ -8,7 +8,7 @@
 #include "exit.h"
 #include "sample.h"
 #include "show.h"
-#include "table.h"
+#include "table_list.h"
 #include "text.h"
 
 /* The word of a vCPU, if there is one: added to the arguments, which are given up if it is none. */
@@ -126,28 +126,25 @@ static void print_memory(const json_t *memory)
     }
 }
 
+static void add_hart(struct table *t, const json_t *h)
+{
+    const char *runs = json_string_value(json_object_get(h, "runs"));
+
+    table_add(t, "%d", (int)json_integer_value(json_object_get(h, "id")));
+    table_add(t, "%d", (int)json_integer_value(json_object_get(h, "hart-id")));
+    table_add(t, "%s", json_is_true(json_object_get(h, "online")) ? "online" : "offline");
+    table_add(t, "%.3f s", json_number_value(json_object_get(h, "ran-ns")) / 1e9);
+    table_add(t, "%.3f s", json_number_value(json_object_get(h, "idle-ns")) / 1e9);
+    table_add(t, "%d", (int)json_integer_value(json_object_get(h, "queued")));
+    table_add(t, "%s", runs ? runs : "");
+}
+
 static void print_harts(const json_t *harts)
 {
     static const char *const heads[] = {">HART", ">ID",     "STATE", ">RAN",
                                         ">IDLE", ">QUEUED", "RUNS",  NULL};
-    const json_t *h;
-    struct table t;
-    size_t i;
 
-    table_begin(&t, heads);
-    json_array_foreach(harts, i, h)
-    {
-        const char *runs = json_string_value(json_object_get(h, "runs"));
-
-        table_add(&t, "%d", (int)json_integer_value(json_object_get(h, "id")));
-        table_add(&t, "%d", (int)json_integer_value(json_object_get(h, "hart-id")));
-        table_add(&t, "%s", json_is_true(json_object_get(h, "online")) ? "online" : "offline");
-        table_add(&t, "%.3f s", json_number_value(json_object_get(h, "ran-ns")) / 1e9);
-        table_add(&t, "%.3f s", json_number_value(json_object_get(h, "idle-ns")) / 1e9);
-        table_add(&t, "%d", (int)json_integer_value(json_object_get(h, "queued")));
-        table_add(&t, "%s", runs ? runs : "");
-    }
-    table_end(&t, stdout);
+    table_list(harts, heads, add_hart, stdout);
 }
 
 int cmd_info(struct ctl *c, const struct args *a)

@@ -6,7 +6,7 @@
 #include "command.h"
 #include "exit.h"
 #include "show.h"
-#include "table.h"
+#include "table_list.h"
 #include "text.h"
 
 static bool ends_with(const char *s, const char *end)
@@ -84,9 +84,7 @@ int cmd_stats(struct ctl *c, const struct args *a)
     static const char *const heads[] = {"OF", "NAME", ">VALUE", NULL};
     static const char *const schema_heads[] = {"OF", "NAME", "KIND", "UNIT", NULL};
     bool schema = a->value[STATS_SCHEMA] != NULL;
-    json_t *arguments = NULL, *value, *each;
-    struct table t;
-    size_t i;
+    json_t *arguments = NULL, *value;
     int code;
 
     if (!schema) {
@@ -100,9 +98,7 @@ int cmd_stats(struct ctl *c, const struct args *a)
     if (c->json) {
         ctl_print_json(value);
     } else {
-        table_begin(&t, schema ? schema_heads : heads);
-        json_array_foreach(value, i, each) schema ? add_schema(&t, each) : add_stats(&t, each);
-        table_end(&t, stdout);
+        table_list(value, schema ? schema_heads : heads, schema ? add_schema : add_stats, stdout);
     }
     json_decref(value);
     return EXIT_OK;

@@ -8,7 +8,7 @@
 #include "exit.h"
 #include "json_get.h"
 #include "sample.h"
-#include "table.h"
+#include "table_list.h"
 #include "text.h"
 
 /* ---- ps ---- */
@@ -32,9 +32,7 @@ int cmd_ps(struct ctl *c, const struct args *a)
 {
     static const char *const heads[] = {"NAME",    "STATE",  ">VCPUS", ">MEMORY", ">MAPPED",
                                         ">UPTIME", ">BOOTS", "REASON", NULL};
-    struct table t;
-    json_t *vms, *vm;
-    size_t i;
+    json_t *vms;
     int code = ctl_ask(c, "query-vms", NULL, &vms);
 
     (void)a;
@@ -43,9 +41,7 @@ int cmd_ps(struct ctl *c, const struct args *a)
     if (c->json) {
         ctl_print_json(vms);
     } else {
-        table_begin(&t, heads);
-        json_array_foreach(vms, i, vm) add_vm(&t, vm);
-        table_end(&t, stdout);
+        table_list(vms, heads, add_vm, stdout);
         if (!json_array_size(vms))
             say_note("there are no VMs: `trapctl run BUNDLE` makes some");
     }

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 
 #include "json_get.h"
-#include "table.h"
+#include "table_list.h"
 #include "text.h"
 
 static void put(FILE *to, const char *before, const char *text)
@@ -71,86 +71,50 @@ static void add_port(struct table *t, const json_t *p)
     table_add(t, "%" PRIu64, get_number(p, "dropped"));
 }
 
-static void show_ports(const json_t *ports, FILE *to)
+static void add_lease(struct table *t, const json_t *lease)
 {
-    static const char *const heads[] = {"PORT",   "MAC", "LINK",   "ISOLATED", ">RATE", ">RX",
-                                        ">BYTES", ">TX", ">BYTES", ">DROPPED", NULL};
-    const json_t *each;
-    struct table t;
-    size_t i;
-
-    table_begin(&t, heads);
-    json_array_foreach(ports, i, each) add_port(&t, each);
-    table_end(&t, to);
-}
-
-static void show_leases(const json_t *leases, FILE *to)
-{
-    static const char *const heads[] = {"LEASE", "MAC", "OF", ">EXPIRES IN", NULL};
     char left[TEXT_NUMBER];
-    const json_t *each;
-    struct table t;
-    size_t i;
 
-    if (!json_array_size(leases))
-        return;
-    table_begin(&t, heads);
-    json_array_foreach(leases, i, each)
-    {
-        table_add(&t, "%s", get_string(each, "address"));
-        table_add(&t, "%s", get_string(each, "mac"));
-        add_card(&t, each);
-        table_add(&t, "%s", text_duration(get_number(each, "expires-ns") / 1000000000, left));
-    }
-    table_end(&t, to);
+    table_add(t, "%s", get_string(lease, "address"));
+    table_add(t, "%s", get_string(lease, "mac"));
+    add_card(t, lease);
+    table_add(t, "%s", text_duration(get_number(lease, "expires-ns") / 1000000000, left));
 }
 
-static void show_forwards(const json_t *forwards, FILE *to)
+static void add_forward(struct table *t, const json_t *forward)
 {
-    static const char *const heads[] = {"FORWARD", "TO", ">PORT", "NOW AT", NULL};
-    const json_t *each;
-    struct table t;
-    size_t i;
-
-    if (!json_array_size(forwards))
-        return;
-    table_begin(&t, heads);
-    json_array_foreach(forwards, i, each)
-    {
-        table_add(&t, "%s:%" PRIu64, get_string(each, "protocol"), get_number(each, "host-port"));
-        add_card(&t, each);
-        table_add(&t, "%" PRIu64, get_number(each, "port"));
-        table_add(&t, "%s", get_string(each, "address"));
-    }
-    table_end(&t, to);
+    table_add(t, "%s:%" PRIu64, get_string(forward, "protocol"), get_number(forward, "host-port"));
+    add_card(t, forward);
+    table_add(t, "%" PRIu64, get_number(forward, "port"));
+    table_add(t, "%s", get_string(forward, "address"));
 }
 
-static void show_macs(const json_t *macs, FILE *to)
+static void add_mac(struct table *t, const json_t *mac)
 {
-    static const char *const heads[] = {"MAC", "BEHIND", NULL};
-    const json_t *each;
-    struct table t;
-    size_t i;
+    table_add(t, "%s", get_string(mac, "mac"));
+    table_add(t, "%s", get_string(mac, "port"));
+}
 
-    if (!json_array_size(macs))
-        return;
-    table_begin(&t, heads);
-    json_array_foreach(macs, i, each)
-    {
-        table_add(&t, "%s", get_string(each, "mac"));
-        table_add(&t, "%s", get_string(each, "port"));
-    }
-    table_end(&t, to);
+static void show_any(const json_t *list, const char *const heads[], table_row row, FILE *to)
+{
+    if (json_array_size(list))
+        table_list(list, heads, row, to);
 }
 
 void net_show(const json_t *net, bool with_macs, FILE *to)
 {
+    static const char *const ports[] = {"PORT",   "MAC", "LINK",   "ISOLATED", ">RATE", ">RX",
+                                        ">BYTES", ">TX", ">BYTES", ">DROPPED", NULL};
+    static const char *const leases[] = {"LEASE", "MAC", "OF", ">EXPIRES IN", NULL};
+    static const char *const forwards[] = {"FORWARD", "TO", ">PORT", "NOW AT", NULL};
+    static const char *const macs[] = {"MAC", "BEHIND", NULL};
+
     show_title(net, to);
-    show_ports(json_object_get(net, "ports"), to);
-    show_leases(json_object_get(net, "leases"), to);
-    show_forwards(json_object_get(net, "forwards"), to);
+    table_list(json_object_get(net, "ports"), ports, add_port, to);
+    show_any(json_object_get(net, "leases"), leases, add_lease, to);
+    show_any(json_object_get(net, "forwards"), forwards, add_forward, to);
     if (with_macs)
-        show_macs(json_object_get(net, "macs"), to);
+        show_any(json_object_get(net, "macs"), macs, add_mac, to);
 }
 
 void net_show_port(const json_t *port, FILE *to)
