@@ -16,27 +16,28 @@ enum { WORD = sizeof(word), UNROLL = 8 };
 
 static int aligned(const void *p) { return ((uintptr_t)p & (WORD - 1)) == 0; }
 
-static size_t copy_aligned(word *to, const word *from, size_t words)
+static inline size_t copy_aligned(word *to, const word *from, size_t words)
 {
-    size_t i = 0;
-    for (; i + UNROLL <= words; i += UNROLL) {
-        word a = from[i], b = from[i + 1], c = from[i + 2], d = from[i + 3];
-        word e = from[i + 4], f = from[i + 5], g = from[i + 6], h = from[i + 7];
-        to[i] = a;
-        to[i + 1] = b;
-        to[i + 2] = c;
-        to[i + 3] = d;
-        to[i + 4] = e;
-        to[i + 5] = f;
-        to[i + 6] = g;
-        to[i + 7] = h;
+    const word *whole = from + words / UNROLL * UNROLL, *end = from + words;
+    for (; from != whole; from += UNROLL, to += UNROLL) {
+        word a = from[0], b = from[1], c = from[2], d = from[3];
+        word e = from[4], f = from[5], g = from[6], h = from[7];
+        to[0] = a;
+        to[1] = b;
+        to[2] = c;
+        to[3] = d;
+        to[4] = e;
+        to[5] = f;
+        to[6] = g;
+        to[7] = h;
     }
-    for (; i < words; i++)
-        to[i] = from[i];
+    while (from != end)
+        *to++ = *from++;
     return words * WORD;
 }
 
-READS_WHOLE_WORDS static size_t copy_shifted(word *to, const unsigned char *from, size_t words)
+READS_WHOLE_WORDS static inline size_t copy_shifted(word *to, const unsigned char *from,
+                                                    size_t words)
 {
     unsigned shift = 8 * ((uintptr_t)from & (WORD - 1));
     const word *s = (const word *)((uintptr_t)from & ~(uintptr_t)(WORD - 1));
@@ -49,9 +50,11 @@ READS_WHOLE_WORDS static size_t copy_shifted(word *to, const unsigned char *from
     return words * WORD;
 }
 
-/* Reads at most 64 bytes ahead of what it writes. */
-static inline void copy_forwards(unsigned char *t, const unsigned char *f, size_t n)
+/* Reads at most 64 bytes ahead of what it writes. Returns to. */
+static void *copy_forwards(void *to, const void *from, size_t n)
 {
+    unsigned char *t = to;
+    const unsigned char *f = from;
     if (n >= 2 * WORD) {
         for (; !aligned(t); n--)
             *t++ = *f++;
@@ -63,12 +66,12 @@ static inline void copy_forwards(unsigned char *t, const unsigned char *f, size_
     }
     while (n-- > 0)
         *t++ = *f++;
+    return to;
 }
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
-    copy_forwards(to, from, n);
-    return to;
+    return copy_forwards(to, from, n);
 }
 
 static void copy_backwards(unsigned char *to, const unsigned char *from, size_t n)
