@@ -52,6 +52,8 @@ static void move(enum what what, void *guest, void *host, size_t len)
 
     if (what == ZERO) {
         memset(guest, 0, len);
+    } else if (len > 8) {
+        memcpy(what == READ ? host : guest, what == READ ? guest : host, len);
     } else if (len == 2 && aligned) {
         if (what == READ) {
             uint16_t v = *(volatile uint16_t *)guest;

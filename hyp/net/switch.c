@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The way of a frame.
+#include <string.h>
+
 #include "base/arch.h"
 #include "net/offload.h"
 #include "net/switch_parts.h"
@@ -20,7 +22,7 @@ static void look_at(struct port *p, const struct net_frame *f, bool sent)
         capture_frame(c, p, f, sent);
 }
 
-static void give(struct port *p, const struct net_frame *f)
+static inline void give(struct port *p, const struct net_frame *f)
 {
     void *device = __atomic_load_n(&p->net.device, __ATOMIC_ACQUIRE);
     enum net_fate fate = device && p->net.link ? p->net.receive(device, f) : NET_DOWN;
@@ -43,20 +45,26 @@ static void tell(struct port *p)
         p->net.received(device);
 }
 
-/* To one port, after the work that it leaves to us; what it cost. */
-static uint64_t deliver(struct port *p, const struct net_frame *f)
+/* To one port a frame that it takes only when it is finished; what it cost. */
+static uint64_t deliver_finished(struct port *p, const struct net_frame *f)
 {
-    unsigned can = atomic_load_explicit(&p->net.can, memory_order_relaxed);
     struct offload_cut cut;
 
-    if (offload_fits(&f->offload, can)) {
-        give(p, f);
-        return f->len;
-    }
     offload_begin(&cut, f);
     while (offload_next(&cut) > 0)
         give(p, &cut.frame);
     return 2ull * f->len + cut.segments * 1024ull;
+}
+
+/* The same of any frame. */
+static inline uint64_t deliver(struct port *p, const struct net_frame *f)
+{
+    unsigned can = atomic_load_explicit(&p->net.can, memory_order_relaxed);
+
+    if (!offload_fits(&f->offload, can))
+        return deliver_finished(p, f);
+    give(p, f);
+    return f->len;
 }
 
 static bool may_reach(const struct port *from, const struct port *to)
@@ -144,12 +152,19 @@ static bool is_too_long(const struct port *p, const struct net_frame *f)
     return len > (uint32_t)p->net.mtu + NET_ETHERNET + VLAN_TAG;
 }
 
-/* Whether the frame's source may be one of this port. */
-static bool is_own(const struct port *p, const struct net_frame *f, uint64_t source)
+static bool is_own_mac(const struct port *p, const uint8_t mac[NET_MAC])
+{
+    uint64_t source = mac_value(mac);
+
+    return p->config.any_mac ? !mac_is_group(mac) && source : source == p->mac_number;
+}
+
+/* Whether the frame's source may be one of this port; recent: its Ethernet address was. */
+static inline bool is_own(const struct port *p, const struct net_frame *f, bool recent)
 {
     struct port *inside = atomic_load_explicit(&p->sw->inside, memory_order_acquire);
 
-    if (p->config.any_mac ? mac_is_group(f->head + NET_MAC) || !source : source != p->mac_number)
+    if (!recent && !is_own_mac(p, f->head + NET_MAC))
         return false;
     return !inside || !inside->mode->admits || p == inside ||
            inside->mode->admits(&inside->net, p->index, f);
@@ -165,7 +180,7 @@ static bool is_within_rate(struct port *p, uint32_t rate, uint32_t len)
 }
 
 /* Whether the port may send this; else it is counted. */
-static inline bool admit(struct port *p, const struct net_frame *f, uint64_t source)
+static inline bool admit(struct port *p, const struct net_frame *f, bool recent)
 {
     uint32_t rate = __atomic_load_n(&p->config.rate, __ATOMIC_RELAXED);
     uint64_t *why = NULL;
@@ -174,7 +189,7 @@ static inline bool admit(struct port *p, const struct net_frame *f, uint64_t sou
         why = &p->counts.down;
     else if (is_too_long(p, f))
         why = &p->counts.too_long;
-    else if (!is_own(p, f, source))
+    else if (!is_own(p, f, recent))
         why = &p->counts.spoofed;
     else if (rate && !is_within_rate(p, rate, f->len))
         why = &p->counts.limited;
@@ -196,23 +211,27 @@ void switch_flush(void *ctx)
     port_put(to);
 }
 
-static bool is_recent(const struct port *from, const struct net_frame *f, uint64_t source)
+/* Whether the frame is between the same addresses as the last one of the batch, which was admitted and found its way. */
+static inline bool is_recent(const struct port *from, const struct net_frame *f)
 {
-    return from->recent.to && from->recent.from_mac == source &&
-           from->recent.to_mac == mac_value(f->head);
+    const uint16_t *head = (const void *)f->head; /* at an even address */
+    bool same = from->recent.to != NULL;
+
+    for (unsigned i = 0; same && i < ARRAY_LEN(from->recent.addresses); i++)
+        same = head[i] == from->recent.addresses[i];
+    return same;
 }
 
-static void remember(struct port *from, struct port *to, const struct net_frame *f, uint64_t source)
+static void remember(struct port *from, struct port *to, const struct net_frame *f)
 {
     switch_flush(from);
     from->recent.to = to;
-    from->recent.to_mac = mac_value(f->head);
-    from->recent.from_mac = source;
+    memcpy(from->recent.addresses, f->head, sizeof(from->recent.addresses));
     from->recent.untold = 0;
 }
 
 /* To where the last frame of the batch went. */
-static uint64_t deliver_recent(struct port *from, const struct net_frame *f)
+static inline uint64_t deliver_recent(struct port *from, const struct net_frame *f)
 {
     struct port *to = from->recent.to;
     uint64_t cost;
@@ -228,32 +247,39 @@ static uint64_t deliver_recent(struct port *from, const struct net_frame *f)
     return cost;
 }
 
-uint64_t switch_send(void *ctx, struct net_frame *f)
+/* To a port that is looked up. */
+static __attribute__((noinline)) uint64_t forward(struct port *from, const struct net_frame *f,
+                                                  bool batch)
 {
-    struct port *from = ctx, *to;
-    bool batch = f->batch, flooded;
-    uint64_t cost, source = mac_value(f->head + NET_MAC);
+    bool flooded;
+    struct port *to = route(from, f, &flooded);
+    uint64_t cost;
 
-    f->batch = false; /* for whoever sends it on */
-    look_at(from, f, true); /* what is not let in too */
-    if (!admit(from, f, source))
-        return 0;
-    f->source = (uint16_t)from->index;
-    port_count(&from->counts.sent, 1);
-    port_count(&from->counts.sent_bytes, f->len);
-    if (batch && is_recent(from, f, source))
-        return deliver_recent(from, f);
-    to = route(from, f, &flooded);
     if (flooded)
         return flood(from, f);
     if (!to)
         return 0;
     if (batch) {
-        remember(from, to, f, source);
+        remember(from, to, f);
         return deliver_recent(from, f);
     }
     cost = may_reach(from, to) ? deliver(to, f) : 0;
     tell(to);
     port_put(to);
     return cost;
+}
+
+uint64_t switch_send(void *ctx, struct net_frame *f)
+{
+    struct port *from = ctx;
+    bool batch = f->batch, recent = batch && is_recent(from, f);
+
+    f->batch = false; /* for whoever sends it on */
+    look_at(from, f, true); /* what is not let in too */
+    if (!admit(from, f, recent))
+        return 0;
+    f->source = (uint16_t)from->index;
+    port_count(&from->counts.sent, 1);
+    port_count(&from->counts.sent_bytes, f->len);
+    return recent ? deliver_recent(from, f) : forward(from, f, batch);
 }

@@ -41,7 +41,7 @@ struct port {
     /* Within a batch, also under that: where the last frame went, and between which addresses. */
     struct {
         struct port *to; /* got; NULL: none */
-        uint64_t from_mac, to_mac;
+        uint16_t addresses[NET_MAC]; /* both, as in the frame */
         uint32_t untold; /* bytes */
     } recent;
     struct port_counts counts;

@@ -46,9 +46,9 @@ struct rx {
 
 /* Goes on to a buffer with room, in this chain or, where buffers are merged, the next. 0, -ENOSPC (there is none, or none
  * worth the search), or malformed. */
-static int rx_advance(struct rx *rx)
+static int rx_next(struct rx *rx)
 {
-    while (!rx->buf.len) {
+    do {
         int r = rx->chains && rx->descs < VNET_RX_DESCS ? virtq_next(&rx->chain, &rx->buf) : 0;
 
         rx->descs++;
@@ -65,9 +65,11 @@ static int rx_advance(struct rx *rx)
             return r ? r : -ENOSPC;
         rx->chains++;
         rx->written = 0;
-    }
+    } while (!rx->buf.len);
     return 0;
 }
+
+static inline int rx_advance(struct rx *rx) { return rx->buf.len ? 0 : rx_next(rx); }
 
 /* What the buffer at the cursor takes of len bytes. */
 static uint32_t rx_room(const struct rx *rx, uint32_t len)
@@ -350,7 +352,7 @@ static int tx_gather(struct vnet *n, struct tx *t, struct virtq_chain *chain)
     return r;
 }
 
-/* What the driver's header says, and whether it may say so. */
+/* What the driver's header says, and whether it may say so. *o is zeroed. */
 static bool tx_offload(const struct vnet *n, struct net_offload *o)
 {
     static const struct {
@@ -362,9 +364,11 @@ static bool tx_offload(const struct vnet *n, struct net_offload *o)
         {GSO_TCPV6, NET_GSO_TCP6, VNET_F_HOST_TSO6},
     };
     const struct vnet_header *h = &n->first.header;
-    uint64_t needs = 0;
+    uint64_t needs;
     unsigned i = 0;
 
+    if (!h->gso_type && !(h->flags & FLAG_NEEDS_CSUM)) /* nothing was left undone */
+        return true;
     while (i < ARRAY_LEN(types) && types[i].type != (h->gso_type & ~GSO_ECN))
         i++;
     if (i == ARRAY_LEN(types))

@@ -27,24 +27,41 @@ static uint64_t part_bytes(const struct virtq *q, unsigned part)
     return part_shape[part].fixed + (uint64_t)q->size * part_shape[part].entry;
 }
 
-/* Ring words are shared with running vCPUs: single loads and stores, never torn, never repeated. */
-static uint16_t ring_load(struct virtq *q, enum virtq_part part, uint64_t off)
+/* An area that is not contiguous in host memory: rare, and kept out of the way of those that are. */
+static __attribute__((noinline)) uint16_t ring_load_copied(struct virtq *q, enum virtq_part part,
+                                                           uint64_t off)
 {
     uint16_t v = 0;
 
-    if (q->map[part].hva)
-        return __atomic_load_n((uint16_t *)((char *)q->map[part].hva + off), __ATOMIC_RELAXED);
     if (guest_mem_read(q->mem, gpa_add(q->addr[part], off), &v, sizeof(v)))
         q->broken = true;
     return v;
 }
 
-static void ring_store(struct virtq *q, uint64_t off, uint16_t v)
+static __attribute__((noinline)) void ring_store_copied(struct virtq *q, uint64_t off,
+                                                        const void *from, size_t len)
 {
-    if (q->map[VIRTQ_USED].hva)
-        __atomic_store_n((uint16_t *)((char *)q->map[VIRTQ_USED].hva + off), v, __ATOMIC_RELAXED);
-    else if (guest_mem_write(q->mem, gpa_add(q->addr[VIRTQ_USED], off), &v, sizeof(v)))
+    if (guest_mem_write(q->mem, gpa_add(q->addr[VIRTQ_USED], off), from, len))
         q->broken = true;
+}
+
+/* Ring words are shared with running vCPUs: single loads and stores, never torn, never repeated. */
+static inline uint16_t ring_load(struct virtq *q, enum virtq_part part, uint64_t off)
+{
+    const char *hva = q->map[part].hva;
+
+    return hva ? __atomic_load_n((const uint16_t *)(const void *)(hva + off), __ATOMIC_RELAXED)
+               : ring_load_copied(q, part, off);
+}
+
+static inline void ring_store(struct virtq *q, uint64_t off, uint16_t v)
+{
+    char *hva = q->map[VIRTQ_USED].hva;
+
+    if (hva)
+        __atomic_store_n((uint16_t *)(void *)(hva + off), v, __ATOMIC_RELAXED);
+    else
+        ring_store_copied(q, off, &v, sizeof(v));
 }
 
 static void virtq_unmap(struct virtq *q)
@@ -99,26 +116,35 @@ int virtq_ready(struct virtq *q)
     return 0;
 }
 
-/* Whether the queue can be used at all. After a load the areas are pinned at the first use. */
-static bool virtq_usable(struct virtq *q)
+static __attribute__((noinline)) bool virtq_map_late(struct virtq *q)
 {
-    if (!q->ready || q->broken)
-        return false;
-    if (!q->mapped && virtq_map(q))
+    if (virtq_map(q))
         q->broken = true;
     return !q->broken;
 }
 
-int virtq_chain_at(struct virtq *q, uint16_t head, struct virtq_chain *c)
+/* Whether the queue can be used at all. After a load the areas are pinned at the first use. */
+static inline bool virtq_usable(struct virtq *q)
 {
-    if (!virtq_usable(q) || head >= q->size)
-        return -EILSEQ;
+    return q->ready && !q->broken && (q->mapped || virtq_map_late(q));
+}
+
+/* Of a usable queue. */
+static inline void chain_begin(struct virtq_chain *c, struct virtq *q, uint16_t head)
+{
     c->q = q;
     c->head = c->next = head;
     c->table_size = c->left = q->size;
     c->batch_at = c->batch_count = 0;
     c->more = true;
     c->indirect = c->writable = false;
+}
+
+int virtq_chain_at(struct virtq *q, uint16_t head, struct virtq_chain *c)
+{
+    if (!virtq_usable(q) || head >= q->size)
+        return -EILSEQ;
+    chain_begin(c, q, head);
     return 0;
 }
 
@@ -138,10 +164,11 @@ int virtq_pop(struct virtq *q, struct virtq_chain *c)
     /* The entry, and the descriptors behind it, were written before idx: read them after it. */
     atomic_thread_fence(memory_order_acquire);
     head = ring_load(q, VIRTQ_AVAIL, RING_ENTRIES + 2ull * (q->last_avail & (q->size - 1)));
-    if (virtq_chain_at(q, head, c)) {
+    if (head >= q->size)
         q->broken = true;
+    if (q->broken) /* also: the entry could not be read */
         return -EILSEQ;
-    }
+    chain_begin(c, q, head);
     q->last_avail++;
     /* At work: kicks are of no use now. With EVENT_IDX avail_event has just fallen behind. */
     if (!q->event_idx && !q->quiet)
@@ -237,14 +264,15 @@ int virtq_next(struct virtq_chain *c, struct virtq_buf *b)
 static inline void put_used(struct virtq *q, uint16_t n, uint16_t head, uint32_t written)
 {
     uint64_t off = RING_ENTRIES + 8ull * ((q->used_idx + n) & (q->size - 1));
-    uint32_t elem[2] = {head, written};
     char *hva = q->map[VIRTQ_USED].hva;
 
     if (hva) { /* aligned to 4 */
-        __atomic_store_n((uint32_t *)(void *)(hva + off), elem[0], __ATOMIC_RELAXED);
-        __atomic_store_n((uint32_t *)(void *)(hva + off + 4), elem[1], __ATOMIC_RELAXED);
-    } else if (guest_mem_write(q->mem, gpa_add(q->addr[VIRTQ_USED], off), elem, sizeof(elem))) {
-        q->broken = true;
+        __atomic_store_n((uint32_t *)(void *)(hva + off), head, __ATOMIC_RELAXED);
+        __atomic_store_n((uint32_t *)(void *)(hva + off + 4), written, __ATOMIC_RELAXED);
+    } else {
+        const uint32_t elem[2] = {head, written};
+
+        ring_store_copied(q, off, elem, sizeof(elem));
     }
 }
 
