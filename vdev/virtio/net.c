@@ -268,13 +268,15 @@ static enum net_fate vnet_receive(void *device, const struct net_frame *f)
 static void vnet_received(void *device)
 {
     struct vnet *n = device;
-    struct virtq *sent = &n->v.q[VNET_TX];
+    bool wanted;
 
     spin_lock(&n->lock);
-    /* The interrupt tells of what was sent, too. */
-    if (virtio_live(&n->v, VNET_RX) && virtio_used(&n->v, VNET_RX) && sent->mapped)
-        (void)virtq_notify(sent);
+    wanted = virtio_live(&n->v, VNET_RX) && virtq_notify(&n->v.q[VNET_RX]);
     spin_unlock(&n->lock);
+    if (!wanted)
+        return;
+    atomic_fetch_add(&n->told, 1);
+    virtio_interrupt(&n->v, VIRTIO_INT_USED);
 }
 
 /* ---- sending ---- */
@@ -445,6 +447,19 @@ static enum mmio_result tx_run(struct vnet *n, uint16_t *sent, const char **why)
     return MMIO_RETRY;
 }
 
+/* Whether an interrupt for received frames has come since the driver was shown what was sent: it told of that, too. */
+static bool tx_told(struct vnet *n) { return atomic_load(&n->told) != n->told_at_show; }
+
+static void tx_show(struct vnet *n, uint16_t sent)
+{
+    struct virtq *q = &n->v.q[VNET_TX];
+
+    if (tx_told(n))
+        virtq_told(q);
+    virtq_show(q, sent);
+    n->told_at_show = atomic_load(&n->told);
+}
+
 /* Interrupts for what was sent, at once or later. */
 static void tx_used(struct vnet *n)
 {
@@ -452,7 +467,7 @@ static void tx_used(struct vnet *n)
 
     if (!virtq_wants_notify(q))
         return;
-    if ((uint16_t)(q->used_idx - q->signalled) >= q->size / VNET_TX_LATE_PART) {
+    if (virtq_unsignalled(q) >= q->size / VNET_TX_LATE_PART) {
         virtio_used(&n->v, VNET_TX);
     } else if (!n->tx_late_set) {
         n->tx_late_set = true;
@@ -464,10 +479,17 @@ static void vnet_tx_late(struct timer *t)
 {
     struct vnet *n = CONTAINER_OF(t, struct vnet, tx_late);
 
-    spin_lock(&n->lock);
+    spin_lock(&n->v.vdev.lock);
     n->tx_late_set = false;
-    if (virtio_live(&n->v, VNET_TX) && n->v.q[VNET_TX].mapped)
+    if (virtio_live(&n->v, VNET_TX) && n->v.q[VNET_TX].mapped && !tx_told(n))
         virtio_used(&n->v, VNET_TX);
+    spin_unlock(&n->v.vdev.lock);
+}
+
+static void tx_fail(struct vnet *n, const char *why)
+{
+    spin_lock(&n->lock);
+    virtio_fail(&n->v, why);
     spin_unlock(&n->lock);
 }
 
@@ -478,13 +500,11 @@ static enum mmio_result vnet_tx(struct vnet *n)
     enum mmio_result result = tx_run(n, &sent, &why);
 
     n->net->flush(n->net->ctx);
-    spin_lock(&n->lock);
-    virtq_show(&n->v.q[VNET_TX], sent);
+    tx_show(n, sent);
     if (why)
-        virtio_fail(&n->v, why);
+        tx_fail(n, why);
     else
         tx_used(n);
-    spin_unlock(&n->lock);
     return result;
 }
 

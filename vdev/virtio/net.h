@@ -2,7 +2,8 @@
 // Between net.c (frames) and net_ctrl.c (the control queue, filters) only.
 //
 // Lock rank: vdev.lock (LOCK_DEVICE) for what is sent and the control queue; n->lock (LOCK_PORT) for all that a frame
-// for this card meets: receive queue, filters, interrupt, link. Registers are written with both held. So a card that
+// for this card meets: receive queue, filters, link. Registers are written with both held. While frames are copied to it the
+// guest's usual accesses, kicks and acknowledgements, need no n->lock: they would wait for the copy. So a card that
 // sends, whose own vdev.lock is held, can fill the receive queue of any other card; no two LOCK_PORT are ever held.
 #pragma once
 #include "sched/timer.h"
@@ -70,9 +71,11 @@ struct vnet {
     struct spinlock lock; /* LOCK_PORT; v.inner */
     struct net_backend *net;
     struct vnet_filter filter;
-    /* LOCK_PORT, as the used ring of what was sent: when the driver is told of that. */
+    /* When the driver is told of what was sent: vdev.lock. */
     struct timer tx_late;
     bool tx_late_set;
+    unsigned told_at_show; /* told, when it was last shown what was sent */
+    atomic_uint told; /* interrupts for received frames */
     /* The frame that is being sent, read once. A receiver puts its own header in place of the sender's. */
     struct net_piece piece[VNET_PIECES];
     struct {

@@ -41,14 +41,39 @@ enum {
 #define COMMON_FEATURES \
     (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1 | VIRTIO_F_RING_RESET)
 
-static void virtio_irq(struct virtio_dev *v, uint8_t isr)
+/* What follows from isr. Who changed it comes here afterwards, so whoever is last to write has seen its last value. */
+static void isr_changed(struct virtio_dev *v)
 {
-    bool was = v->isr;
+    unsigned isr;
 
-    __atomic_store_n(&v->isr, isr, __ATOMIC_RELEASE); /* read without the lock */
-    vdev_show(&v->vdev, REG_INTERRUPT_STATUS, isr);
-    if (was != !!isr)
+    do {
+        isr = atomic_load(&v->isr);
+        vdev_show(&v->vdev, REG_INTERRUPT_STATUS, isr);
         irq_line_set(&v->vdev.irq, isr);
+        atomic_thread_fence(memory_order_seq_cst);
+    } while (atomic_load(&v->isr) != isr);
+}
+
+static void isr_set(struct virtio_dev *v, unsigned isr)
+{
+    atomic_store(&v->isr, isr);
+    isr_changed(v);
+}
+
+static void isr_acknowledge(struct virtio_dev *v, unsigned bits)
+{
+    if (atomic_fetch_and(&v->isr, ~bits) & bits)
+        isr_changed(v);
+}
+
+void virtio_interrupt(struct virtio_dev *v, unsigned bits)
+{
+    if ((atomic_fetch_or(&v->isr, bits) & bits) == bits)
+        return;
+    /* A reset clears the status, then isr: what was decided before it does not come after it. */
+    if (!(__atomic_load_n(&v->status, __ATOMIC_SEQ_CST) & VIRTIO_DRIVER_OK))
+        atomic_fetch_and(&v->isr, ~bits);
+    isr_changed(v);
 }
 
 bool virtio_used(struct virtio_dev *v, unsigned queue)
@@ -56,7 +81,7 @@ bool virtio_used(struct virtio_dev *v, unsigned queue)
     bool wanted = virtq_notify(&v->q[queue]);
 
     if (wanted)
-        virtio_irq(v, v->isr | VIRTIO_INT_USED);
+        virtio_interrupt(v, VIRTIO_INT_USED);
     return wanted;
 }
 
@@ -66,7 +91,7 @@ void virtio_config_changed(struct virtio_dev *v)
                      __ATOMIC_RELEASE); /* read without the lock */
     virtio_show(v);
     if (v->status & VIRTIO_DRIVER_OK)
-        virtio_irq(v, v->isr | VIRTIO_INT_CONFIG);
+        virtio_interrupt(v, VIRTIO_INT_CONFIG);
 }
 
 void virtio_fail(struct virtio_dev *v, const char *why)
@@ -78,7 +103,7 @@ void virtio_fail(struct virtio_dev *v, const char *why)
     virtio_show(v);
     /* 2.1.2: once DRIVER_OK is set the driver is told. */
     if (v->status & VIRTIO_DRIVER_OK)
-        virtio_irq(v, v->isr | VIRTIO_INT_CONFIG);
+        virtio_interrupt(v, VIRTIO_INT_CONFIG);
 }
 
 /* ---- status ---- */
@@ -130,10 +155,10 @@ static void device_reset(struct virtio_dev *v)
         virtq_reset(&v->q[i], VIRTQ_MAX_SIZE);
     v->accepted = 0;
     v->device_sel = v->driver_sel = v->queue_sel = 0;
-    v->status = ST_RESET;
+    __atomic_store_n(&v->status, ST_RESET, __ATOMIC_SEQ_CST);
     v->stopping = false;
     virtio_show(v);
-    virtio_irq(v, 0);
+    isr_set(v, 0);
 }
 
 /* A reset promises that memory is no longer touched (2.1.2, 2.6.1): so while requests are in flight the
@@ -267,7 +292,7 @@ static uint32_t read_register(struct virtio_dev *v, uint64_t offset)
     }
 }
 
-/* All that can be read, but InterruptStatus, which virtio_irq shows. */
+/* All that can be read, but InterruptStatus, which isr_changed shows. */
 void virtio_show(struct virtio_dev *v)
 {
     static const uint8_t changing[] = {REG_DEVICE_FEATURES, REG_QUEUE_NUM_MAX, REG_QUEUE_READY,
@@ -290,9 +315,6 @@ void virtio_show(struct virtio_dev *v)
 static enum mmio_result write_register(struct virtio_dev *v, uint64_t offset, uint32_t value)
 {
     switch (offset) {
-    case REG_INTERRUPT_ACK:
-        virtio_irq(v, (uint8_t)(v->isr & ~value));
-        break;
     case REG_STATUS:
         return write_status(v, (uint8_t)value);
     case REG_DEVICE_FEATURES_SEL:
@@ -343,7 +365,7 @@ static void access_config(struct virtio_dev *v, struct mmio_access *a)
         v->ops->config_write(v, at, a->value, a->width);
 }
 
-/* All but QueueNotify. */
+/* All but QueueNotify and InterruptACK. */
 static enum mmio_result access_rest(struct virtio_dev *v, struct mmio_access *a)
 {
     /* 4.2.2.2: registers are 32 bits wide and aligned; the configuration space takes any width. */
@@ -365,7 +387,7 @@ static enum mmio_result access_and_show(struct virtio_dev *v, struct mmio_access
 {
     enum mmio_result result = access_rest(v, a);
 
-    if (a->write && a->offset != REG_INTERRUPT_ACK)
+    if (a->write)
         virtio_show(v);
     return result;
 }
@@ -391,6 +413,10 @@ static enum mmio_result virtio_access(struct vdev *dev, struct mmio_access *a)
         uint32_t queue = (uint32_t)a->value;
 
         return queue < v->ops->queues && virtio_live(v, queue) ? v->ops->notify(v, queue) : MMIO_OK;
+    }
+    if (a->offset == REG_INTERRUPT_ACK && a->width == 4 && a->write) {
+        isr_acknowledge(v, (unsigned)a->value);
+        return MMIO_OK;
     }
     inner_lock(v);
     result = access_and_show(v, a);
@@ -421,7 +447,7 @@ static enum mmio_result virtio_read_unlocked(struct vdev *dev, struct mmio_acces
         a->value = v->ops->device_id;
         return MMIO_OK;
     case REG_INTERRUPT_STATUS:
-        a->value = __atomic_load_n(&v->isr, __ATOMIC_ACQUIRE);
+        a->value = atomic_load_explicit(&v->isr, memory_order_acquire);
         return MMIO_OK;
     case REG_CONFIG_GENERATION:
         a->value = __atomic_load_n(&v->generation, __ATOMIC_ACQUIRE);
@@ -488,7 +514,7 @@ static void virtio_save(struct vdev *dev, struct state_writer *w)
     state_put_u32(w, v->queue_sel);
     state_put_u32(w, v->generation);
     state_put_u8(w, v->status);
-    state_put_u8(w, v->isr);
+    state_put_u8(w, (uint8_t)atomic_load(&v->isr));
     for (unsigned i = 0; i < v->ops->queues; i++)
         virtq_save(&v->q[i], w);
     if (v->ops->save)
@@ -523,7 +549,7 @@ static int load_registers(struct virtio_dev *v, struct state_reader *r)
         state_fail(r, -EINVAL);
     if ((v->status & VIRTIO_FEATURES_OK) && !enter_features_ok(v))
         state_fail(r, -EINVAL);
-    virtio_irq(v, r->error ? 0 : isr);
+    isr_set(v, r->error ? 0 : isr);
     return r->error;
 }
 

@@ -5,11 +5,12 @@
 // transport owns registers, status, features, queue set-up, the interrupt; the device owns what
 // the chains mean.
 // Invariants: start, notify and the device's ring work happen only while virtio_live; the interrupt
-// line is high exactly while isr is not 0. A chain that makes no sense ends in virtio_fail, and the
+// line is high exactly while isr is not 0 (but while it changes, which takes no lock: whom an interrupt wakes is not to
+// wait for who raised it, and is mostly the first to run). A chain that makes no sense ends in virtio_fail, and the
 // device then does nothing until the driver resets it; no other VM notices.
 // Lock rank: all functions here are called with vdev.lock (LOCK_DEVICE) held, but virtio_init. A device that is reached
-// from elsewhere too, by others who hold their own device's lock, has a second one (inner, LOCK_PORT): for all but
-// notify both are held, and virtio_used, virtio_fail, virtio_config_changed need inner.
+// from elsewhere too, by others who hold their own device's lock, has a second one (inner, LOCK_PORT): for all but notify
+// and InterruptACK both are held, and virtio_fail, virtio_config_changed need inner.
 #pragma once
 #include "vdev/dev.h"
 #include "vdev/virtio/virtq.h"
@@ -59,7 +60,7 @@ struct virtio_dev {
     uint32_t device_sel, driver_sel, queue_sel;
     uint32_t generation; /* of the configuration space */
     uint8_t status;
-    uint8_t isr;
+    atomic_uint isr; /* without a lock */
     struct spinlock *inner; /* or NULL */
     bool stopping; /* a reset waits for requests in flight: begin no more */
     uint8_t config_len;
@@ -77,6 +78,9 @@ static inline bool virtio_live(const struct virtio_dev *v, unsigned queue)
     return (v->status & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == VIRTIO_DRIVER_OK &&
            !v->stopping && v->q[queue].ready;
 }
+/* Raises the interrupt, for VIRTIO_INT_ bits; a driver that is not ready gets none. Whatever locks are held: best none that
+ * the guest's next access takes. */
+void virtio_interrupt(struct virtio_dev *v, unsigned bits);
 /* Chains were pushed: interrupts, if the driver wants to know. Whether it did. */
 bool virtio_used(struct virtio_dev *v, unsigned queue);
 /* The configuration space changed: a new generation and an interrupt. */

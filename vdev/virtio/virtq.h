@@ -109,6 +109,8 @@ static inline uint16_t virtq_unsignalled(const struct virtq *q)
 {
     return (uint16_t)(q->used_idx - q->signalled);
 }
+/* The driver was told of all that was given back, by an interrupt for something else. */
+static inline void virtq_told(struct virtq *q) { q->signalled = q->used_idx; }
 /* After pushes: whether the driver wants an interrupt for them. (2.7.7) */
 bool virtq_notify(struct virtq *q);
 /* The same, but the decision is yet to come: by virtq_notify. */

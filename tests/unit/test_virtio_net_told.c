@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// When a network card's driver is told of frames, and whom it waits for meanwhile: nobody, since the vCPU that an interrupt
+// wakes is mostly the first to run, and its first access would spin for a lock whose holder waits for the processor.
+// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_vdev.h"
+#include "vdev/virtio/net.h"
+#include "vdev/virtio/virtio_dev.h"
+
+enum { REG_ISR = 0x60, REG_ACK = 0x64, REG_STATUS = 0x70 };
+#define TX_DATA (DRV_DATA + 0x10000)
+#define RX_DATA (DRV_DATA + 0x40000)
+
+static struct vnet *card;
+static struct fake_net net;
+static unsigned answered;
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_gm_start(false);
+    fake_net_init(&net);
+    card = vnet_of(virtio_of(virtio_net_create(&fake_gm_s2, &net.net)));
+    fake_bus_put(&card->v.vdev, "net0");
+    answered = 0;
+    assert_true(drv_init(~0ull, 3, 64));
+    for (uint64_t i = 0; i < 8; i++)
+        drv_add(VNET_RX, &(struct drv_buf){RX_DATA + 2048 * i, 2048, true}, 1, false);
+    drv_set_used_event(VNET_RX, 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    card->v.vdev.ops->destroy(&card->v.vdev);
+    fake_gm_stop();
+    assert_int_equal(fake_heap_objects, 0);
+    return 0;
+}
+
+static void send_one(void)
+{
+    drv_add(VNET_TX, &(struct drv_buf){TX_DATA, sizeof(struct vnet_header) + 60, false}, 1, false);
+    drv_kick(VNET_TX);
+}
+
+static void give_one(void)
+{
+    static const uint8_t frame[60] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
+
+    assert_int_equal(fake_net_give(&net, frame, sizeof(frame), (struct net_offload){.csum = false}),
+                     NET_TAKEN);
+}
+
+/* Another hart copies a long frame to this card. */
+static void nothing_usual_waits_for_a_copy(void **state)
+{
+    (void)state;
+    give_one();
+    assert_true(fake_irq_level);
+    fake_timer = NULL;
+    atomic_fetch_add(&card->lock.next, 1);
+    assert_int_equal(reg_read(REG_ISR), VIRTIO_INT_USED);
+    reg_write(REG_ACK, VIRTIO_INT_USED);
+    assert_false(fake_irq_level);
+    drv_set_used_event(VNET_TX, 0);
+    send_one();
+    assert_int_equal(net.sent, 1);
+    assert_int_equal(drv_used_idx(VNET_TX), 1);
+    assert_non_null(fake_timer);
+    fake_timer_run();
+    assert_true(fake_irq_level);
+    atomic_fetch_add(&card->lock.serving, 1);
+}
+
+/* The guest, on another hart, answers before who raised the interrupt goes on. */
+static void answer(void *chip, uint32_t source, bool level)
+{
+    (void)chip;
+    (void)source;
+    fake_irq_level = level;
+    if (!level)
+        return;
+    assert_false(spin_held(&card->lock));
+    answered++;
+    reg_write(REG_ACK, reg_read(REG_ISR));
+}
+
+static void who_is_woken_may_answer_at_once(void **state)
+{
+    (void)state;
+    card->v.vdev.irq = (struct irq_line){.set = answer};
+    for (uint16_t i = 0; i < 4; i++) {
+        drv_set_used_event(VNET_RX, i);
+        give_one();
+        assert_int_equal(answered, i + 1);
+        assert_false(fake_irq_level); /* the line is as the register */
+        assert_int_equal(reg_read(REG_ISR), 0);
+    }
+}
+
+static void nothing_is_raised_after_a_reset(void **state)
+{
+    (void)state;
+    give_one();
+    reg_write(REG_STATUS, 0);
+    assert_false(fake_irq_level);
+    virtio_interrupt(&card->v, VIRTIO_INT_USED); /* which was decided before */
+    assert_false(fake_irq_level);
+    assert_int_equal(reg_read(REG_ISR), 0);
+}
+
+/* An interrupt for received frames tells of what was sent before it, and of nothing that was sent later. */
+static void sent_frames_are_told_of_once(void **state)
+{
+    (void)state;
+    drv_set_used_event(VNET_TX, 0);
+    send_one();
+    give_one();
+    assert_int_equal(fake_irq_rises, 1);
+    reg_write(REG_ACK, VIRTIO_INT_USED);
+    fake_timer_run();
+    assert_int_equal(fake_irq_rises, 1);
+    drv_set_used_event(VNET_TX, 1);
+    send_one();
+    fake_timer_run();
+    assert_int_equal(fake_irq_rises, 2);
+    reg_write(REG_ACK, VIRTIO_INT_USED);
+    give_one(); /* the driver has not asked for it */
+    drv_set_used_event(VNET_TX, 2);
+    send_one();
+    fake_timer_run();
+    assert_int_equal(fake_irq_rises, 3);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_usual_waits_for_a_copy),
+        TEST(who_is_woken_may_answer_at_once),
+        TEST(nothing_is_raised_after_a_reset),
+        TEST(sent_frames_are_told_of_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
