@@ -84,6 +84,29 @@ static void test_coalesced(void **state)
     hostdisk->held = false;
 }
 
+/* Another opener, beside hostdisk_backend; requests wait. */
+static struct blk_backend *share(void)
+{
+    struct blk_backend *other;
+
+    hostdisk_backend->close(hostdisk_backend->ctx);
+    hostdisk_backend = host_disk_open(0, true);
+    other = host_disk_open(0, true);
+    assert_true(hostdisk_backend && other);
+    hostdisk->held = true;
+    return other;
+}
+
+static void unshare(struct blk_backend *other)
+{
+    hostdisk->held = false;
+    other->close(other->ctx);
+    hostdisk_backend->close(hostdisk_backend->ctx);
+    hostdisk_open();
+    if (fake_timer)
+        hostdev_run_timer();
+}
+
 /* One request beside many of another's: it is not made to wait. Indices wrap. */
 static void test_coalesced_beside(void **state)
 {
@@ -91,11 +114,7 @@ static void test_coalesced_beside(void **state)
     enum { N = 12 };
     struct blk_segment seg = {hostdisk_page, 512};
     struct blk_request r[N], single;
-    hostdisk_backend->close(hostdisk_backend->ctx);
-    hostdisk_backend = host_disk_open(0, true);
-    struct blk_backend *other = host_disk_open(0, true);
-    assert_true(hostdisk_backend && other);
-    hostdisk->held = true;
+    struct blk_backend *other = share();
     for (unsigned round = 0; round < 65536 / N + 3; round++) {
         uint16_t old = hostdisk->used_idx;
         hostdisk_done_count = 0;
@@ -112,12 +131,7 @@ static void test_coalesced_beside(void **state)
                 hostdev_interrupt(hostdisk);
         assert_int_equal(hostdisk_done_count, N + 1);
     }
-    hostdisk->held = false;
-    other->close(other->ctx);
-    hostdisk_backend->close(hostdisk_backend->ctx);
-    hostdisk_open();
-    if (fake_timer)
-        hostdev_run_timer();
+    unshare(other);
 }
 
 /* One that is offered before another one commits, and committed after it, is not made to wait for that one's. */
@@ -128,11 +142,7 @@ static void test_coalesced_across(void **state)
     struct blk_segment seg = {hostdisk_page, 512};
     struct blk_request r[N], single = hostdisk_request(BLK_READ, 0, 1, &seg, 1);
     uint16_t old = hostdisk->used_idx;
-    hostdisk_backend->close(hostdisk_backend->ctx);
-    hostdisk_backend = host_disk_open(0, true);
-    struct blk_backend *other = host_disk_open(0, true);
-    assert_true(hostdisk_backend && other);
-    hostdisk->held = true;
+    struct blk_backend *other = share();
     hostdisk_done_count = 0;
     single.more = true;
     assert_int_equal(other->submit(other->ctx, &single), 0);
@@ -144,12 +154,7 @@ static void test_coalesced_across(void **state)
     assert_int_equal(hostdisk_done_count, 1);
     hostdev_finish(hostdisk);
     assert_int_equal(hostdisk_done_count, N + 1);
-    hostdisk->held = false;
-    other->close(other->ctx);
-    hostdisk_backend->close(hostdisk_backend->ctx);
-    hostdisk_open();
-    if (fake_timer)
-        hostdev_run_timer();
+    unshare(other);
 }
 
 int main(void)
