@@ -25,7 +25,8 @@ void boundary_timer_fired(struct timer *t)
         vcpu_request(v, VCPU_REQ_TIMER);
 }
 
-bool boundary_irq_pending(void) { return csr_read(CSR_VSIP) & csr_read(CSR_VSIE); }
+/* Whether an interrupt is pending and enabled for the guest (as WFI sees it). Loaded only. */
+static bool irq_pending(void) { return csr_read(CSR_VSIP) & csr_read(CSR_VSIE); }
 
 /* Off the hart until something is asked of it; with Sstc its comparator can't fire then, so a timer
  * of ours stands in for it. */
@@ -154,7 +155,7 @@ static __attribute__((noinline)) bool settle(struct vcpu *v, uint64_t requests, 
     if (requests)
         answer(v);
     if (hsm == HSM_SUSPENDED || v->in_wfi) {
-        if (!boundary_irq_pending()) {
+        if (!irq_pending()) {
             wait_for_interrupt(v);
             return false;
         }

@@ -11,5 +11,3 @@ void boundary_pass(struct vcpu *v);
 void boundary_run(void *vcpu);
 void boundary_take_over(void *vcpu); /* see sched/thread.h */
 void boundary_timer_fired(struct timer *t);
-/* Whether an interrupt is pending and enabled for the guest (as WFI sees it). Loaded only. */
-bool boundary_irq_pending(void);

@@ -118,7 +118,8 @@ int platform_reg(const void *fdt, int node, unsigned n, struct platform_range *o
     return out->base + out->size < out->base ? -EINVAL : 0;
 }
 
-int platform_interrupt_parent(const void *fdt, int node)
+/* The node that a device's interrupts go to, or a negative libfdt error. */
+static int interrupt_parent(const void *fdt, int node)
 {
     for (int depth = 0; node >= 0 && depth < DEPTH_MAX; depth++) {
         int len;
@@ -152,7 +153,7 @@ uint32_t platform_irq(const void *fdt, int node, int controller)
                    ? irq_of(fdt, controller, p + 1, len / 4 - 1)
                    : 0;
     p = fdt_getprop(fdt, node, "interrupts", &len);
-    if (!p || len < 4 || platform_interrupt_parent(fdt, node) != controller)
+    if (!p || len < 4 || interrupt_parent(fdt, node) != controller)
         return 0;
     return irq_of(fdt, controller, p, len / 4);
 }

@@ -29,8 +29,6 @@ bool platform_compatible(const void *fdt, int node, const char *const *names);
 int platform_reg(const void *fdt, int node, unsigned n, struct platform_range *out) MUST_CHECK;
 /* The node's first interrupt when the controller is the node `controller`; else 0. */
 uint32_t platform_irq(const void *fdt, int node, int controller);
-/* The node that a device's interrupts go to, or a negative libfdt error. */
-int platform_interrupt_parent(const void *fdt, int node);
 
 /* platform_cpu.c: harts, ISA, time base. 0, or -EINVAL with *problem. */
 int platform_read_cpus(struct platform_reader *r, const char **problem) MUST_CHECK;

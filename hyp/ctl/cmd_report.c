@@ -11,7 +11,8 @@
 
 /* ---- report ---- */
 
-void command_print_text(const struct command_out *out, const char *text)
+/* All of a text of several lines. */
+static void print_text(const struct command_out *out, const char *text)
 {
     char line[sizeof(((struct vm *)0)->crash_report)];
 
@@ -57,7 +58,7 @@ int cmd_report(const struct command_out *out, int argc, char *const argv[])
     if (!vm->crash_report[0])
         command_print(out, "%s: no crash since its last start%s%s", argv[1],
                       vm->end_reason[0] ? "; it ended: " : "", vm->end_reason);
-    command_print_text(out, vm->crash_report);
+    print_text(out, vm->crash_report);
     /* In any other state they are not where they were. */
     for (unsigned i = 0; atomic_load(&vm->state) == VM_CRASHED && i < vm->guest.vcpu_count; i++) {
         command_print_vcpu(out, vm, vm->guest.vcpu[i]);

@@ -75,8 +75,6 @@ void command_print(const struct command_out *out, const char *fmt, ...) PRINTF_L
 int command_fail(const struct command_out *out, int error, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* A vCPU's state and registers, while it is parked. */
 void command_print_vcpu(const struct command_out *out, const struct vm *vm, const struct vcpu *v);
-/* All of a text of several lines. */
-void command_print_text(const struct command_out *out, const char *text);
 /* What VMs are promised of the host's memory. */
 void command_print_promise(const struct command_out *out);
 /* NULL after saying that there is none of that name. */

@@ -8,14 +8,12 @@
 #pragma once
 #include "base/util.h"
 
-enum { SERIAL_PORTS = 4, SERIAL_NAME = 32 };
+enum { SERIAL_PORTS = 4 };
 
 /* wake, from the interrupt path: there may be something to do. NULL before: nothing is lost. */
 void serial_ports_start(void (*wake)(void));
 /* Takes what the device says about its ports: call it when woken, before the ports are looked at. */
 void serial_ports_step(void);
-/* Port 0 .. SERIAL_PORTS - 1: NULL when the device has none of this number. */
-const char *serial_port_name(unsigned port);
 /* 0: nobody is connected; else a number that is another one for each connection. */
 unsigned serial_port_connection(unsigned port);
 /* How many bytes were read or taken for writing; what is written to a port that is not open is lost. */

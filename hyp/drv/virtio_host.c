@@ -60,7 +60,7 @@ static uint64_t offered_features(struct virtio_host *d)
     return low | (d->version == MODERN ? (uint64_t)get(d, DEVICE_FEATURES) << 32 : 0);
 }
 
-void virtio_host_reset(struct virtio_host *d)
+static void reset(struct virtio_host *d)
 {
     put(d, STATUS, 0);
     for (unsigned i = 0; i < 100000 && get(d, STATUS) != 0; i++)
@@ -69,7 +69,7 @@ void virtio_host_reset(struct virtio_host *d)
 
 void virtio_host_forget(struct virtio_host *d)
 {
-    virtio_host_reset(d); /* it must not write to its queues any more */
+    reset(d); /* it must not write to its queues any more */
     for (struct virtio_host_queue *q = d->queues; q; q = q->next)
         for (unsigned i = 0; i < q->pages; i++)
             frame_put(pa_add(hva_to_pa(q->desc), i * PAGE_SIZE));
@@ -85,7 +85,7 @@ static int refuse(struct virtio_host *d)
 /* 3.1.1, "Driver Initialization", as far as step 6. */
 int virtio_host_begin(struct virtio_host *d, uint64_t wanted)
 {
-    virtio_host_reset(d);
+    reset(d);
     put(d, STATUS, ST_ACKNOWLEDGE);
     put(d, STATUS, ST_ACKNOWLEDGE | ST_DRIVER);
 

@@ -57,7 +57,6 @@ int virtio_host_queue_init(struct virtio_host_queue *q, struct virtio_host *d, u
                            unsigned size) MUST_CHECK;
 /* DRIVER_OK. */
 void virtio_host_go(struct virtio_host *d);
-void virtio_host_reset(struct virtio_host *d);
 /* Resets it and frees its queues' memory: before the driver, which has failed, frees the queues themselves. */
 void virtio_host_forget(struct virtio_host *d);
 /* Configuration space: 32 bits at offset (aligned); 8 bits. */

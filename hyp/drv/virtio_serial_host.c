@@ -27,7 +27,6 @@ enum {
     DEVICE_REMOVE = 2,
     PORT_READY = 3,
     PORT_OPEN = 6,
-    PORT_NAME = 7,
 };
 
 /* A queue with BUFFERS buffers. Of a queue for input, those that came and were not read yet, in their order. */
@@ -44,9 +43,8 @@ struct channel {
 
 static struct port {
     struct channel in, out;
-    bool usable, there;
+    bool usable;
     unsigned connection, connections;
-    char name[SERIAL_NAME];
 } ports[SERIAL_PORTS];
 static struct channel control_in, control_out;
 static struct virtio_host *device;
@@ -160,14 +158,7 @@ static void set_open(struct port *p, bool open)
     }
 }
 
-static void set_name(struct port *p, const char *name, size_t len)
-{
-    len = min_u64(strnlen(name, len), sizeof(p->name) - 1);
-    memcpy(p->name, name, len);
-    p->name[len] = '\0';
-}
-
-static void hear(const struct control *m, const char *rest, size_t len)
+static void hear(const struct control *m)
 {
     struct port *p = m->id >= 1 && m->id <= SERIAL_PORTS ? &ports[m->id - 1] : NULL;
 
@@ -180,22 +171,17 @@ static void hear(const struct control *m, const char *rest, size_t len)
     }
     switch (m->event) {
     case DEVICE_ADD:
-        p->there = true;
         tell(m->id, PORT_READY, 1);
         tell(m->id, PORT_OPEN, 1);
         break;
     case DEVICE_REMOVE:
         set_open(p, false);
-        p->there = false;
         break;
     case PORT_OPEN:
         set_open(p, m->value != 0);
         break;
-    case PORT_NAME:
-        set_name(p, rest, len);
-        break;
     default:
-        break; /* a console's, and its size: none of ours */
+        break; /* a name; a console's, and its size: none of ours */
     }
 }
 
@@ -212,14 +198,12 @@ void serial_ports_step(void)
 
         memcpy(&m, buffer_at(c, buffer), sizeof(m));
         if (c->length[buffer] >= sizeof(m))
-            hear(&m, buffer_at(c, buffer) + sizeof(m), c->length[buffer] - sizeof(m));
+            hear(&m);
         give_back(c);
     }
 }
 
 /* ---- ports ---- */
-
-const char *serial_port_name(unsigned port) { return ports[port].there ? ports[port].name : NULL; }
 
 unsigned serial_port_connection(unsigned port) { return ports[port].connection; }
 

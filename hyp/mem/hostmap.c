@@ -120,17 +120,12 @@ int hostmap_init(const struct hostmap_bank *bank, unsigned banks, uint64_t image
     }
     if (map_image(image))
         return -ENOMEM;
-    hostmap_activate();
+    csr_write(CSR_SATP, hostmap_satp());
+    arch_sfence_all();
     return 0;
 }
 
 uint64_t hostmap_satp(void) { return SATP_SV39 | hva_to_pa(root).v >> PAGE_SHIFT; }
-
-void hostmap_activate(void)
-{
-    csr_write(CSR_SATP, hostmap_satp());
-    arch_sfence_all();
-}
 
 void *hostmap_device(pa_t base, uint64_t size)
 {

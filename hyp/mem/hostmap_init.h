@@ -9,5 +9,4 @@ struct hostmap_bank {
 
 /* Builds the tables from the banks of RAM and the image's physical address, and switches to them. */
 int hostmap_init(const struct hostmap_bank *bank, unsigned banks, uint64_t image) MUST_CHECK;
-uint64_t hostmap_satp(void);
-void hostmap_activate(void);
+uint64_t hostmap_satp(void); /* for the other harts */

@@ -13,7 +13,6 @@ struct timer {
     unsigned hart;   /* where it is queued */
     bool queued;
 };
-#define TIMER_INIT(f) {.fn = (f)}
 
 extern uint64_t timer_hz; /* timebase frequency */
 

@@ -78,7 +78,7 @@ int fit_check_file(struct fit *f)
 }
 
 /* Where an image's bytes are: in the tree, or outside (FIT specification, "External data"). */
-int fit_find_data(struct fit *f, int node, struct vm_image *image)
+static int find_data(struct fit *f, int node, struct vm_image *image)
 {
     uint64_t offset, base = 0;
     const char *where = "data-position";
@@ -210,7 +210,7 @@ static int check_once(struct fit *f, const struct vm_image *image, int node)
 int fit_take_image(struct fit *f, int node, struct vm_image *image)
 {
     bool bad;
-    int error = fit_find_data(f, node, image);
+    int error = find_data(f, node, image);
     const char *packed;
 
     if (error)

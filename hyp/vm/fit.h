@@ -22,8 +22,6 @@ struct fit {
 int fit_fail(struct fit *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Checks the whole tree; the other functions need that. */
 int fit_check_file(struct fit *f) MUST_CHECK;
-/* Where the bytes of an image node are. */
-int fit_find_data(struct fit *f, int node, struct vm_image *image) MUST_CHECK;
 /* The same, and that it is not compressed and has the hashes it should have. */
 int fit_take_image(struct fit *f, int node, struct vm_image *image) MUST_CHECK;
 

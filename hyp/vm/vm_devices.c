@@ -13,6 +13,9 @@
 #include "vm/layout.h"
 #include "vm/vm_ops.h"
 
+/* Disks, cards, console and entropy: their interrupts are those below the UART's. */
+_Static_assert(VM_MAX_DISKS + VM_MAX_NETS + 2 <= GUEST_VIRTIO_MAX, "virtio devices of a VM");
+
 static void set_external(void *owner, unsigned context, bool level)
 {
     struct vm *vm = owner;

@@ -22,7 +22,6 @@ enum {
     PMU_FIRST_HOST = 3,
     PMU_FIRST_FIRMWARE = PMU_HARDWARE_COUNTERS
 };
-#define PMU_FIXED (BIT(PMU_CYCLE) | BIT(PMU_INSTRET))
 #define PMU_FIRMWARE ((BIT(PMU_COUNTERS) - 1) & ~(BIT(PMU_FIRST_FIRMWARE) - 1))
 
 /* The counters that there are. */
