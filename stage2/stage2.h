@@ -10,6 +10,7 @@
 // Frames taken out of the tables are freed only after the flush that makes them unreachable.
 // Lock rank: LOCK_STAGE2, taken inside these functions. Nobody may hold it (or anything after it)
 // while calling stage2_flush_commit, which waits for other harts.
+// Callers: vm (makes it), vcpu (faults, loading), ctl (looks), guest_mem.
 // Specification: privileged architecture, "Two-Stage Address Translation".
 #pragma once
 #include "base/addr.h"

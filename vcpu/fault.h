@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Exits by guest page faults: guest RAM is populated, devices are emulated, the rest is reported.
-// Callers: exit.c's table.
+// Lock rank: none held. Callers: exit.c's table, switch.S.
 #pragma once
 #include "vcpu/exit.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The floating-point registers, which the hypervisor itself never uses. Callers: load.c.
+// The floating-point registers, which the hypervisor itself never uses.
+// Lock rank: none. Callers: load.c.
 #pragma once
 #include <stdint.h>
 

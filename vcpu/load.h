@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A vCPU's register state on and off a hart. Callers: the scheduler (hooks), boundary.c.
+// A vCPU's register state on and off a hart.
+// Lock rank: none held. Callers: the scheduler (hooks), boundary.c.
 #pragma once
 #include "vcpu/vcpu.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Of load.h, what every switch between vCPUs goes through: inline, with calls only for what most have not used.
 // Invariants: on the hart in question, interrupts off; h is this_hart().
-// Callers: load.c, boundary.c.
+// Lock rank: none. Callers: load.c, boundary.c.
 #pragma once
 #include "base/relaxed.h"
 #include "vcpu/load.h"

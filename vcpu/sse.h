@@ -9,7 +9,7 @@
 // Invariants: all of struct vcpu_sse, of all vCPUs of a VM, is under guest->sse_lock, but for what happens to
 // vCPUs that are parked. A global event is in vCPU 0's entry. Events that run on a vCPU are nested by rising
 // priority, so the one to complete is that of the highest.
-// Lock rank: guest->sse_lock is LOCK_IRQCHIP; none held on entry.
+// Lock rank: guest->sse_lock is LOCK_IRQCHIP; none held on entry. Callers: boundary.c, kick.c, regs.c, vcpu.c, sbi/.
 #pragma once
 #include "vcpu/vcpu.h"
 

@@ -2,7 +2,7 @@
 // What stands behind devices: character streams, block storage, networks, entropy, clocks for people. The
 // device side is in vdev/, the providing side in hyp/ (drivers, console multiplexer, RAM disks).
 // Lock rank: the provider's own is LOCK_BACKEND; callbacks to the device (ready, done) are made
-// with no lock held, on any hart, and take the device's lock.
+// with no lock held, on any hart, and take the device's lock. Callers: devices on one side, hyp/{drv,blk,net,ctl} and ramdisk.c on the other.
 #pragma once
 #include "base/addr.h"
 #include "base/state.h"

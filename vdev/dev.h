@@ -8,7 +8,7 @@
 // effect. Every device implements save and load. Widths that a device does not take: reads give 0,
 // writes are dropped, MMIO_OK (as on real buses) unless the device's chapter says otherwise.
 // Lock rank: LOCK_DEVICE for dev->lock, taken by the bus and by backends' completion callbacks;
-// the interrupt line (LOCK_IRQCHIP) and guest_mem may be used under it.
+// the interrupt line (LOCK_IRQCHIP) and guest_mem may be used under it. Callers: devices, bus.c, vm (makes and adds them).
 #pragma once
 #include "base/addr.h"
 #include "base/log.h"
@@ -19,10 +19,10 @@
 struct mmio_access {
     gpa_t gpa;
     uint64_t offset; /* within the device; set by the bus */
-    uint64_t value;  /* write: what to store, zero extended; read: the result, zero extended */
-    uint8_t width;   /* bytes: 1, 2, 4, 8 */
+    uint64_t value; /* write: what to store, zero extended; read: the result, zero extended */
+    uint8_t width; /* bytes: 1, 2, 4, 8 */
     bool write;
-    uint16_t vcpu;   /* index of the vCPU that did it (the vPLIC's contexts need no more) */
+    uint16_t vcpu; /* index of the vCPU that did it (the vPLIC's contexts need no more) */
 };
 
 /* MMIO_RETRY: the instruction is to be run again after a yield (the backend is full, a request that

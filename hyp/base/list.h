@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Doubly linked circular lists, intrusive.
+// Doubly linked circular lists, intrusive. What guards a list is its owner's; a node that is in none is a list of itself.
 #pragma once
 #include <stdbool.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // panic says that an invariant of the hypervisor itself is broken: message, registers, backtrace,
 // the machine stopped. Nothing that a guest can do reaches one.
+// From anywhere, with any lock held.
 #pragma once
 #include "base/util.h"
 

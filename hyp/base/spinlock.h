@@ -4,6 +4,7 @@
 // rule is a panic that names the locks and where they were taken. The ranks are the design's order, outermost first.
 // A hart that spins goes on answering cross-hart requests, so a flush can be waited for by a lock's holder.
 // The hypervisor never takes interrupts in HS-mode, so no lock needs them disabled.
+// Callers: everybody above base.
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>

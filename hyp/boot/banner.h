@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What was found, in a few aligned lines at boot and by the shell's "info". Callers: main.c, ctl.
+// What was found, in a few aligned lines at boot and by the shell's "info".
+// Lock rank: none. Callers: main.c, ctl.
 #pragma once
 #include "base/log.h"
 #include "boot/platform.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Starting the other harts by SBI HSM, each with its own struct hart, idle thread and stacks.
-// Callers: main.c.
+// Lock rank: none. Callers: main.c.
 #pragma once
 #include "boot/platform.h"
 #include "sched/thread.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The end of a hypervisor that found itself broken: message, registers, backtrace with symbols, all harts
-// stopped, the machine powered off (with a failure reason). Callers: panic, the trap handler.
+// stopped, the machine powered off (with a failure reason).
+// Lock rank: none: takes no lock, whatever is held. Callers: panic, the trap handler.
 #pragma once
 #include <stdint.h>
 

@@ -378,7 +378,6 @@ size_t console_write(struct console *c, const char *data, size_t len)
     return end_write(c, END_SBI, data, len);
 }
 
-/* A guest that polls by SBI wants input even if it has written nothing. */
 size_t console_history(struct console *c, uint64_t *at, char *to, size_t max)
 {
     size_t n = 0;
@@ -410,6 +409,7 @@ uint64_t console_written(const struct console *c) { return c->written; }
 
 uint64_t console_taken(const struct console *c) { return c->taken; }
 
+/* A guest that polls by SBI wants input even if it has written nothing: END_NONE is its too. */
 size_t console_read(struct console *c, char *to, size_t max)
 {
     size_t n = 0;

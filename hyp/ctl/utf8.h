@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // UTF-8 (RFC 3629): one character to bytes, and whether bytes are one.
+// Pure. Lock rank: none. Callers: JSON, the protocol's console output.
 #pragma once
 #include "base/util.h"
 

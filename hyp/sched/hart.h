@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Harts: what this machine's processors are, and each one's own data (tp points at it).
 // Invariants: hart 0 (logical) is the boot hart; logical indices are dense, hart ids may be sparse.
-// Lock rank: none; the fields say who writes them.
+// Lock rank: none; the fields say who writes them. Callers: everybody above base.
 #pragma once
 #include <stdatomic.h>
 

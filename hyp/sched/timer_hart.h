@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A hart's timer hardware, for the scheduler and the interrupt entry only.
+// Lock rank: none held. Callers: thread.c, timer.c, irq.c; boot and features.c (timer_sstc).
 #pragma once
 #include "sched/hart.h"
 #include "sched/timer.h"

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // VMs: configuration, lifecycle, the list of all.
 //
-// States and who changes them (everything else is refused with -EBUSY and a reason):
-//   OFF -start-> RUNNING -pause-> PAUSED -resume-> RUNNING; RUNNING or PAUSED -stop-> OFF; reset =
-//   stop
-//   then start; a guest's own shutdown, reboot, crash are carried out by the VM manager thread,
-//   since a vCPU
-//   cannot wait for itself. CRASHED keeps its memory for inspection until stop, reset or destroy.
+// States, and what changes them (everything else is refused with -EBUSY and a reason):
+//   start     OFF                        -> RUNNING
+//   pause     RUNNING                    -> PAUSED
+//   resume    PAUSED                     -> RUNNING
+//   stop      RUNNING, PAUSED, CRASHED   -> OFF
+//   reset     the same, then start       -> RUNNING
+//   destroy   OFF, CRASHED               -> gone
+// A guest's own shutdown, reboot or crash is carried out by the VM manager's thread, since a vCPU cannot wait for
+// itself. CRASHED keeps its memory for inspection.
 // Invariants: OFF holds no guest frames. All operations may sleep (they wait for vCPUs to park):
 // call them from threads only, no locks held.
 // Lock rank: LOCK_VM for the list. Callers: ctl, boot, the manager itself.
@@ -36,7 +39,7 @@ struct vm_image {
 struct vm_disk {
     enum { VM_DISK_RAM, VM_DISK_HOST, VM_DISK_PART } kind;
     struct vm_image image; /* RAM */
-    unsigned host_index;   /* HOST: which of the host's disks */
+    unsigned host_index; /* HOST: which of the host's disks */
     char part[VM_PART_NAME]; /* PART: the name of a partition on any of the host's disks */
     bool qcow2; /* PART: it holds an image, else it is the disk itself */
     bool read_only;
@@ -60,9 +63,9 @@ struct vm_sched {
 struct vm_config {
     char name[VM_NAME_MAX];
     unsigned vcpus;
-    uint64_t memory;       /* bytes, a multiple of 4 KiB */
-    struct bundle
-        *bundle; /* that all images lie in, and that the VM keeps; NULL: they stay by themselves */
+    uint64_t memory; /* bytes, a multiple of 4 KiB */
+    /* That all images lie in, and that the VM keeps; NULL: they stay by themselves. */
+    struct bundle *bundle;
     struct vm_image kernel, initrd; /* initrd.size 0: none */
     char bootargs[512];
     struct vm_disk disk[VM_MAX_DISKS];
@@ -95,8 +98,7 @@ struct vm {
     uint64_t made_in; /* how long vm_create took, in ticks */
     char end_reason[96]; /* why it is OFF or CRASHED, for people */
     char crash_report[1024];
-    bool
-        keeps_memory; /* it could not be stopped for its memory; the manager's, until its next start */
+    bool keeps_memory; /* stopping it for its memory failed; the manager's, until its next start */
     bool busy; /* an operation is under way; LOCK_VM */
     unsigned holders; /* vm_hold; LOCK_VM */
     _Atomic uint64_t pending; /* a guest's event for the manager: vm_event_pack(); 0: none */
@@ -114,6 +116,7 @@ static inline struct vm *guest_to_vm(struct guest *g) { return CONTAINER_OF(g, s
 int vm_create(const struct vm_config *config, struct vm **out, const char **why) MUST_CHECK;
 /* hyp/vm/vm_from_bundle.c: the same for the VM of this name in a bundle that is still in memory. Also -ENOENT. */
 int vm_from_bundle(const char *name, struct vm **out, const char **why) MUST_CHECK;
+/* From the states above to the others; each comes back when the VM is there, or as it was before. */
 int vm_start(struct vm *vm, const char **why) MUST_CHECK;
 int vm_stop(struct vm *vm, const char **why) MUST_CHECK;
 int vm_pause(struct vm *vm, const char **why) MUST_CHECK;
@@ -128,7 +131,7 @@ int vm_set_disk_limit(struct vm *vm, unsigned disk, const struct blk_limit *limi
                       const char **why) MUST_CHECK;
 /* The disk called "VM/disk-N". -ENOENT. */
 int vm_find_disk(const char *device, struct vm **vm, unsigned *disk) MUST_CHECK;
-struct vm *vm_find(const char *name);
+struct vm *vm_find(const char *name); /* NULL: there is none */
 /* The list, for iteration: index 0..VM_MAX-1, NULL entries are free. */
 struct vm *vm_at(unsigned index);
 /* The same for other threads than the one that destroys VMs: what is held is not freed before vm_let_go, for which

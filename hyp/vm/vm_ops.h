@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Between the files of hyp/vm only.
-//   vm.c         the list, create, destroy, one operation at a time on a VM
-//   vm_sched.c   its share of the harts
-//   vm_devices.c the devices and disks of a VM
-//   vm_watchdog.c the clock behind the watchdog
-//   vm_load.c    device tree, kernel, initrd into a guest's fresh memory
-//   lifecycle.c  start, stop, pause, resume, reset
-//   manager.c    the thread that carries out what guests ask for
-//   poweroff.c   flush the disks and turn the machine off
+//   vm.c              the list, create, destroy, one operation at a time on a VM
+//   vm_from_bundle.c  create, by its name in a bundle (bundle.c; fit.c, hash.c: what a bundle is made of)
+//   vm_sched.c        its share of the harts
+//   vm_devices.c      its devices and disks
+//   vm_disk.c         what its disks may ask for
+//   vm_watchdog.c     the clock behind the watchdog
+//   vm_load.c         device tree (guest_fdt.c), kernel, initrd into a guest's fresh memory (layout.c)
+//   vm_account.c      what it had and did
+//   lifecycle.c       start, stop, pause, resume, reset
+//   manager.c         the thread that carries out what guests ask for
+//   vm_memory.c       the memory of all VMs: promises, and whose turn it is when it ends
+//   vm_relief.c       stopping that one
+//   event.c           what happened, for who watches
+//   poweroff.c        flush the disks and turn the machine off
 // Invariants: a VM with busy set is changed only by the thread that set it.
 // Lock rank: LOCK_VM guards the list, busy and state changes; never held while waiting.
 #pragma once

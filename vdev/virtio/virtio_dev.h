@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Constructors of all virtual devices; each returns a heap-allocated device, or NULL when out of
+// Constructors of the virtio devices and the UART; each returns a heap-allocated device, or NULL when out of
 // memory. The VM code sets name, base, mem, irq before it adds the device to the bus.
-// Callers: hyp/vm only.
+// Lock rank: none. Callers: hyp/vm only.
 #pragma once
 #include "vdev/backend.h"
 #include "vdev/dev.h"
@@ -11,7 +11,7 @@ struct vdev *virtio_blk_create(struct stage2 *mem, struct blk_backend *blk);
 /* Plugged into net, which close takes back when the device goes. */
 struct vdev *virtio_net_create(struct stage2 *mem, struct net_backend *net);
 struct vdev *virtio_rng_create(struct stage2 *mem, struct entropy_backend *rng);
-struct vdev *
-ns16550_create(struct chr_backend *chr); /* vdev/ns16550.c; reg-shift 0, one-byte registers */
-/* The words that begin the virtio-mmio register window, for the guest's device tree: 0x1000 bytes. */
-#define VIRTIO_MMIO_SIZE 0x1000
+/* vdev/ns16550.c; reg-shift 0, one-byte registers. */
+struct vdev *ns16550_create(struct chr_backend *chr);
+#define VIRTIO_MMIO_SIZE \
+    0x1000 /* bytes of a virtio device's registers, for the guest's device tree */
