@@ -71,6 +71,14 @@ struct blk_request {
      * once for all of them, to when the provider ends the batch, which it does at once, with no lock held. */
     struct blk_batch *batch;
 };
+/* A disk that is made larger while it is used. */
+struct blk_growth {
+    uint64_t sectors; /* of the disk, from now on */
+    uint64_t
+        room; /* of the range of the host's disk that it lies in, which is its own from now on; as many, if it is all of that */
+    bool only_check; /* nothing is done: could it be? */
+    char why[128]; /* of an error, for people */
+};
 struct blk_backend {
     /* Takes the request (0) or says -EAGAIN (full: tried again after ready()), never fails otherwise:
      * other errors come through done. */
@@ -78,7 +86,7 @@ struct blk_backend {
     void (*commit)(void *ctx); /* optional: begins what was submitted with `more` */
     void (*close)(void *ctx);
     void *ctx;
-    uint64_t sectors; /* capacity */
+    uint64_t sectors; /* capacity; grow changes it, as one store */
     uint32_t block_size; /* bytes, >= 512 */
     bool read_only, can_discard, can_write_zeroes, can_flush;
     unsigned depth; /* requests worth having in flight; 1: all end within submit; 0: not known */
@@ -89,6 +97,9 @@ struct blk_backend {
     void (*revert)(void *ctx);
     /* Optional: bytes of the host's memory that it holds, contents of a RAM disk apart. */
     uint64_t (*memory)(void *ctx);
+    /* Optional: makes it larger, whatever is in flight: `sectors` are more then. 0; -EINVAL, -EBUSY, -ENOSPC, -ENOMEM, -EIO and why:
+     * it is as large as it was. Threads that may sleep, one at a time, no lock held. */
+    int (*grow)(void *ctx, struct blk_growth *g);
     const uint64_t *frames; /* optional: frames that the contents of a RAM disk hold */
     char serial[21];
     const char *behind; /* what an image has behind it, by name; NULL: nothing */

@@ -21,18 +21,28 @@ static void wake(struct blk_request *r)
     atomic_store(&w->done, LEFT);
 }
 
-int blk_do(struct blk_backend *b, struct blk_waited *w)
+void blk_wait_begin(struct blk_waited *w)
 {
     w->thread = thread_current();
     w->r.done = wake;
-    atomic_store(&w->done, 0);
-    while (b->submit(b->ctx, &w->r) == -EAGAIN)
-        thread_yield(); /* other requests end, and make room */
-    while (!atomic_load(&w->done))
+    atomic_store(&w->done, WAITED_FOR);
+}
+
+int blk_wait(struct blk_waited *w)
+{
+    while (atomic_load(&w->done) == WAITED_FOR)
         thread_block();
     while (atomic_load(&w->done) != LEFT) /* neither w nor the thread may go before */
         arch_pause();
     return w->r.result;
+}
+
+int blk_do(struct blk_backend *b, struct blk_waited *w)
+{
+    blk_wait_begin(w);
+    while (b->submit(b->ctx, &w->r) == -EAGAIN)
+        thread_yield(); /* other requests end, and make room */
+    return blk_wait(w);
 }
 
 static int transfer(struct blk_backend *b, enum blk_op op, uint64_t at, void *data, size_t len)

@@ -12,10 +12,13 @@ enum { BLK_SECTOR = 512 };
 
 struct blk_waited {
     struct blk_request r;
-    struct thread *thread; /* blk_do's own, as r.done */
+    struct thread *thread; /* blk_wait_begin's own, as r.done */
     _Atomic unsigned done; /* no bool: its exchange needs libatomic */
 };
 
+/* In two halves: between them w->r goes to somebody who sets its result and calls its done; then blk_wait returns the result. */
+void blk_wait_begin(struct blk_waited *w);
+int blk_wait(struct blk_waited *w) MUST_CHECK;
 /* Submits w->r and waits for its end: its result. */
 int blk_do(struct blk_backend *b, struct blk_waited *w) MUST_CHECK;
 int blk_read(struct blk_backend *b, uint64_t at, void *to, size_t len) MUST_CHECK;

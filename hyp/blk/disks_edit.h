@@ -2,8 +2,7 @@
 // Disks made, grown, cloned and deleted on the host's disks: each is a GPT partition, with a qcow2 image in it or raw.
 //
 // Contents are made before the table says that there is a partition, and a partition is not in the table any more when its contents go: a power
-// cut leaves the disk as it was or as it should be. What a VM has open is not touched (-EBUSY): a disk is
-// changed while its VM does not exist.
+// cut leaves the disk as it was or as it should be. What a VM has open is not touched (-EBUSY), but for disks_grow.
 // Errors leave a line in why, for people.
 // Lock rank: none. Callers: ctl, threads that may sleep.
 #pragma once
@@ -21,6 +20,10 @@ struct disks_new {
 int disks_create(const struct disks_new *n, char *why, size_t why_size) MUST_CHECK;
 /* Makes the guest's disk larger, and the partition as far as there is room behind it (a raw one must have it all). */
 int disks_resize(const char *name, uint64_t size, char *why, size_t why_size) MUST_CHECK;
+/* The same for the disk that is open as b (disks_open; disks_open_image, then it is an image), whatever its guest does
+ * meanwhile: on success b->sectors are more. */
+int disks_grow(const char *name, bool image, struct blk_backend *b, uint64_t size, char *why,
+               size_t why_size) MUST_CHECK;
 /* force: even if it is behind others, which are lost. */
 int disks_delete(const char *name, bool force, char *why, size_t why_size) MUST_CHECK;
 

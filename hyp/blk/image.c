@@ -157,6 +157,7 @@ static void set_top(struct image *m)
     m->blk.commit = image_commit;
     m->blk.close = image_close;
     m->blk.memory = image_memory;
+    m->blk.grow = m->blk.read_only ? NULL : image_grow;
     m->blk.ctx = m;
     m->blk.block_size = block;
     m->blk.sectors = align_down(q->size, block) / BLK_SECTOR;

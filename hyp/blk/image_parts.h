@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Between image.c (opening and closing), image_request.c (what is carried on at once) and image_work.c (the worker).
+// Between image.c (opening and closing), image_request.c (what is carried on at once), image_work.c (the worker) and image_grow.c
+// (a larger disk).
 // Lock rank: see image.h. Callers: those only.
 #pragma once
 #include "base/log.h"
+#include "blk/blk_io.h"
 #include "blk/image.h"
 #include "sched/thread.h"
 
@@ -32,6 +34,12 @@ struct image_layer {
     uint64_t size; /* bytes: zeros behind */
 };
 
+/* Somebody waits for the image to become larger. */
+struct image_growth {
+    struct blk_growth *g;
+    struct blk_waited waited; /* said done at its end */
+};
+
 struct image {
     struct blk_backend blk;
     char name[QCOW2_NAME];
@@ -40,6 +48,7 @@ struct image {
     struct spinlock lock; /* tables in memory, and what follows */
     struct image_request *request[IMAGE_DEPTH];
     struct image_request *first, *last; /* for the worker */
+    struct image_growth *growth; /* for the worker, or NULL */
     unsigned direct; /* runs that files have, from whoever */
     bool hold; /* no new ones: the worker waits for their end */
     bool full; /* somebody was told -EAGAIN */
@@ -68,3 +77,7 @@ int image_map(struct image *m, unsigned from, uint64_t at, uint64_t len, struct 
 void image_worker(void *image);
 int image_read_below(void *image, uint64_t at, void *to, size_t len);
 void image_quiesce(void *image);
+
+/* image_grow.c: as blk_backend says; and the worker's part of it. */
+int image_grow(void *ctx, struct blk_growth *g);
+void image_work_growth(struct image *m, struct image_growth *w);

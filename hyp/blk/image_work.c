@@ -168,23 +168,28 @@ static void work(struct image_request *q)
     }
 }
 
-/* The next request; NULL: none. *ready: somebody was told to wait, and there is room. */
-static struct image_request *next(struct image *m, bool *ready, bool *closing)
+/* What there is to do. */
+struct job {
+    struct image_request *request; /* NULL: none */
+    struct image_growth *growth; /* the same */
+    bool ready; /* somebody was told to wait, and there is room */
+    bool closing;
+};
+
+static struct job next(struct image *m)
 {
-    struct image_request *q;
+    struct job job;
 
     spin_lock(&m->lock);
-    q = m->first;
-    if (q) {
-        m->first = q->next;
-        if (!m->first)
-            m->last = NULL;
-    }
-    *ready = m->full;
+    job = (struct job){m->first, m->growth, m->full, m->closing};
+    if (m->first)
+        m->first = m->first->next;
+    if (!m->first)
+        m->last = NULL;
+    m->growth = NULL;
     m->full = false;
-    *closing = m->closing;
     spin_unlock(&m->lock);
-    return q;
+    return job;
 }
 
 void image_worker(void *image)
@@ -192,16 +197,17 @@ void image_worker(void *image)
     struct image *m = image;
 
     for (;;) {
-        bool ready, closing;
-        struct image_request *q = next(m, &ready, &closing);
+        struct job job = next(m);
 
-        if (q)
-            work(q);
-        if (ready && m->blk.ready)
+        if (job.growth)
+            image_work_growth(m, job.growth);
+        if (job.request)
+            work(job.request);
+        if (job.ready && m->blk.ready)
             m->blk.ready(m->blk.device);
-        if (q)
+        if (job.request)
             thread_yield(); /* one that found a file's queue full comes again at once */
-        else if (closing)
+        else if (job.closing)
             break;
         else
             thread_block();

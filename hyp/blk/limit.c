@@ -138,6 +138,16 @@ static uint64_t limited_memory(void *ctx)
     return heap_takes(sizeof(*l)) + (l->below->memory ? l->below->memory(l->below->ctx) : 0);
 }
 
+static int limited_grow(void *ctx, struct blk_growth *g)
+{
+    struct limited *l = ctx;
+    int error = l->below->grow(l->below->ctx, g);
+
+    if (!error)
+        __atomic_store_n(&l->blk.sectors, l->below->sectors, __ATOMIC_RELEASE);
+    return error;
+}
+
 /* Each bucket begins with a burst. */
 static void set_buckets(struct limited *l, const struct blk_limit *limit)
 {
@@ -176,6 +186,7 @@ struct blk_backend *blk_limit_create(struct blk_backend *below, const struct blk
     l->blk.load = below->load ? limited_load : NULL;
     l->blk.revert = below->revert ? limited_revert : NULL;
     l->blk.memory = limited_memory;
+    l->blk.grow = below->grow ? limited_grow : NULL;
     l->blk.ctx = l;
     below->ready = below_is_ready;
     below->device = l;

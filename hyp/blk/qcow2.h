@@ -7,7 +7,8 @@
 //   qcow2_grow.c    a longer table of reference counts
 //   qcow2_write.c   what changes tables: writes into new clusters, zeros, discards, flushes
 //   qcow2_compressed.c  what compressed clusters hold; they are read only, a write makes a plain one of them
-//   qcow2_create.c  new images, and larger ones
+//   qcow2_create.c  new images
+//   qcow2_resize.c  a larger disk
 //
 // The rule that keeps an image whole whenever the power goes: what refers to a thing is written after the thing, with a
 // flush between. So in qcow2_flush: data and reference counts, then the table of reference counts, then level 1 and 2. A cluster that is given
@@ -35,7 +36,7 @@ enum {
 struct qcow2 {
     struct meta_cache cache;
     struct blk_backend *file;
-    bool writable;
+    bool writable; /* false also once nothing may be changed any more: qcow2_write_header */
     /* From the header. */
     unsigned version, cluster_bits, refcount_order;
     uint64_t size; /* bytes of the guest's disk */
@@ -150,7 +151,8 @@ struct qcow2_field {
     unsigned at, bytes; /* in the header's first sector */
     uint64_t value;
 };
-/* Fields of the header, all in one write of its sector: old or new, whatever happens; and a flush. */
+/* Fields of the header, all in one write of its sector: old or new, whatever happens; and a flush. When that fails and the old
+ * sector cannot be written back either, nobody knows which it is on the medium: tables are not changed any more (writable). */
 int qcow2_write_header(struct qcow2 *q, const struct qcow2_field *field, unsigned n) MUST_CHECK;
 /* Whether the header, the level 1 or the refcount table is in these clusters, which the counts say are free: the counts are
  * wrong then, and writing there would end the image. */
@@ -163,6 +165,8 @@ void qcow2_put_count(const struct qcow2 *q, uint8_t *at, uint64_t cluster, uint6
 int qcow2_count_used(struct qcow2 *q, uint64_t *used) MUST_CHECK;
 /* Up to want free clusters that follow one another: their count becomes 1. -ENOSPC. */
 int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got) MUST_CHECK;
+/* Exactly n of them, whose counts are in one page (n <= QCOW2_L1_MAX >> cluster_bits). */
+int qcow2_alloc_run(struct qcow2 *q, uint64_t n, uint64_t *first) MUST_CHECK;
 /* Gives back clusters that nothing on the disk refers to, or will. */
 int qcow2_release(struct qcow2 *q, uint64_t first, uint64_t count) MUST_CHECK;
 /* The same after the next flush of the tables that no longer refer to them. */

@@ -140,8 +140,8 @@ bool qcow2_on_tables(const struct qcow2 *q, uint64_t first, uint64_t n)
            (at < q->refcount_table_at + q->refcount_table_len && q->refcount_table_at < end);
 }
 
-/* As qcow2_alloc, without what is still to be given back. */
-static int search(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got)
+/* As qcow2_alloc, without what is still to be given back, and of runs of fewer than least none. */
+static int search(struct qcow2 *q, uint64_t least, uint64_t want, uint64_t *first, uint64_t *got)
 {
     uint64_t cluster = q->free_from, block;
     int error = 0;
@@ -165,26 +165,42 @@ static int search(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got
         if (!error)
             error = meta_load(&q->cache, count_at(q, block, cluster), META_REFCOUNTS, &p);
         if (!error && search_page(q, block, p, &cluster, want, got)) {
+            if (*got < least) {
+                cluster += *got;
+                continue;
+            }
             error = qcow2_on_tables(q, cluster, *got) ? -EIO : take(q, block, cluster, *got);
             *first = cluster;
-            if (!error)
+            if (!error && least == 1)
                 q->free_from = cluster + *got;
             return error;
         }
     }
-    if (!error || error == -ENOSPC)
+    if (least == 1 && (!error || error == -ENOSPC))
         q->free_from = cluster; /* a full disk is not searched anew for each write */
     return error ? error : -ENOSPC;
 }
 
-int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got)
+static int alloc(struct qcow2 *q, uint64_t least, uint64_t want, uint64_t *first, uint64_t *got)
 {
-    int error = search(q, want, first, got);
+    int error = search(q, least, want, first, got);
 
     if (error != -ENOSPC || !q->pending_count)
         return error;
     error = qcow2_flush(q); /* after which what was given up is free */
-    return error ? error : search(q, want, first, got);
+    return error ? error : search(q, least, want, first, got);
+}
+
+int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got)
+{
+    return alloc(q, 1, want, first, got);
+}
+
+int qcow2_alloc_run(struct qcow2 *q, uint64_t n, uint64_t *first)
+{
+    uint64_t got;
+
+    return alloc(q, n, n, first, &got);
 }
 
 int qcow2_release(struct qcow2 *q, uint64_t first, uint64_t count)

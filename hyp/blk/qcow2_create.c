@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// New images, and larger ones. A new image: header, refcount table, the first refcount blocks, level 1 table, one behind the
+// A new image: header, refcount table, the first refcount blocks, level 1 table, one behind the
 // other; the header is written last, so that what was begun and not ended is no image.
 #include <errno.h>
 #include <string.h>
@@ -110,67 +110,4 @@ uint64_t qcow2_full_size(uint64_t size)
     uint64_t l1 = clusters_of(8 * l2), blocks = (data + l2 + l1) / COUNTS + 2;
 
     return (1 + clusters_of(8 * blocks) + blocks + l1 + l2 + data) * CLUSTER;
-}
-
-/* ---- larger ---- */
-
-/* The level 1 table with more entries, in new clusters. *at: where. */
-static int move_l1(struct qcow2 *q, uint64_t entries, uint64_t *at)
-{
-    uint64_t bytes = align_up(8 * entries, qcow2_cluster(q)), want = bytes >> q->cluster_bits;
-    uint64_t first, got;
-    uint8_t *table;
-    int error = qcow2_alloc(q, want, &first, &got);
-
-    if (error)
-        return error;
-    if (got < want) /* not in one piece */
-        return qcow2_release(q, first, got) ? -EIO : -ENOSPC;
-    table = heap_alloc(bytes);
-    if (!table)
-        return qcow2_release(q, first, got) ? -EIO : -ENOMEM;
-    error =
-        q->l1_size ? blk_read(q->file, q->l1_at, table, align_up(8ul * q->l1_size, BLK_SECTOR)) : 0;
-    memset(table + 8ul * q->l1_size, 0, bytes - 8ul * q->l1_size);
-    *at = first << q->cluster_bits;
-    if (!error)
-        error = blk_write(q->file, *at, table, bytes);
-    heap_free(table);
-    return error;
-}
-
-/* The old table's clusters, which nothing refers to any more. */
-static int drop_l1(struct qcow2 *q)
-{
-    uint64_t n = align_up(8ul * q->l1_size, qcow2_cluster(q)) >> q->cluster_bits;
-    int error = q->l1_size ? qcow2_release(q, q->l1_at >> q->cluster_bits, n) : 0;
-
-    return error ? error : qcow2_flush(q);
-}
-
-int qcow2_resize(struct qcow2 *q, uint64_t size, char *why, size_t why_size)
-{
-    uint64_t per_l1 = qcow2_cluster(q) * qcow2_l2_entries(q), at = q->l1_at;
-    uint64_t entries = size / per_l1 + (size % per_l1 != 0);
-    bool more = entries > q->l1_size;
-    struct qcow2_field header[] = {
-        {QCOW2_H_SIZE, 8, size},
-        {QCOW2_H_L1_SIZE, 4, more ? entries : q->l1_size},
-        {QCOW2_H_L1_AT, 8, 0},
-    };
-    int error;
-
-    fmt_snprintf(why, why_size,
-                 "a disk can only be made larger, by whole sectors, to at most %lu GiB",
-                 (unsigned long)(QCOW2_L1_MAX / 8 * per_l1 >> 30));
-    if (size <= q->size || size % BLK_SECTOR || entries > QCOW2_L1_MAX / 8)
-        return -EINVAL;
-    fmt_snprintf(why, why_size, "its partition has no room for the tables, or cannot be written");
-    error = more ? move_l1(q, entries, &at) : 0;
-    if (!error)
-        error = qcow2_flush(q); /* counts and the new table, before what refers to them */
-    header[2].value = at;
-    if (!error)
-        error = qcow2_write_header(q, header, ARRAY_LEN(header));
-    return !error && more ? drop_l1(q) : error;
 }

@@ -14,6 +14,10 @@ struct qcow2_new {
 int qcow2_create(struct blk_backend *file, const struct qcow2_new *n) MUST_CHECK;
 /* How large a file must be to hold all of a guest's disk of so many bytes, tables included. */
 uint64_t qcow2_full_size(uint64_t size);
-/* Makes the guest's disk of an image that is open for writing, and used by nobody else, larger; q is closed then and opened anew by the
- * caller. 0; -EINVAL and why: smaller, too large; -ENOSPC; -ENOMEM; -EIO. */
+/* qcow2_resize.c: makes the guest's disk of an image that is open for writing larger; for the thread that changes tables, while others
+ * look them up. 0; -EINVAL and why: not larger, too large; -ENOSPC; -ENOMEM; -EIO: it is as it was. */
 int qcow2_resize(struct qcow2 *q, uint64_t size, char *why, size_t why_size) MUST_CHECK;
+/* 0, or -EINVAL and why: whether it can become so large, room for tables apart. */
+int qcow2_check_size(const struct qcow2 *q, uint64_t size, char *why, size_t why_size) MUST_CHECK;
+/* The file has more sectors than it had. */
+void qcow2_set_room(struct qcow2 *q);

@@ -255,18 +255,29 @@ int qcow2_open(struct qcow2 *q, struct blk_backend *file, bool writable, unsigne
     return 0;
 }
 
+static int write_first(struct qcow2 *q, const uint8_t *sector, size_t len)
+{
+    int error = blk_write(q->file, 0, sector, len);
+
+    return error ? error : blk_flush(q->file);
+}
+
 int qcow2_write_header(struct qcow2 *q, const struct qcow2_field *field, unsigned n)
 {
     size_t len = max_u64(q->file->block_size, BLK_SECTOR);
-    uint8_t *h = heap_alloc(len);
+    uint8_t *h = heap_alloc(2 * len), *old = h + len;
     int error = h ? blk_read(q->file, 0, h, len) : -ENOMEM;
 
-    for (unsigned i = 0; i < n && !error; i++)
-        meta_put_be(h + field[i].at, field[i].value, field[i].bytes);
-    if (!error)
-        error = blk_write(q->file, 0, h, len);
+    if (!error) {
+        memcpy(old, h, len);
+        for (unsigned i = 0; i < n; i++)
+            meta_put_be(h + field[i].at, field[i].value, field[i].bytes);
+        error = write_first(q, h, len);
+        if (error && write_first(q, old, len))
+            q->writable = false;
+    }
     heap_free(h);
-    return error ? error : blk_flush(q->file);
+    return error;
 }
 
 uint64_t qcow2_memory(const struct qcow2 *q)

@@ -386,7 +386,10 @@ static int free_pending(struct qcow2 *q)
 int qcow2_flush(struct qcow2 *q)
 {
     struct meta_cache *c = &q->cache;
-    int error = meta_write(c, META_REFCOUNTS);
+    int error = !q->writable && qcow2_needs_flush(q) ? -EIO : 0;
+
+    if (!error)
+        error = meta_write(c, META_REFCOUNTS);
 
     if (!error && c->dirty[META_REFCOUNT_TABLE]) {
         error = blk_flush(q->file);

@@ -109,16 +109,28 @@ static int cmd_clone(const struct command_out *out, int argc, char *const argv[]
     return create(out, &n, argc - options, argv + options);
 }
 
-/* disk resize NAME SIZE */
+static int no_disk(const struct command_out *out, const char *device)
+{
+    return command_fail(out, -ENOENT, "no VM has a disk %.40s: see `devices VM`", device);
+}
+
+/* disk resize NAME|VM/disk-N SIZE */
 static int cmd_resize(const struct command_out *out, int argc, char *const argv[])
 {
     uint64_t size;
     char why[192];
+    struct vm *vm;
+    unsigned disk;
     int error;
 
     if (argc != 4 || !parse_size(argv[3], &size))
         return COMMAND_USAGE;
-    error = disks_resize(argv[2], size, why, sizeof(why));
+    if (!strchr(argv[2], '/'))
+        error = vm_resize_image(argv[2], size, why, sizeof(why));
+    else if (vm_find_disk(argv[2], &vm, &disk))
+        return no_disk(out, argv[2]);
+    else
+        error = vm_resize_disk(vm, disk, size, why, sizeof(why));
     return error ? command_fail(out, error, "cannot resize %.40s: %s", argv[2], why) : 0;
 }
 
@@ -164,7 +176,7 @@ static int cmd_limit(const struct command_out *out, int argc, char *const argv[]
     if (argc < 4)
         return COMMAND_USAGE;
     if (vm_find_disk(argv[2], &vm, &disk))
-        return command_fail(out, -ENOENT, "no VM has a disk %.40s: see `devices VM`", argv[2]);
+        return no_disk(out, argv[2]);
     limit = vm->config.disk[disk].limit;
     for (int i = 3; i < argc; i++)
         if (!parse_limit(argv[i], &limit))

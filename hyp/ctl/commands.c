@@ -84,8 +84,9 @@ const struct command commands[] = {
     {SHELL(gpa, "VM GPA", "translate a guest physical address, step by step", WORD_VM),
      QMP("query-gpa", query_gpa, VM, MUST("gpa", ANY))},
     {SHELL(disk,
-           "[create NAME SIZE [raw] | clone TEMPLATE NAME [SIZE] | resize NAME SIZE | delete NAME "
-           "[force] | limit VM/disk-N [iops=N|off] [bytes=SIZE|off]] [room=SIZE] [on=DISK]",
+           "[create NAME SIZE [raw] | clone TEMPLATE NAME [SIZE] | resize NAME|VM/disk-N SIZE | "
+           "delete NAME [force] | limit VM/disk-N [iops=N|off] [bytes=SIZE|off]] [room=SIZE] "
+           "[on=DISK]",
            "partitions of the host's disks, and images in them; make, grow, delete them; a limit "
            "for a VM's disk",
            WORD_NONE),
@@ -97,6 +98,8 @@ const struct command commands[] = {
     {QMP("image-resize", image_resize, MUST("image", STRING), MUST("size", INT))},
     {QMP("image-delete", image_delete, MUST("image", STRING), MAY("force", BOOL))},
     {QMP("query-block", query_block, VM)},
+    {QMP("block_resize", block_resize, MAY("device", STRING), MAY("node-name", STRING),
+         MUST("size", INT))},
     {QMP("block_set_io_throttle", block_set_io_throttle, MUST("device", STRING), MAY("bps", INT),
          MAY("bps_rd", INT), MAY("bps_wr", INT), MAY("iops", INT), MAY("iops_rd", INT),
          MAY("iops_wr", INT))},

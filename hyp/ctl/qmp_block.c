@@ -75,6 +75,8 @@ static void put_disk(struct json_out *o, const struct vm *vm, unsigned n)
     json_put_bool(o, "locked", false);
     json_begin_object(o, "inserted");
     json_put_string(o, "file", file);
+    if (d->kind == VM_DISK_PART)
+        json_put_string(o, "node-name", d->part);
     json_put_string(o, "drv", d->qcow2 ? "qcow2" : "raw");
     json_put_bool(o, "ro", vm->disk[n]->read_only); /* the host's disk may be, too */
     json_put_string(o, "serial", vm->disk[n]->serial);
@@ -138,4 +140,38 @@ int qmp_block_set_io_throttle(struct qmp_call *c)
         limit.iops = (uint32_t)min_u64(iops, UINT32_MAX); /* beyond every limit */
     error = vm_set_disk_limit(vm, disk, &limit, &why);
     return error ? qmp_fail(c, error, "%s/disk-%u: %s", vm->config.name, disk, why) : 0;
+}
+
+/* The disk that "device" (VM/disk-N) or "node-name" (what it is made of) names: one of them. */
+static int device_or_node(struct qmp_call *c, struct vm **vm, unsigned *disk)
+{
+    bool device = qmp_arg(c, "device") >= 0;
+    char node[VM_PART_NAME];
+
+    if (device == (qmp_arg(c, "node-name") >= 0))
+        return qmp_fail(c, -EINVAL, "Need exactly one of 'device' and 'node-name'");
+    if (device)
+        return device_arg(c, vm, disk);
+    if (!qmp_arg_string(c, "node-name", node, sizeof(node)))
+        return qmp_fail(c, -ENOENT, "no disk has a name that long");
+    if (vm_find_writer(node, vm, disk))
+        return qmp_fail(c, -ENOENT, "no VM has %s to write to it: image-resize is for others",
+                        node);
+    return 0;
+}
+
+int qmp_block_resize(struct qmp_call *c)
+{
+    char why[192];
+    uint64_t size = 0;
+    struct vm *vm;
+    unsigned disk;
+    int error = device_or_node(c, &vm, &disk);
+
+    if (error)
+        return error;
+    qmp_arg_u64(c, "size", &size);
+    error = vm_resize_disk(vm, disk, size, why, sizeof(why));
+    return error ? qmp_fail(c, error, "cannot resize %s/disk-%u: %s", vm->config.name, disk, why)
+                 : 0;
 }

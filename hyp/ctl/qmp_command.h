@@ -105,6 +105,7 @@ QMP_FN(query_fdt);
 QMP_FN(query_report);
 QMP_FN(query_block);
 QMP_FN(block_set_io_throttle);
+QMP_FN(block_resize);
 QMP_FN(query_images);
 QMP_FN(image_create);
 QMP_FN(image_clone);

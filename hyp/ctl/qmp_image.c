@@ -191,7 +191,7 @@ int qmp_image_resize(struct qmp_call *c)
     if (error)
         return error;
     qmp_arg_u64(c, "size", &size);
-    error = disks_resize(name, size, why, sizeof(why));
+    error = vm_resize_image(name, size, why, sizeof(why));
     return error ? qmp_fail(c, error, "cannot resize %.40s: %s", name, why) : 0;
 }
 

@@ -28,7 +28,7 @@ unsigned host_disk_count(void);
 uint64_t host_disk_sectors(unsigned n); /* 512 bytes each; 0: no such disk */
 /* A range of the nth disk as a backend of its own; closed by backend->close. NULL: no such disk or range, out of memory,
  * or taken: nobody reads or writes what another one may write. HOST_DISK_LOOK only reads, and shares with
- * all: for tables that have checksums. */
+ * all: for tables that have checksums. The backend's grow makes the range longer. */
 enum host_disk_use { HOST_DISK_READ, HOST_DISK_WRITE, HOST_DISK_LOOK };
 struct blk_backend *host_disk_open_range(unsigned n, uint64_t first, uint64_t sectors,
                                          enum host_disk_use use);

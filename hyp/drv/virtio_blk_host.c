@@ -652,6 +652,27 @@ static bool is_taken(const struct opener *o)
     return false;
 }
 
+/* The range reaches further, if nobody has what is behind it. */
+static int disk_grow(void *ctx, struct blk_growth *g)
+{
+    struct opener *o = ctx;
+    struct disk *k = o->disk;
+    struct opener more = {.backend.read_only = o->backend.read_only, .disk = k, .use = o->use};
+    int error = -EINVAL;
+    spin_lock(&k->lock);
+    if (g->room > o->backend.sectors && range_ok(o->first, g->room, k->sectors)) {
+        more.first = o->first + o->backend.sectors;
+        more.backend.sectors = g->room - o->backend.sectors;
+        error = is_taken(&more) ? -EBUSY : 0;
+    }
+    if (!error && !g->only_check)
+        __atomic_store_n(&o->backend.sectors, g->room, __ATOMIC_RELEASE); /* submit looks at it */
+    spin_unlock(&k->lock);
+    if (error)
+        fmt_snprintf(g->why, sizeof(g->why), "what is behind it on the host's disk is not free");
+    return error;
+}
+
 struct blk_backend *host_disk_open_range(unsigned n, uint64_t first, uint64_t sectors,
                                          enum host_disk_use use)
 {
@@ -664,6 +685,7 @@ struct blk_backend *host_disk_open_range(unsigned n, uint64_t first, uint64_t se
     o->first = first;
     o->use = use;
     fill_backend(o, sectors);
+    o->backend.grow = disk_grow;
 
     spin_lock(&o->disk->lock);
     bool taken = is_taken(o);

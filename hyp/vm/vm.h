@@ -131,6 +131,13 @@ int vm_set_disk_limit(struct vm *vm, unsigned disk, const struct blk_limit *limi
                       const char **why) MUST_CHECK;
 /* The disk called "VM/disk-N". -ENOENT. */
 int vm_find_disk(const char *device, struct vm **vm, unsigned *disk) MUST_CHECK;
+/* The disk that the partition of this name is, or is in, and that is written to. -ENOENT. */
+int vm_find_writer(const char *image, struct vm **vm, unsigned *disk) MUST_CHECK;
+/* Makes a disk larger while its VM, in whatever state, has it: the guest is told. As disks_grow; -EINVAL also for disks that cannot
+ * grow. By the image's name: also one that no VM has. From the thread that destroys VMs. */
+int vm_resize_disk(struct vm *vm, unsigned disk, uint64_t size, char *why,
+                   size_t why_size) MUST_CHECK;
+int vm_resize_image(const char *name, uint64_t size, char *why, size_t why_size) MUST_CHECK;
 struct vm *vm_find(const char *name); /* NULL: there is none */
 /* The list, for iteration: index 0..VM_MAX-1, NULL entries are free. */
 struct vm *vm_at(unsigned index);

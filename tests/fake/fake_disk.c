@@ -74,9 +74,10 @@ static void copy(struct fake_disk *d, const struct blk_request *r, bool write)
 
 static bool breaks(struct fake_disk *d, enum blk_op op)
 {
-    if (op != BLK_READ && d->fail_after && --d->fail_after == 0)
-        d->failing = true;
-    return d->failing;
+    bool now = op != BLK_READ && d->fail_after && --d->fail_after == 0;
+
+    d->failing |= now && !d->fail_once;
+    return now || d->failing;
 }
 
 static int carry_out(struct fake_disk *d, const struct blk_request *r)
@@ -139,6 +140,17 @@ void fake_disk_complete(struct fake_disk *d, unsigned which)
 }
 
 static void close_disk(void *ctx) { (void)ctx; }
+
+int fake_disk_grow(void *ctx, struct blk_growth *g)
+{
+    struct fake_disk *d = ctx;
+
+    if (g->room * 512 > d->size)
+        return -EBUSY;
+    if (!g->only_check)
+        d->blk.sectors = g->room;
+    return 0;
+}
 
 void fake_disk_init(struct fake_disk *d, size_t size)
 {

@@ -22,8 +22,8 @@ struct fake_disk {
     unsigned logged, room;
     unsigned reads, writes, flushes, discards;
     unsigned
-        fail_after; /* not 0: so many more writes and flushes succeed, less one; then all requests fail */
-    bool failing;
+        fail_after; /* not 0: so many more writes and flushes succeed, less one; then all requests fail, or one */
+    bool failing, fail_once;
     bool async; /* requests wait for fake_disk_complete */
     struct blk_request *queue[64];
     unsigned queued;
@@ -33,6 +33,8 @@ extern int fake_heap_left; /* allocations that succeed; -1: all */
 extern int fake_heap_blocks; /* that are not freed yet */
 
 void fake_disk_init(struct fake_disk *d, size_t size);
+/* For blk.grow, of a test that set blk.sectors to fewer than there are. */
+int fake_disk_grow(void *ctx, struct blk_growth *g);
 void fake_disk_free(struct fake_disk *d);
 void fake_disk_load(struct fake_disk *d, const char *path); /* at its beginning */
 void fake_disk_save(const struct fake_disk *d, const char *path);

@@ -8,9 +8,11 @@
 
 #include "blk/disks_edit.h"
 #include "blk/limit.h"
+#include "vdev/virtio/virtio_dev.h"
 
 char fake_disk_deed[160];
 unsigned fake_disk_more;
+struct vdev *fake_disk_told;
 
 static int note_deed(const char *name, char *why, size_t size, const char *fmt, ...)
 {
@@ -34,6 +36,19 @@ int disks_resize(const char *name, uint64_t size, char *why, size_t why_size)
 {
     return note_deed(name, why, why_size, "resize %s %lu", name, (unsigned long)size);
 }
+
+int disks_grow(const char *name, bool image, struct blk_backend *b, uint64_t size, char *why,
+               size_t why_size)
+{
+    int error = note_deed(name, why, why_size, "grow %s%s %lu", name, image ? " qcow2" : "",
+                          (unsigned long)size);
+
+    if (!error)
+        b->sectors = size / 512;
+    return error;
+}
+
+void virtio_blk_grown(struct vdev *dev) { fake_disk_told = dev; }
 
 int disks_delete(const char *name, bool force, char *why, size_t why_size)
 {

@@ -4,3 +4,5 @@
 
 extern char fake_disk_deed[160]; /* the last thing that was done to disks */
 extern unsigned fake_disk_more; /* partitions besides `web`: the first is called `template` */
+struct vdev;
+extern struct vdev *fake_disk_told; /* the last one that was told that its disk has grown */

@@ -201,7 +201,7 @@ class Session:
         self.negotiated = True
 
     def do_query_commands(self, _):
-        kept = ("qmp_capabilities", "system_reset", "set_link", "block_set_io_throttle")  # QEMU's own names
+        kept = ("qmp_capabilities", "system_reset", "set_link", "block_resize", "block_set_io_throttle")  # QEMU's own names
         return [{"name": n if n in kept else n.replace("_", "-")} for n in (m[3:] for m in dir(self) if m.startswith("do_"))]
 
     def do_query_vms(self, _):
@@ -403,6 +403,13 @@ class Session:
         for disk in self.machine.disks:
             if disk["device"] == arguments["device"]:
                 disk["inserted"].update({k: v for k, v in arguments.items() if k != "device"})
+                return
+        raise Refused(f"{arguments['device']}: no VM has this disk")
+
+    def do_block_resize(self, arguments):
+        for disk in self.machine.disks:
+            if disk["device"] == arguments["device"]:
+                disk["inserted"]["image"]["virtual-size"] = arguments["size"]
                 return
         raise Refused(f"{arguments['device']}: no VM has this disk")
 

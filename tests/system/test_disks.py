@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Disks on partitions of the machine's disk."""
+import os
 import re
 import subprocess
 
@@ -112,6 +113,19 @@ def test_template_serves_two(machine, bundle, disk, file_system, tmp_path):
             assert digest == text + md5sum(read_file(raw, "/file")) + md5sum(file.read())
 
 
+def grown_while_used(m):
+    """From Trapline's shell: larger disks, which the guest sees at once, and can use to the end."""
+    m.command("disk resize data 60M")
+    m.command("disk resize web/disk-2 12M")
+    assert "only be made larger" in m.command("disk resize web/disk-1 20M")
+    m.line("console web")
+    m.expect(r"\[trapline: console of web")
+    for disk, mib in (("b", 60), ("c", 12)):
+        m.run(f"until [ $(blockdev --getsize64 /dev/vd{disk}) = {mib << 20} ]; do usleep 20000; done", 60)
+        m.run(f"dd if=/dev/urandom of=/dev/vd{disk} bs=1M seek={mib - 2} count=2 conv=fsync", 60)
+    m.to_shell()
+
+
 def test_disks_from_the_shell(machine, bundle, disk, file_system, tmp_path):
     """Disks made, cloned, grown and deleted in Trapline's shell; a VM then uses them."""
     image = disk(1 << 20)
@@ -148,6 +162,7 @@ def test_disks_from_the_shell(machine, bundle, disk, file_system, tmp_path):
     assert m.shell("dd if=/dev/zero of=/dev/vdb bs=1M seek=36 count=8")[0] != 0  # past its end
     m.run("dd if=/dev/zero of=/dev/vdc bs=1M count=8")
     m.to_shell()
+    grown_while_used(m)
     assert "in use" in m.command("disk delete web force")
     assert '"used-by": ["web/disk-0"]' in m.command('qmp {"execute": "query-images"}').replace("\n", "")
     assert '"backing-filename": "template"' in m.command('qmp {"execute": "query-block"}').replace("\n", "")
@@ -160,6 +175,7 @@ def test_disks_from_the_shell(machine, bundle, disk, file_system, tmp_path):
         qemu_img("check", "-f", "qcow2", name, cwd=tmp_path)
         qemu_img("convert", "-f", "qcow2", "-O", "raw", name, f"{name}.raw", cwd=tmp_path)
         fsck(str(tmp_path / f"{name}.raw"))
+    assert harness.partitions_of(image)["raw"][1] == 12 << 20 and os.path.getsize(tmp_path / "data.raw") == 60 << 20
     web = str(tmp_path / "web.raw")
     assert digest == read_file(web, "/hello").decode() + md5sum(read_file(web, "/file"))
 

@@ -77,13 +77,14 @@ def networks(here):
 
 
 def disks(here):
+    assert good("disk", "resize", "two/disk-0", "9M", cwd=here) == "two/disk-0: resized\n"
     assert good("disk", "create", "base", "8M", cwd=here) == "base: made\n"
     assert good("disk", "clone", "base", "over", "12M", "room=8M", cwd=here) == "over: made\n"
     assert good("disk", "resize", "over", "16M", cwd=here) == "over: resized\n"
     lines = good("disk", "ls", cwd=here)
-    assert re.search(r"^data +raw +8\.0 MiB .* two/disk-0$", lines, re.M)
+    assert re.search(r"^data +raw +9\.0 MiB .* two/disk-0$", lines, re.M)
     assert re.search(r"^over +qcow2 +16\.0 MiB +\d.* base$", lines, re.M)
-    assert re.match(r".*\ntwo/disk-0 +raw +8\.0 MiB +off +off +data\n$", good("disk", "ls", "two", cwd=here))
+    assert re.match(r".*\ntwo/disk-0 +raw +9\.0 MiB +off +off +data\n$", good("disk", "ls", "two", cwd=here))
     assert good("disk", "limit", "two/disk-0", "iops=200", "bytes=4M", cwd=here) == "two/disk-0: iops=200 bytes=4194304\n"
     assert "in use" in bad("disk", "rm", "data", cwd=here)[1] and "over" in bad("disk", "rm", "base", cwd=here)[1]
     assert bad("disk", "create", "data", "1M", cwd=here)[0] == bad("disk", "create", "large", "1G", cwd=here)[0] == REFUSED

@@ -237,13 +237,15 @@ def test_disk_changes(m, ctl):
     good(ctl("disk", "clone", "debian", "small", "-q"))
     assert m.images[-1]["virtual-size"] == 4 << 30
     assert good(ctl("disk", "resize", "db", "30G")) == "db: resized\n" and m.images[-2]["virtual-size"] == 30 << 30
+    assert good(ctl("disk", "resize", "web/disk-0", "40G")) == "web/disk-0: resized\n"
+    assert json.loads(good(ctl("disk", "ls", "web", "-j")))[0]["inserted"]["image"]["virtual-size"] == 40 << 30
     code, out, err = ctl("disk", "rm", "web", "debian", "db", "small")
     assert (code, out) == (REFUSED, "db: deleted\nsmall: deleted\n") and "web/disk-0 has it" in err and "behind another" in err
     assert good(ctl("disk", "rm", "-f", "debian")) == "debian: deleted\n"
     assert good(ctl("disk", "limit", "web/disk-0", "iops=2K", "bytes=10M")) == "web/disk-0: iops=2048 bytes=10485760\n"
     assert good(ctl("disk", "limit", "web/disk-0", "bytes=off")) == "web/disk-0: iops=2048 bytes=0 (off)\n"
     assert json.loads(good(ctl("disk", "limit", "web/disk-0", "-j")))["inserted"]["iops"] == 2048
-    for words in (("create", "new", "1G"), ("clone", "none", "x"), ("resize", "odd2", "1G"), ("limit", "web/disk-9"),
+    for words in (("create", "new", "1G"), ("clone", "none", "x"), ("resize", "odd2", "1G"), ("resize", "web/disk-9", "1G"), ("limit", "web/disk-9"),
                   ("limit", "web/disk-9", "iops=1"), ("resize", "web", "1M")):
         assert ctl("disk", *words)[0] == REFUSED, words
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Disks made, grown, cloned and deleted on a host's disk, as sfdisk and qemu-img see them; and the power cut at every write.
-// units: hyp/blk/disks*.c hyp/blk/gpt*.c hyp/blk/image*.c hyp/blk/qcow2*.c hyp/blk/meta_cache.c hyp/blk/blk_io.c hyp/vm/hash.c tests/fake/fake_disk.c tests/fake/fake_base.c
+// units: hyp/blk/disks*.c hyp/blk/gpt*.c hyp/blk/image*.c hyp/blk/qcow2*.c hyp/blk/meta_cache.c hyp/blk/blk_io.c hyp/vm/hash.c tests/fake/fake_threads.c tests/fake/fake_disk.c tests/fake/fake_base.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,22 +17,14 @@
 #include "blk/qcow2_create.h"
 #include "drv/drv.h"
 #include "fake_disk.h"
+#include "fake_threads.h"
 #include "mem/frame.h"
 #include "mem/heap.h"
-#include "sched/thread.h"
 
 enum { SIZE = 64 << 20, OPENERS = 8 };
 
 void *frame_alloc_page(void) { return heap_alloc(PAGE_SIZE); }
 void frame_free_page(void *p) { heap_free(p); }
-struct thread *thread_create(const char *name, void (*fn)(void *arg), void *arg)
-{
-    (void)name;
-    (void)fn;
-    (void)arg;
-    return NULL; /* nothing here runs an image */
-}
-void thread_destroy(struct thread *t) { (void)t; }
 
 /* ---- the host's driver: one disk, ranges of it ---- */
 
@@ -56,6 +48,18 @@ static int submit(void *ctx, struct blk_request *r)
     assert_false(o->blk.read_only && r->op != BLK_READ);
     r->sector += o->first;
     return disk.blk.submit(&disk, r);
+}
+
+static int grow_opener(void *ctx, struct blk_growth *g)
+{
+    struct opener *o = ctx;
+
+    for (unsigned i = 0; i < OPENERS; i++)
+        if (opener[i].open && !opener[i].look && opener[i].first >= o->first + o->blk.sectors)
+            assert_true(opener[i].first >= o->first + g->room);
+    assert_true(o->first + g->room <= disk.blk.sectors);
+    o->blk.sectors = g->room;
+    return 0;
 }
 
 static void close_opener(void *ctx) { ((struct opener *)ctx)->open = false; }
@@ -83,6 +87,7 @@ struct blk_backend *host_disk_open_range(unsigned n, uint64_t first, uint64_t se
     *o = (struct opener){disk.blk, first, true, use == HOST_DISK_LOOK};
     o->blk.submit = submit;
     o->blk.close = close_opener;
+    o->blk.grow = grow_opener;
     o->blk.ctx = o;
     o->blk.sectors = sectors;
     o->blk.read_only = use != HOST_DISK_WRITE;
@@ -99,6 +104,8 @@ struct entropy_backend entropy = {.fill = fill};
 
 static char dir[64], image[80], why[192];
 
+static struct thread self;
+
 static int setup(void **state)
 {
     (void)state;
@@ -107,6 +114,7 @@ static int setup(void **state)
     snprintf(image, sizeof(image), "%s/disk", dir);
     fake_disk_init(&disk, SIZE);
     memset(opener, 0, sizeof(opener));
+    fake_thread_enter(&self);
     assert_int_equal(
         fake_disk_run("truncate -s %d %s && printf 'label: gpt\\nsize=8MiB, name=old\\n' | "
                       "/sbin/sfdisk -q %s",
@@ -124,6 +132,7 @@ static int teardown(void **state)
         assert_false(opener[i].open);
     fake_disk_run("rm -rf %s", dir);
     fake_disk_free(&disk);
+    fake_thread_leave();
     assert_int_equal(fake_heap_blocks, 0);
     return 0;
 }
@@ -258,6 +267,57 @@ static void resize(void **state)
     assert_non_null(strstr(why, "larger than it"));
 }
 
+static struct blk_backend *open_disk(const char *name, bool image)
+{
+    struct blk_backend *b = NULL;
+
+    if (image ? disks_open_image(name, false, &b, why, sizeof(why))
+              : disks_open(name, false, &b, why, sizeof(why)))
+        fail_msg("%s", why);
+    return b;
+}
+
+/* What a VM has open: as without one, and it sees the new size. */
+static void resize_open(void **state)
+{
+    struct blk_backend *b, *neighbour, *zeros;
+
+    (void)state;
+    assert_int_equal(create("web", 4 << 20, 0, false, NULL), 0);
+    b = open_disk("web", true);
+    assert_int_equal(disks_grow("web", true, b, 9 << 20, why, sizeof(why)), 0);
+    assert_int_equal(b->sectors, (9 << 20) / 512);
+    check_table("old 2048 16384\nweb 18432 20480\n");
+    check_image("web", NULL, "virtual size: 9 MiB");
+    uint8_t *data = heap_alloc(65536);
+
+    for (uint64_t at = 0; at < 9 << 20; at += 65536) /* all of it can be used */
+        assert_int_equal(blk_write(b, at, data, 65536), 0);
+    heap_free(data);
+    /* One behind it: nothing is changed where there is no room. */
+    assert_int_equal(create("next", 1 << 20, 0, true, NULL), 0);
+    neighbour = open_disk("next", false);
+    assert_int_equal(disks_grow("web", true, b, 9 << 20, why, sizeof(why)), -EINVAL);
+    assert_non_null(strstr(why, "it has 9437184 bytes"));
+    assert_int_equal(disks_grow("web", true, b, (9 << 20) + 1, why, sizeof(why)), -EINVAL);
+    assert_int_equal(disks_grow("web", true, b, 12 << 20, why, sizeof(why)), 0); /* thin */
+    check_table("old 2048 16384\nweb 18432 20480\nnext 38912 2048\n");
+    zeros = open_disk("old", false);
+    assert_int_equal(disks_grow("old", false, zeros, 9 << 20, why, sizeof(why)), -ENOSPC);
+    assert_non_null(strstr(why, "only 0 MiB free"));
+    assert_int_equal(disks_grow("next", false, neighbour, (3 << 20) + 512, why, sizeof(why)), 0);
+    assert_int_equal(neighbour->sectors, (4 << 20) / 512); /* whole MiB */
+    check_table("old 2048 16384\nweb 18432 20480\nnext 38912 8192\n");
+    for (unsigned i = 1 << 20; i < 4 << 20; i++)
+        assert_int_equal(disk.data[38912 * 512 + i], 0);
+    assert_int_equal(disks_resize("next", 8 << 20, why, sizeof(why)), -EBUSY);
+    assert_non_null(strstr(why, "in use"));
+    neighbour->close(neighbour->ctx);
+    zeros->close(zeros->ctx);
+    b->close(b->ctx);
+    check_image("web", NULL, "virtual size: 12 MiB");
+}
+
 static unsigned listed;
 static char list[512];
 static void each(void *ctx, const struct disks_info *i)
@@ -324,6 +384,52 @@ static void cut_everywhere(const uint8_t *from, const char *name, bool is_new)
     free(medium);
 }
 
+/* The sizes of a disk's partition and of what is in it are the old ones or the new ones, and what is new is zeros. */
+static void cut_resize(const char *name, bool image, uint64_t from_size, uint64_t to_size)
+{
+    uint8_t *from = malloc(SIZE), *medium = malloc(SIZE), *live = disk.data;
+    struct blk_backend *b = open_disk(name, image);
+    unsigned had[2] = {0, 0};
+    uint64_t roll = 1;
+
+    memcpy(from, disk.data, SIZE);
+    fake_disk_start_log(&disk);
+    assert_int_equal(disks_grow(name, image, b, to_size, why, sizeof(why)), 0);
+    b->close(b->ctx);
+    disk.keep_log = false;
+    for (unsigned n = 0; n <= disk.logged; n++)
+        for (unsigned variant = 0; variant < 4; variant++) {
+            uint64_t size;
+
+            roll = roll * 6364136223846793005u + 1442695040888963407u;
+            fake_disk_cut(&disk, from, n, variant ? roll >> 7 : UINT64_MAX, medium);
+            disk.data = medium;
+            b = open_disk(name, image);
+            size = b->sectors * 512;
+            assert_true(size == from_size || size == to_size);
+            had[size == to_size]++;
+            if (!image && size == to_size)
+                for (uint64_t at = from_size; at < to_size; at++)
+                    assert_int_equal(medium[((struct opener *)b->ctx)->first * 512 + at], 0);
+            b->close(b->ctx);
+            disk.data = live;
+        }
+    assert_true(had[0] && had[1]);
+    free(from);
+    free(medium);
+}
+
+static void power_cuts_resized(void **state)
+{
+    (void)state;
+    assert_int_equal(create("raw", 1 << 20, 0, true, NULL), 0);
+    cut_resize("raw", false, 1 << 20, 3 << 20);
+    check_table("old 2048 16384\nraw 18432 6144\n");
+    assert_int_equal(create("web", 1 << 20, 0, false, NULL), 0);
+    cut_resize("web", true, 1 << 20, 1ul << 31); /* more tables, and all the room that there is */
+    check_image("web", NULL, "virtual size: 2 GiB");
+}
+
 static void power_cuts(void **state)
 {
     uint8_t *from = malloc(SIZE);
@@ -379,8 +485,9 @@ static void errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(create_and_delete), TEST(clone),      TEST(resize),
-        TEST(list_all),          TEST(power_cuts), TEST(errors),
+        TEST(create_and_delete),  TEST(clone),    TEST(resize),
+        TEST(resize_open),        TEST(list_all), TEST(power_cuts),
+        TEST(power_cuts_resized), TEST(errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // An image as a block backend, with real threads of this machine: several guests that have many requests in flight each, the image's
 // worker, and a file that ends its requests in any order, in submit or later, and is sometimes full. qemu-img has the last word.
-// units: hyp/blk/image*.c hyp/blk/qcow2*.c hyp/blk/meta_cache.c hyp/blk/blk_io.c tests/fake/fake_disk.c tests/fake/fake_base.c
+// units: hyp/blk/image*.c hyp/blk/qcow2*.c hyp/blk/meta_cache.c hyp/blk/blk_io.c tests/fake/fake_threads.c tests/fake/fake_disk.c tests/fake/fake_base.c
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,74 +20,15 @@
 #include "blk/image.h"
 #include "blk/qcow2_create.h"
 #include "fake_disk.h"
+#include "fake_threads.h"
 #include "mem/frame.h"
 #include "mem/heap.h"
 #include "sched/thread.h"
 
-/* ---- threads ---- */
+/* ---- memory, from any thread ---- */
 
-static pthread_mutex_t sleep_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t woken = PTHREAD_COND_INITIALIZER;
-static struct hart harts_of_threads[8];
-static atomic_int next_hart, blocks;
-static pthread_t worker_id;
+static atomic_int blocks;
 
-static void enter(struct thread *t)
-{
-    fake_hart = (unsigned)atomic_fetch_add(&next_hart, 1);
-    assert_true(fake_hart < ARRAY_LEN(harts_of_threads));
-    harts_of_threads[fake_hart].current = t;
-    fake_hart_data[fake_hart] = &harts_of_threads[fake_hart];
-}
-
-static void *run_thread(void *arg)
-{
-    struct thread *t = arg;
-
-    enter(t);
-    t->fn(t->arg);
-    return NULL;
-}
-
-struct thread *thread_create(const char *name, void (*fn)(void *arg), void *arg)
-{
-    struct thread *t = heap_alloc(sizeof(*t));
-
-    if (!t)
-        return NULL;
-    assert_true(strlen(name) < sizeof(t->name));
-    t->fn = fn;
-    t->arg = arg;
-    assert_int_equal(pthread_create(&worker_id, NULL, run_thread, t), 0);
-    return t;
-}
-void thread_destroy(struct thread *t)
-{
-    atomic_store(&t->state, THREAD_DEAD);
-    thread_wake(t);
-    assert_int_equal(pthread_join(worker_id, NULL), 0);
-}
-void thread_wake(struct thread *t)
-{
-    pthread_mutex_lock(&sleep_lock);
-    atomic_store(&t->wake, true);
-    pthread_cond_broadcast(&woken);
-    pthread_mutex_unlock(&sleep_lock);
-}
-void thread_block(void)
-{
-    struct thread *t = thread_current();
-
-    spin_none_held("thread_block");
-    pthread_mutex_lock(&sleep_lock);
-    while (!atomic_load(&t->wake))
-        pthread_cond_wait(&woken, &sleep_lock);
-    atomic_store(&t->wake, false);
-    pthread_mutex_unlock(&sleep_lock);
-    if (atomic_load(&t->state) == THREAD_DEAD)
-        pthread_exit(NULL);
-}
-void thread_yield(void) { sched_yield(); }
 void *heap_alloc(size_t size)
 {
     void *p = calloc(1, size);
@@ -146,6 +87,18 @@ static int slow_submit(void *ctx, struct blk_request *r)
     return taken < 0 ? taken : 0;
 }
 
+static int slow_grow(void *ctx, struct blk_growth *g)
+{
+    struct slow_file *f = ctx;
+    int error;
+
+    pthread_mutex_lock(&f->lock);
+    error = fake_disk_grow(&f->disk, g);
+    f->blk.sectors = f->disk.blk.sectors;
+    pthread_mutex_unlock(&f->lock);
+    return error;
+}
+
 static void slow_close(void *ctx) { ((struct slow_file *)ctx)->opened--; }
 
 static struct blk_request *take_one(struct slow_file *f)
@@ -168,7 +121,7 @@ static void nothing(struct blk_request *r) { (void)r; }
 static void *device_main(void *arg)
 {
     (void)arg;
-    enter(&device_thread);
+    fake_thread_enter(&device_thread);
     while (!atomic_load(&device_stops)) {
         bool any = false;
 
@@ -189,6 +142,7 @@ static void *device_main(void *arg)
         if (!any)
             sched_yield();
     }
+    fake_thread_leave();
     return NULL;
 }
 
@@ -223,9 +177,7 @@ static int setup(void **state)
     (void)state;
     snprintf(dir, sizeof(dir), "/tmp/trapline-image-XXXXXX");
     assert_non_null(mkdtemp(dir));
-    atomic_store(&next_hart, 0);
     atomic_store(&device_stops, false);
-    memset(harts_of_threads, 0, sizeof(harts_of_threads));
     for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
         struct slow_file *f = &files[i];
 
@@ -236,9 +188,10 @@ static int setup(void **state)
         f->blk = f->disk.blk;
         f->blk.submit = slow_submit;
         f->blk.close = slow_close;
+        f->blk.grow = slow_grow;
         f->blk.ctx = f;
     }
-    enter(&main_thread);
+    fake_thread_enter(&main_thread);
     assert_int_equal(
         fake_disk_run("cd %s && qemu-img create -q -f qcow2 base %d && qemu-io -f qcow2 "
                       "-c 'write -q -P 0x77 0 3M' -c 'write -q -P 0x78 5M 1M' base >log && "
@@ -256,6 +209,7 @@ static int teardown(void **state)
     (void)state;
     atomic_store(&device_stops, true);
     pthread_join(device_id, NULL);
+    fake_thread_leave();
     for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
         assert_int_equal(files[i].opened, 0);
         fake_disk_free(&files[i].disk);
@@ -371,7 +325,7 @@ static void *guest_main(void *arg)
     struct guest *g = arg;
     struct thread t = {.fn = NULL};
 
-    enter(&t);
+    fake_thread_enter(&t);
     for (unsigned n = 0; n < 1200; n++) {
         struct in_flight *f = &g->flight[roll(g, FLIGHT)];
 
@@ -382,6 +336,7 @@ static void *guest_main(void *arg)
     for (unsigned i = 0; i < FLIGHT; i++)
         while (atomic_load(&g->flight[i].busy))
             sched_yield();
+    fake_thread_leave();
     return NULL;
 }
 
@@ -425,6 +380,18 @@ static void make_top(const char *backing, const char *format)
     files[0].never_later = false;
 }
 
+static void start_guest(struct guest *g, struct blk_backend *disk, unsigned seed, uint8_t *model)
+{
+    memset(g, 0, sizeof(*g));
+    g->disk = disk;
+    g->seed = 17 * seed;
+    g->start = (g - guests) * SLICE;
+    g->model = model + g->start;
+    for (unsigned k = 0; k < FLIGHT; k++)
+        g->flight[k].guest = g;
+    assert_int_equal(pthread_create(&g->id, NULL, guest_main, g), 0);
+}
+
 static void guests_at_work(void **state)
 {
     uint8_t *model = calloc(1, DISK);
@@ -438,23 +405,11 @@ static void guests_at_work(void **state)
 
         assert_int_equal(disk->sectors, DISK / 512);
         assert_string_equal(disk->serial, "top");
-        for (unsigned i = 0; i < GUESTS; i++) {
-            struct guest *g = &guests[i];
-
-            memset(g, 0, sizeof(*g));
-            g->disk = disk;
-            g->seed = 17 * i + round;
-            g->start = i * SLICE;
-            g->model = model + g->start;
-            for (unsigned k = 0; k < FLIGHT; k++)
-                g->flight[k].guest = g;
-        }
         for (unsigned i = 0; i < GUESTS; i++)
-            assert_int_equal(pthread_create(&guests[i].id, NULL, guest_main, &guests[i]), 0);
+            start_guest(&guests[i], disk, i + GUESTS * round, model);
         for (unsigned i = 0; i < GUESTS; i++)
             pthread_join(guests[i].id, NULL);
         disk->close(disk->ctx);
-        atomic_fetch_sub(&next_hart, GUESTS + 1);
         check_with_qemu(model);
     }
     free(model);
@@ -491,6 +446,45 @@ static int one(struct blk_backend *disk, enum blk_op op, uint64_t sector, uint64
     return f.r.result;
 }
 
+/* Made larger many times, its file too, while three guests use what there was: they notice nothing, and all of it can be used. */
+static void grows_while_used(void **state)
+{
+    uint8_t *model = calloc(1, DISK);
+    struct blk_backend *disk;
+    struct blk_growth g;
+    enum { STEPS = 16, ROOM = (12 << 20) / 512 };
+
+    (void)state;
+    memset(model, 0x77, 3 << 20);
+    memset(model + (5 << 20), 0x78, 1 << 20);
+    files[0].blk.sectors = files[0].disk.blk.sectors = ROOM;
+    make_top("base", "qcow2");
+    disk = open_top();
+    for (unsigned i = 0; i < GUESTS; i++)
+        start_guest(&guests[i], disk, i, model);
+    for (unsigned step = 1; step <= STEPS; step++) {
+        bool check = step == 7;
+
+        g.sectors = disk->sectors * 2;
+        g.room = ROOM + step * ((FILE_SIZE / 512 - ROOM) / STEPS);
+        g.only_check = check;
+        assert_int_equal(disk->grow(disk->ctx, &g), 0);
+        assert_int_equal(disk->sectors, check ? g.sectors / 2 : g.sectors);
+    }
+    assert_int_equal(disk->sectors, (DISK / 512ul) << (STEPS - 1));
+    g.sectors--;
+    assert_int_equal(disk->grow(disk->ctx, &g), -EINVAL);
+    assert_non_null(strstr(g.why, "only be made larger"));
+    for (unsigned i = 0; i < GUESTS; i++)
+        pthread_join(guests[i].id, NULL);
+    assert_int_equal(one(disk, BLK_WRITE, disk->sectors - 8, 8), 0);
+    assert_int_equal(one(disk, BLK_READ, disk->sectors - 8, 8), 0);
+    assert_int_equal(one(disk, BLK_READ, disk->sectors - 8, 9), -EIO);
+    disk->close(disk->ctx);
+    check_with_qemu(model);
+    free(model);
+}
+
 static void errors(void **state)
 {
     struct blk_backend *disk;
@@ -509,7 +503,6 @@ static void errors(void **state)
     files[0].disk.failing = false;
     assert_int_equal(one(disk, BLK_FLUSH, 0, 0), 0);
     disk->close(disk->ctx);
-    atomic_fetch_sub(&next_hart, 1);
     assert_int_equal(image_open("top", true, open_file, NULL, &disk, why, sizeof(why)), 0);
     assert_true(disk->read_only && !disk->can_discard);
     assert_int_equal(one(disk, BLK_WRITE, 0, 8), -EACCES);
@@ -533,6 +526,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(guests_at_work, setup, teardown),
+        cmocka_unit_test_setup_teardown(grows_while_used, setup, teardown),
         cmocka_unit_test_setup_teardown(errors, setup, teardown),
     };
 

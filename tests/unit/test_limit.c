@@ -216,6 +216,28 @@ static void below_full(void **state)
     stop();
 }
 
+/* What is below grows: so does what is seen; a disk that cannot cannot here. */
+static void grows(void **state)
+{
+    struct blk_limit none = {0, 0};
+    struct blk_growth g = {.room = (4 << 20) / 512 + 1};
+
+    (void)state;
+    start(0, 0);
+    assert_null(disk->grow);
+    disk->close(disk->ctx);
+    file.blk.grow = fake_disk_grow;
+    file.blk.sectors = 8;
+    disk = blk_limit_create(&file.blk, &none);
+    assert_non_null(disk);
+    assert_int_equal(disk->grow(disk->ctx, &g), -EBUSY);
+    assert_int_equal(disk->sectors, 8);
+    g.room--;
+    assert_int_equal(disk->grow(disk->ctx, &g), 0);
+    assert_int_equal(disk->sectors, g.room);
+    stop();
+}
+
 static void no_memory(void **state)
 {
     struct blk_limit limit = {1, 1};
@@ -232,8 +254,9 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests), cmocka_unit_test(bytes),      cmocka_unit_test(both),
-        cmocka_unit_test(changes),  cmocka_unit_test(below_full), cmocka_unit_test(no_memory),
+        cmocka_unit_test(requests),  cmocka_unit_test(bytes),      cmocka_unit_test(both),
+        cmocka_unit_test(changes),   cmocka_unit_test(below_full), cmocka_unit_test(grows),
+        cmocka_unit_test(no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

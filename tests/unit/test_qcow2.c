@@ -224,6 +224,18 @@ static void do_something(void)
 
 static void image_path(char *to, size_t size) { snprintf(to, size, "%s/image", dir); }
 
+/* The file, for QEMU: it is clean, or has leaks. */
+static void check_is_whole(void)
+{
+    char path[80];
+    int status;
+
+    image_path(path, sizeof(path));
+    fake_disk_save(&file, path);
+    status = fake_disk_run("qemu-img check -q -f qcow2 %s >%s/log 2>&1", path, dir);
+    assert_true(status == 0 || status == 3);
+}
+
 /* Whether the guest's disk is as the model says, for QEMU; and the image is clean. */
 static void check_with_qemu(void)
 {
@@ -301,6 +313,21 @@ static void backing_with_qemu(void)
     f = fopen(path, "wb");
     assert_int_equal(fwrite(below, 1, DISK, f), DISK);
     fclose(f);
+}
+
+/* The same, of a disk that is so large now; what is new is zeros. */
+static void check_with_qemu_of(uint64_t size)
+{
+    char path[80];
+
+    image_path(path, sizeof(path));
+    check_with_qemu();
+    assert_int_equal(fake_disk_run("test $(stat -c %%s %s/raw) = %lu", dir, (unsigned long)size),
+                     0);
+    assert_int_equal(fake_disk_run("truncate -s %d %s/raw && truncate -s %lu %s/raw && qemu-img "
+                                   "compare -q -f qcow2 -F raw %s %s/raw",
+                                   DISK, dir, (unsigned long)size, dir, path, dir),
+                     0);
 }
 
 /* ---- tests ---- */
@@ -611,13 +638,7 @@ static void errors(void **state)
         assert_int_equal(qcow2_flush(&q), -EIO);
         qcow2_close(&q);
         file.failing = false;
-        char path[80];
-
-        image_path(path, sizeof(path));
-        fake_disk_save(&file, path);
-        int status = fake_disk_run("qemu-img check -q -f qcow2 %s >%s/log 2>&1", path, dir);
-
-        assert_true(status == 0 || status == 3); /* clean, or leaks */
+        check_is_whole();
     }
 }
 
@@ -727,6 +748,41 @@ static void do_and_note(void)
         note(at, len, stamp + 1);
         assert_int_equal(guest_write(at, len), 0);
     }
+}
+
+enum { RESIZES = 40 };
+static struct {
+    unsigned before, after; /* how many operations the file had seen */
+    uint64_t size;
+} resized[RESIZES];
+static unsigned resizes;
+
+/* A third larger, the file a little; the level 1 table is one of several clusters in the end, where they are small. */
+static void resize_and_note(void)
+{
+    uint64_t size = align_up(q.size + q.size / 3 + roll(5000), 512);
+
+    file.blk.sectors = min_u64(file.blk.sectors + 64, file.size / 512);
+    qcow2_set_room(&q);
+    resized[resizes].before = file.logged;
+    resized[resizes].size = size;
+    assert_int_equal(qcow2_resize(&q, size, why, sizeof(why)), 0);
+    resized[resizes++].after = file.logged;
+    assert_int_equal(q.size, size);
+}
+
+/* After a cut the disk has the size that it was given last, or the one that it was being given. */
+static void check_size(unsigned n)
+{
+    uint64_t least = DISK, most = DISK;
+
+    for (unsigned i = 0; i < resizes; i++) {
+        least = resized[i].after <= n ? resized[i].size : least;
+        most = resized[i].before < n ? resized[i].size : most;
+    }
+    if (q.size != least && q.size != most)
+        fail_msg("cut %u: %lu bytes, not %lu or %lu", n, (unsigned long)q.size,
+                 (unsigned long)least, (unsigned long)most);
 }
 
 static bool is_from(const uint8_t *sector, uint64_t at, const struct did *d)
@@ -850,6 +906,7 @@ static void cut_everywhere(const uint8_t *from, const uint8_t *at_start, unsigne
             check_counts(medium, n);
             file.data = medium;
             open_image(false, 24);
+            check_size(n);
             assert_int_equal(guest_read(0, got, DISK), 0);
             qcow2_close(&q);
             file.data = live;
@@ -862,6 +919,8 @@ static void cut_everywhere(const uint8_t *from, const uint8_t *at_start, unsigne
     free(got);
 }
 
+static bool resizing;
+
 /* Each of some is cut where it takes long: all is unpacked, or clusters are many. */
 static void power_cuts_of(bool overlay, const char *options, unsigned pages, unsigned step)
 {
@@ -869,7 +928,8 @@ static void power_cuts_of(bool overlay, const char *options, unsigned pages, uns
     struct qcow2_new n = {DISK, overlay ? "template" : "", overlay ? "raw" : ""};
 
     new_file(CUT_SIZE); /* it is copied for each cut */
-    deeds = flushes = 0;
+    file.blk.sectors -= resizing ? (1 << 20) / 512 : 0;
+    deeds = flushes = resizes = 0;
     if (options && strstr(options, "zlib"))
         compressed_with_qemu(options);
     else if (options)
@@ -884,8 +944,11 @@ static void power_cuts_of(bool overlay, const char *options, unsigned pages, uns
     assert_int_equal(guest_read(0, at_start, DISK), 0);
     memcpy(from, file.data, file.size);
     fake_disk_start_log(&file);
-    while (deeds < 80 && flushes < DEEDS)
+    while (deeds < 80 && flushes < DEEDS) {
+        if (resizing && deeds % 5 == 4 && resizes < RESIZES)
+            resize_and_note();
         do_and_note();
+    }
     note_flush();
     qcow2_close(&q);
     file.keep_log = false;
@@ -919,6 +982,101 @@ static void power_cuts_compressed(void **state)
     power_cuts_of(false, "cluster_size=16k,compression_type=zlib", 24, 17);
 }
 
+static void power_cuts_resized(void **state)
+{
+    static const char *const options[] = {"cluster_size=4k", "cluster_size=2k", NULL};
+
+    (void)state;
+    resizing = true;
+    for (unsigned i = 0; i < ARRAY_LEN(options); i++) {
+        power_cuts_of(false, options[i], 24, options[i] ? 11 : 1);
+        assert_true(resizes > 12 && resized[resizes - 1].size > 20ul * DISK);
+        check_is_whole();
+        assert_int_equal(fake_disk_run("qemu-img info -f qcow2 %s/image | grep -q '(%lu bytes)'",
+                                       dir, (unsigned long)resized[resizes - 1].size),
+                         0);
+    }
+    resizing = false;
+}
+
+/* Larger, where the file has no run of clusters for the table; and where it gets one. */
+static void resize_without_room(void **state)
+{
+    uint64_t huge = 64ul << 30, at;
+    unsigned at_first;
+    int error = 0;
+
+    (void)state;
+    file.blk.sectors = (DISK + (256 << 10)) / 512;
+    make_with_qemu("cluster_size=4k");
+    open_image(true, 24);
+    for (at = 0; at < DISK && !error; at += 4096)
+        error = guest_write(at, 4096);
+    assert_int_equal(error, 0);
+    at_first = (unsigned)q.l1_at;
+    assert_int_equal(qcow2_resize(&q, huge * 2, why, sizeof(why)), -ENOSPC);
+    assert_non_null(strstr(why, "no room"));
+    assert_int_equal(q.size, DISK);
+    assert_int_equal(q.l1_at, at_first);
+    check_contents();
+    /* Every second cluster is free: there is no place for a table of 64 until the file has more. */
+    for (at = 0; at < DISK; at += 8192) {
+        assert_int_equal(qcow2_discard(&q, at, 4096), 0);
+        memset(model + at, 0, 4096);
+    }
+    assert_int_equal(qcow2_resize(&q, huge, why, sizeof(why)), -ENOSPC);
+    file.blk.sectors += (300 << 10) / 512;
+    qcow2_set_room(&q);
+    assert_int_equal(qcow2_resize(&q, huge, why, sizeof(why)), 0);
+    assert_int_equal(qcow2_flush(&q), 0);
+    assert_in_range(q.free_from, 0, (2 << 20) / 4096); /* the small holes are not forgotten */
+    check_contents();
+    qcow2_close(&q);
+    check_with_qemu_of(huge);
+    assert_int_equal(q.l1_size, huge >> 21);
+}
+
+/* One write or flush of a resize fails, or all from there on: it is as large as it was, or it is not, and in any case whole. After one
+ * that failed the image can be used; when nobody can say which header it has, it is not written to. */
+static void resize_errors(void **state)
+{
+    unsigned refused = 0, again = 0;
+
+    (void)state;
+    for (unsigned after = 1;; after++) {
+        bool once = after & 1;
+        int error;
+
+        memset(model, 0, DISK);
+        make_with_qemu("cluster_size=4k");
+        open_image(true, 24);
+        assert_int_equal(guest_write(8192, 70000 / 512 * 512), 0);
+        file.fail_once = once;
+        file.fail_after = after / 2 + 1;
+        error = qcow2_resize(&q, 40ul * DISK, why, sizeof(why));
+        bool done = file.fail_after;
+
+        file.fail_after = 0;
+        file.failing = false;
+        assert_int_equal(error, done ? 0 : -EIO);
+        assert_int_equal(q.size, error ? DISK : 40ul * DISK);
+        if (guest_write(4 << 20, 65536)) {
+            assert_false(once || q.writable);
+            refused++;
+        } else {
+            assert_int_equal(qcow2_flush(&q), 0);
+            check_contents();
+            again += once;
+        }
+        qcow2_close(&q);
+        check_is_whole();
+        if (done)
+            break;
+    }
+    assert_true(refused >= 1 && again >= 4);
+    file.fail_once = false;
+}
+
 static void power_cuts_table_grows(void **state)
 {
     (void)state;
@@ -943,6 +1101,9 @@ int main(void)
         TEST(power_cuts_overlay),
         TEST(power_cuts_compressed),
         TEST(power_cuts_table_grows),
+        TEST(power_cuts_resized),
+        TEST(resize_without_room),
+        TEST(resize_errors),
         TEST(compressed),
         TEST(compressed_damaged),
         TEST(compressed_otherwise),

@@ -570,8 +570,9 @@ static void test_block(void **state)
     fake_command(
         "query-block", "\"vm\": \"on\"",
         "{\"return\": [{\"device\": \"on/disk-0\", \"type\": \"unknown\", \"removable\": false, "
-        "\"locked\": false, \"inserted\": {\"file\": \"web\", \"drv\": \"qcow2\", \"ro\": false, "
-        "\"serial\": \"web\", \"bps\": 0, \"bps_rd\": 0, \"bps_wr\": 0, \"iops\": 700, "
+        "\"locked\": false, \"inserted\": {\"file\": \"web\", \"node-name\": \"web\", \"drv\": "
+        "\"qcow2\", \"ro\": false, \"serial\": \"web\", \"bps\": 0, \"bps_rd\": 0, \"bps_wr\": 0, "
+        "\"iops\": 700, "
         "\"iops_rd\": 0, \"iops_wr\": 0, \"image\": {\"filename\": \"web\", \"format\": "
         "\"qcow2\", \"virtual-size\": 16777216, \"backing-filename\": \"template\"}}}]}");
     fake_command("query-block", "", "\"file\": \"root\", \"drv\": \"raw\", \"ro\": true");

@@ -125,6 +125,31 @@ static void config(void **state)
     assert_int_equal(v, SECTORS);
 }
 
+/* 5.2.5.2: a disk that has become larger: another generation, an interrupt, the new size; and what is there can be had. */
+static void grows(void **state)
+{
+    uint64_t generation;
+
+    (void)state;
+    disk.blk.sectors = SECTORS / 2;
+    virtio_blk_grown(dev); /* no driver yet: nobody is told */
+    assert_int_equal(reg_read(0x60), 0);
+    assert_int_equal(reg_read(0x100), SECTORS / 2);
+    assert_true(drv_init(ALL & ~EVENT, 1, 16));
+    assert_int_equal(request(0, SECTORS / 2, BUFFER, 512), 1);
+    reg_write(0x64, 3);
+    generation = reg_read(0xfc);
+    disk.blk.sectors = SECTORS;
+    virtio_blk_grown(dev);
+    assert_int_equal(reg_read(0x60), 2);
+    assert_int_not_equal(reg_read(0xfc), generation);
+    assert_int_equal(reg_read(0x100), SECTORS);
+    reg_write(0x64, 2);
+    assert_int_equal(reg_read(0x60), 0);
+    assert_int_equal(request(0, SECTORS - 1, BUFFER, 512), 0);
+    check_data(BUFFER, SECTORS - 1, 512);
+}
+
 static void read_and_write(void **state)
 {
     uint32_t id, used;
@@ -851,6 +876,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BLK(config),
+        BLK(grows),
         BLK(read_and_write),
         BLK(odd_framing),
         BLK(errors),

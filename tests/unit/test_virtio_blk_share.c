@@ -75,6 +75,46 @@ static void test_ranges(void **state)
     hostdisk_backend->ready = hostdisk_ready;
 }
 
+/* A range that reaches further: as far as nobody else has the disk; and it can be used there. */
+static void test_range_grows(void **state)
+{
+    struct blk_growth g = {.room = 33};
+    struct blk_segment seg = {hostdisk_page, 512};
+    struct blk_request r = hostdisk_request(BLK_READ, 16, 1, &seg, 1);
+
+    (void)state;
+    hostdisk_backend->close(hostdisk_backend->ctx);
+    struct blk_backend *a = host_disk_open_range(0, 16, 16, HOST_DISK_WRITE),
+                       *b = host_disk_open_range(0, 48, 16, HOST_DISK_READ),
+                       *look = host_disk_open_range(0, 0, HOSTDEV_SECTORS, HOST_DISK_LOOK);
+    assert_true(a && b && look);
+    assert_int_equal(a->grow(a->ctx, &g), -EBUSY);
+    assert_non_null(strstr(g.why, "not free"));
+    g.room = 32;
+    g.only_check = true;
+    assert_int_equal(a->grow(a->ctx, &g), 0);
+    assert_int_equal(a->sectors, 16);
+    assert_int_equal(a->submit(a->ctx, &r), 0);
+    assert_int_equal(r.result, -EIO);
+    g.only_check = false;
+    assert_int_equal(a->grow(a->ctx, &g), 0);
+    assert_int_equal(a->sectors, 32);
+    r = hostdisk_request(BLK_READ, 31, 1, &seg, 1);
+    assert_int_equal(hostdisk_run(hostdisk, a, &r), 0);
+    assert_memory_equal(hostdisk_page, hostdisk->disk + 47 * 512, 512);
+    assert_null(host_disk_open_range(0, 47, 1, HOST_DISK_READ)); /* it is a's now */
+    b->close(b->ctx);
+    g.room = HOSTDEV_SECTORS - 15;
+    assert_int_equal(a->grow(a->ctx, &g), -EINVAL); /* beyond the disk's end */
+    g.room--;
+    assert_int_equal(a->grow(a->ctx, &g), 0);
+    g.room--;
+    assert_int_equal(a->grow(a->ctx, &g), -EINVAL);
+    a->close(a->ctx);
+    look->close(look->ctx);
+    hostdisk_open();
+}
+
 /* close takes what the device has already finished, though the interrupt has not come. */
 static void test_close_with_requests(void **state)
 {
@@ -179,9 +219,8 @@ static void test_turns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open_exclusive),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_close_with_requests),
+        cmocka_unit_test(test_open_exclusive), cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_range_grows),    cmocka_unit_test(test_close_with_requests),
         cmocka_unit_test(test_turns),
     };
     return cmocka_run_group_tests(tests, hostdisk_setup, NULL);

@@ -193,13 +193,15 @@ static int clone(struct ctl *c, const struct args *a)
     return code ? code : change(c, "image-clone", arguments, a->word[1], "made");
 }
 
+/* An image, or by VM/disk-N the disk that a VM has. */
 static int resize(struct ctl *c, const struct args *a)
 {
-    json_t *arguments = json_pack("{s:s}", "image", a->word[0]);
+    bool device = strchr(a->word[0], '/');
+    json_t *arguments = json_pack("{s:s}", device ? "device" : "image", a->word[0]);
 
     if (!add_parsed(arguments, "size", a->word[1]))
         return bad_size(arguments, a->word[1]);
-    return change(c, "image-resize", arguments, a->word[0], "resized");
+    return change(c, device ? "block_resize" : "image-resize", arguments, a->word[0], "resized");
 }
 
 static int rm(struct ctl *c, const struct args *a)
@@ -283,7 +285,7 @@ static const struct verb verbs[] = {
     {"ls", "[VM]", 0, 1, ls},
     {"create", "IMAGE SIZE [raw|qcow2] [backing=IMAGE] [room=SIZE] [on=DISK]", 2, 6, create},
     {"clone", "TEMPLATE IMAGE [SIZE] [room=SIZE] [on=DISK]", 2, 5, clone},
-    {"resize", "IMAGE SIZE", 2, 2, resize},
+    {"resize", "IMAGE|VM/disk-N SIZE", 2, 2, resize},
     {"rm", "IMAGE...", 1, ARGS_WORDS - 1, rm},
     {"limit", "VM/disk-N [iops=N|off] [bytes=SIZE|off]", 1, 3, limit},
     {NULL, NULL, 0, 0, NULL},

@@ -164,7 +164,7 @@ const struct command commands[] = {
      "  disk clone TEMPLATE IMAGE [SIZE] [room=SIZE] [on=DISK]\n"
      "                                  one that has TEMPLATE behind it, and keeps what is "
      "written\n"
-     "  disk resize IMAGE SIZE          make it larger, while no VM has it\n"
+     "  disk resize IMAGE|VM/disk-N SIZE  make it larger, also while a VM uses it\n"
      "  disk rm IMAGE...                delete it, while no VM has it\n"
      "  disk limit VM/disk-N [iops=N|off] [bytes=SIZE|off]\n"
      "                                  what its guest may ask for in a second; alone: shows it\n"

@@ -35,6 +35,7 @@ static const struct place {
     {WORD_DISK, "clone", 1, 1, IMAGES, {0}},
     {WORD_DISK, "clone", 3, 5, THESE, {"room=", "on="}},
     {WORD_DISK, "resize", 1, 1, IMAGES, {0}},
+    {WORD_DISK, "resize", 1, 1, DISKS, {0}},
     {WORD_DISK, "rm", 1, ANY, IMAGES, {0}},
     {WORD_DISK, "limit", 1, 1, DISKS, {0}},
     {WORD_DISK, "limit", 2, 3, THESE, {"iops=", "iops=off", "bytes=", "bytes=off"}},

@@ -858,6 +858,17 @@ static void vblk_fill_config(struct vblk *b)
     b->v.config[CONFIG_ZEROES_UNMAP] = b->blk->can_discard;
 }
 
+void virtio_blk_grown(struct vdev *dev)
+{
+    struct vblk *b = vblk_of(virtio_of(dev));
+
+    spin_lock(&dev->lock);
+    __atomic_store_n((uint64_t *)(void *)(b->v.config + CONFIG_CAPACITY), b->blk->sectors,
+                     __ATOMIC_RELAXED); /* read without the lock */
+    virtio_config_changed(&b->v);
+    spin_unlock(&dev->lock);
+}
+
 struct vdev *virtio_blk_create(struct stage2 *mem, struct blk_backend *blk)
 {
     struct vblk *b = heap_alloc(sizeof(*b));

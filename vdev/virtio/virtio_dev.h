@@ -8,6 +8,8 @@
 
 struct vdev *virtio_console_create(struct stage2 *mem, struct chr_backend *chr);
 struct vdev *virtio_blk_create(struct stage2 *mem, struct blk_backend *blk);
+/* blk has grown: the driver is told of the disk's size (virtio 1.2, 5.2.5.2). No lock held. */
+void virtio_blk_grown(struct vdev *dev);
 /* Plugged into net, which close takes back when the device goes. */
 struct vdev *virtio_net_create(struct stage2 *mem, struct net_backend *net);
 struct vdev *virtio_rng_create(struct stage2 *mem, struct entropy_backend *rng);
