@@ -49,6 +49,11 @@ def test_debian_is_reached_by_ssh(machine, bundle, tmp_path):
                 limit=1800, args=["-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:2222",
                                  "-device", "virtio-net-device,netdev=net"])
     m.expect(r"^debian login: ", SECONDS)
+    m.line("root")
+    m.expect("^Password: ", SECONDS)
+    with open(os.path.join(DEBIAN, "password"), encoding="utf-8") as file:
+        m.line(file.read().strip())
+    m.expect(r"root@debian:~# ", SECONDS)
     state = ssh(port, "systemctl is-system-running --wait; systemctl --failed --no-legend; hostname; cat /etc/debian_version; "
                       "dpkg --audit && echo whole; dd if=/dev/urandom of=/root/file bs=64k count=50 2>/dev/null; sync; md5sum </root/file")
     words = state.split()
