@@ -54,8 +54,7 @@ run: export DISK := build/debian.img
 run: export NET := user,hostfwd=tcp:127.0.0.1:$(SSH)-10.0.2.15:2222
 run: setup-debian
 	$(again) trapline trapctl build/debian.itb build/debian.img
-	@echo "run: root's password is $$(cat build/debian/password);" \
-	  "from outside: ssh -p $(SSH) -i build/debian/key root@localhost"
+	@tools/debian login build/debian.img "$(SSH)"
 	@tools/run "$$BUNDLE"
 else
 run: setup-run ## starts Trapline with a bundle under QEMU; GUEST=debian: a whole Debian
@@ -134,7 +133,7 @@ format: ## formats the C files (clang-format)
 
 .PHONY: clean
 clean: ## removes what was built here; keeps what was downloaded
-	@rm -rf build/hyp build/debug build/tools build/trapctl build/unit build/fuzz build/coverage build/guests build/test-logs build/trapline.* build/*.itb build/*.its build/demo.img
+	@rm -rf build/hyp build/debug build/tools build/trapctl build/unit build/fuzz build/coverage build/guests build/test-logs build/trapline.* build/*.itb build/*.its build/run.* build/demo.img build/demo.img.login
 
 .PHONY: distclean
 distclean: ## removes build/ altogether
