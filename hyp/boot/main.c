@@ -13,6 +13,7 @@
 #include "boot/platform.h"
 #include "boot/start_harts.h"
 #include "boot/watchdog.h"
+#include "boot/where.h"
 #include "ctl/console.h"
 #include "ctl/control.h"
 #include "ctl/ctl.h"
@@ -199,6 +200,7 @@ void boot_main(uint64_t hartid, uint64_t fdt_pa, uint64_t image, uint64_t direct
     ctl_has_terminal = !control_init_line(&platform);
     entropy_init(&platform);
     watchdog_init(watchdog_seconds(), !boot_option("nosse"));
+    vm_before_off = where_end;
     start_other_harts(&platform);
     banner_print(&platform);
     first = thread_create("start", start_vms, 0);

@@ -5,10 +5,11 @@
 #include "boot/where_offsets.h"
 #include "sched/hart.h"
 #include "sched/timer.h"
+#include "sched/xcall.h"
 
 #define SBI_EXT_SSE_ 0x535345
 #define SSE_LOCAL_SOFTWARE 0xffff0000ul
-enum { SSE_REGISTER = 2, SSE_ENABLE = 4, SSE_INJECT = 7, SSE_HART_UNMASK = 8 };
+enum { SSE_REGISTER = 2, SSE_ENABLE = 4, SSE_DISABLE = 5, SSE_INJECT = 7, SSE_HART_UNMASK = 8 };
 enum { ANSWER_US = 20000, INTERRUPT_US = 100000 };
 
 /* What where.S stores when the firmware interrupts this hart. */
@@ -38,6 +39,22 @@ void where_hart_init(void)
     (void)arch_sbi(SBI_EXT_SSE_, SSE_HART_UNMASK, 0, 0, 0, 0, 0, 0);
     if (!ret.error)
         sse = true;
+}
+
+static void disable(void *arg)
+{
+    (void)arg;
+    (void)arch_sbi(SBI_EXT_SSE_, SSE_DISABLE, SSE_LOCAL_SOFTWARE, 0, 0, 0, 0, 0);
+}
+
+void where_end(void)
+{
+    if (!sse)
+        return;
+    if (atomic_load(&hart_stuck_reports)) /* a stuck hart would be waited for */
+        disable(NULL);
+    else
+        xcall_run(~0ul >> (64 - hart_count), disable, NULL);
 }
 
 bool where_has_sse(void) { return sse; }

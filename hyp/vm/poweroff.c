@@ -57,6 +57,8 @@ static void flush_disk(struct blk_backend *disk)
         heap_free(f);
 }
 
+void (*vm_before_off)(void);
+
 void vm_machine_off(bool failure)
 {
     struct sbi_ret r;
@@ -71,6 +73,8 @@ void vm_machine_off(bool failure)
             vm_let_go(vm);
     }
     log_notice("no VM runs: powering off");
+    if (vm_before_off)
+        vm_before_off();
     r = arch_sbi(SBI_EXT_SRST, 0, SRST_SHUTDOWN,
                  failure ? VM_SRST_SYSTEM_FAILURE : VM_SRST_NO_REASON, 0, 0, 0, 0);
     log_error("the firmware cannot power off (SBI error %ld): turn the machine off", r.error);

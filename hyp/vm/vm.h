@@ -154,6 +154,8 @@ int vm_manager_start(bool power_off_when_idle) MUST_CHECK;
 /* Flushes all disks and powers the machine off; comes back (logged) only when the firmware cannot.
  * failure: the SRST reason is "system failure". From threads only. */
 void vm_machine_off(bool failure);
+/* Set at boot by whoever has something to end on the hart that asks for it; NULL: nobody. */
+extern void (*vm_before_off)(void);
 
 /* hyp/vm/guest_fdt.c: the tree for the guest, in a heap block of *size bytes; -ENOMEM. */
 struct guest_fdt_facts {

@@ -17,6 +17,7 @@ def test_debian_to_userspace(machine, bundle, vcpus, harts):
     assert abs(int(m.run("date +%s")) - time.time()) < 600  # by the host's clock; a guest without one begins in 1970
     m.line("poweroff")
     m.expect_off()  # the last VM has ended, and so does the machine
+    assert "invalid state" not in m.output  # which OpenSBI says of what is left enabled with it
 
 
 @pytest.mark.parametrize("console", ["hvc0", "ttyS0"])

@@ -61,6 +61,9 @@ static void test_twenty_reboots(void **state)
     assert_int_equal(life_srst_calls, 0);
 }
 
+static unsigned last_acts;
+static void last_act(void) { assert_int_equal(life_srst_calls, last_acts++); }
+
 static void test_power_off(void **state)
 {
     struct vm *vm;
@@ -82,11 +85,14 @@ static void test_power_off(void **state)
     assert_int_equal(life_state_of(vm), VM_OFF);
     life_ok(vm_start(vm, &life_why));
     fake_device_busy = 50;
+    vm_before_off = last_act;
     life_guest_asks(vm, GUEST_SHUTDOWN, 1);
     life_guest_asks(vm, GUEST_CRASHED, 0); /* another vCPU is too late */
     life_run_manager();
+    vm_before_off = NULL;
     life_says("vm0: stopped: guest shut down (system failure)");
     assert_int_equal(life_srst_calls, 1);
+    assert_int_equal(last_acts, 1); /* before it */
     assert_int_equal(life_srst_reason, 0);
     assert_int_equal(fake_flushes, 1);
     life_says("cannot power off");
