@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The scheduler on a fake machine with a fake clock: harts that run threads which compute, sleep, and are
 // woken, event by event. What each gets is counted here, not by the scheduler.
-// units: hyp/sched/thread.c hyp/sched/fair.c hyp/sched/balance.c hyp/sched/account.c
+// units: hyp/sched/thread.c hyp/sched/thread_life.c hyp/sched/fair.c hyp/sched/balance.c hyp/sched/account.c
 // units: hyp/sched/timer.c hyp/sched/hart.c hyp/sched/irq.c
 // units: tests/fake/fake_base.c tests/fake/fake_sched.c tests/fake/fake_xcall.c
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The scheduler's queues and timers, as other harts change them at the worst moment.
-// units: hyp/sched/thread.c hyp/sched/fair.c hyp/sched/balance.c hyp/sched/account.c
+// units: hyp/sched/thread.c hyp/sched/thread_life.c hyp/sched/fair.c hyp/sched/balance.c hyp/sched/account.c
 // units: hyp/sched/timer.c hyp/sched/hart.c hyp/sched/irq.c
 // units: tests/fake/fake_base.c tests/fake/fake_sched.c tests/fake/fake_xcall.c
 #include <setjmp.h>
