@@ -7,12 +7,13 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/spinlock.h"
+#include "ctl/scrollback.h"
 #include "ctl/terminal.h"
 #include "mem/heap.h"
 #include "sched/thread.h"
 #include "sched/timer.h"
 
-enum { SCROLLBACK = 16384, INPUT = 1024, REPLAY_LINES = 20, NAME = 32 };
+enum { INPUT = 1024, NAME = 32 };
 enum { END_VIRTIO, END_UART, END_DEVICES, END_SBI = END_DEVICES, END_NONE };
 enum { PIECE = 16, WRITE_US = 500 }; /* characters at once; time of one call */
 enum { KEY_ESCAPE = 0x1D /* Ctrl-] */, KEY_SYSRQ = 0x0F /* Ctrl-O */ };
@@ -26,8 +27,8 @@ struct console_end {
 struct console {
     struct list node;
     char name[NAME];
-    char *ring;             /* SCROLLBACK bytes; byte n of all output is at n % SCROLLBACK */
-    uint64_t written, taken; /* bytes of output ever; of input that was read */
+    struct scrollback out;
+    uint64_t taken; /* bytes of input that was read */
     uint64_t id;
     unsigned watchers;
     bool announced; /* watchers have been woken for what was written */
@@ -48,86 +49,16 @@ static struct terminal terminal = {.columns = TERMINAL_COLUMNS, .rows = TERMINAL
 
 /* ---- output, with the lock held ---- */
 
-static void ring_append(struct console *c, const char *data, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        c->ring[c->written++ % SCROLLBACK] = data[i];
-}
-
 static bool is_shown(const struct console *c) { return c == (focus ? focus : shell); }
 
 static void emit(struct console *c, const char *data, size_t len)
 {
-    ring_append(c, data, len);
+    scrollback_append(&c->out, data, len);
     if (!is_shown(c))
         return;
     if (c == shell)
         terminal_erase_edit(&terminal);
     terminal_write(&terminal, data, len);
-}
-
-enum { ESC = 0x1B, ENQ = 0x05 };
-
-/* The byte that is n after from, or 0 at the end. */
-static char ring_at(const struct console *c, uint64_t from, uint64_t n)
-{
-    return from + n < c->written ? c->ring[(from + n) % SCROLLBACK] : '\0';
-}
-
-/* Bytes of a control sequence at from that asks the terminal for an answer (cursor position, what it
- * is), else 0: asked again, the answers would be typed into whatever has the focus. */
-static uint64_t question_length(const struct console *c, uint64_t from)
-{
-    uint64_t n = 2;
-    char last;
-
-    if (ring_at(c, from, 0) == ENQ)
-        return 1;
-    if (ring_at(c, from, 0) != ESC)
-        return 0;
-    if (ring_at(c, from, 1) == 'Z')
-        return 2;
-    if (ring_at(c, from, 1) != '[')
-        return 0;
-    while ((last = ring_at(c, from, n)) >= ' ' && last < '@')
-        n++;
-    return last == 'n' || last == 'c' || last == 't' ? n + 1 : 0;
-}
-
-static void replay_bytes(struct console *c, uint64_t from)
-{
-    while (from < c->written) {
-        uint64_t question = question_length(c, from), at = from % SCROLLBACK, n = 0;
-        uint64_t room = min_u64(c->written - from, SCROLLBACK - at);
-
-        if (question) {
-            from += question;
-            continue;
-        }
-        while (n < room && !question_length(c, from + n))
-            n++;
-        terminal_write(&terminal, c->ring + at, n);
-        from += n;
-    }
-}
-
-/* Whole lines, as many as are wanted and there. A start in the middle of an escape sequence would
- * show rubbish. */
-static void replay(struct console *c)
-{
-    uint64_t oldest = c->written > SCROLLBACK ? c->written - SCROLLBACK : 0, from = c->written;
-    unsigned lines = 0;
-
-    while (from > oldest) {
-        if (c->ring[(from - 1) % SCROLLBACK] == '\n' && from != c->written &&
-            ++lines == REPLAY_LINES)
-            break;
-        from--;
-    }
-    if (from == oldest && oldest > 0) /* the first line is not whole */
-        while (from < c->written && c->ring[from++ % SCROLLBACK] != '\n')
-            ;
-    replay_bytes(c, from);
 }
 
 static void notice(const char *text) { terminal_line(&terminal, "", text, strlen(text)); }
@@ -144,13 +75,13 @@ static void give_focus(struct console *c)
         terminal_write(&terminal, "\x1b[0m", 4);
     if (c)
         fmt_snprintf(text, sizeof(text), "[trapline: console of %s%s; Ctrl-] for the next]",
-                     c->name, c->written ? "" : " (no output yet)");
+                     c->name, c->out.written ? "" : " (no output yet)");
     else
         fmt_snprintf(text, sizeof(text),
                      "[trapline: shell (help lists commands); Ctrl-] for the next]");
     notice(text);
     if (c || shell)
-        replay(c ? c : shell);
+        scrollback_replay(c ? &c->out : &shell->out, &terminal);
     if (!c)
         terminal_draw_edit(&terminal);
 }
@@ -191,18 +122,12 @@ static size_t take(struct console *c, char *to, size_t max)
     return n;
 }
 
-/* Tells the device that input waits. The lock is given up meanwhile; calls keeps console and
- * device. */
-static void notify_locked(struct console *c)
+/* Tells the device at an end, if there is one, to look. The lock is given up meanwhile; calls keeps console and device. */
+static void tell_locked(struct console *c, unsigned end)
 {
-    struct chr_backend *chr;
+    void (*ready)(void *device) = c->end[end].chr.ready;
+    void *device = c->end[end].chr.device;
 
-    c->deliver = false;
-    if (c->active >= END_DEVICES || !c->count)
-        return;
-    chr = &c->end[c->active].chr;
-    void (*ready)(void *device) = chr->ready;
-    void *device = chr->device;
     if (!ready)
         return;
     c->calls++;
@@ -210,6 +135,14 @@ static void notify_locked(struct console *c)
     ready(device);
     spin_lock(&lock);
     c->calls--;
+}
+
+/* Input waits: whose it is looks. The lock as above. */
+static void notify_locked(struct console *c)
+{
+    c->deliver = false;
+    if (c->active < END_DEVICES && c->count)
+        tell_locked(c, c->active);
 }
 
 static void wake_shell(void)
@@ -380,18 +313,11 @@ size_t console_write(struct console *c, const char *data, size_t len)
 
 size_t console_history(struct console *c, uint64_t *at, char *to, size_t max)
 {
-    size_t n = 0;
+    size_t n;
 
     spin_lock(&lock);
-    if (*at > c->written)
-        *at = c->written;
-    if (c->written - *at > SCROLLBACK)
-        *at = c->written - SCROLLBACK;
     c->announced = false;
-    while (n < max && *at + n < c->written) {
-        to[n] = c->ring[(*at + n) % SCROLLBACK];
-        n++;
-    }
+    n = scrollback_read(&c->out, at, to, max);
     spin_unlock(&lock);
     return n;
 }
@@ -405,7 +331,7 @@ void console_watch(struct console *c, bool watch)
     spin_unlock(&lock);
 }
 
-uint64_t console_written(const struct console *c) { return c->written; }
+uint64_t console_written(const struct console *c) { return c->out.written; }
 
 uint64_t console_taken(const struct console *c) { return c->taken; }
 
@@ -435,8 +361,8 @@ static struct console *make(const char *name)
 
     if (!c)
         return NULL;
-    c->ring = heap_alloc(SCROLLBACK);
-    if (!c->ring) {
+    c->out.bytes = heap_alloc(SCROLLBACK);
+    if (!c->out.bytes) {
         heap_free(c);
         return NULL;
     }
@@ -500,7 +426,7 @@ void console_destroy(struct console *c)
         focus_next();
     list_remove(&c->node);
     spin_unlock(&lock);
-    heap_free(c->ring);
+    heap_free(c->out.bytes);
     heap_free(c);
 }
 
@@ -533,7 +459,7 @@ void console_set_host(void (*write)(const char *data, size_t len))
 void console_log(enum log_level level, const char *line, size_t len)
 {
     spin_lock(&lock);
-    if (!focus || !focus->written)
+    if (!focus || !focus->out.written)
         terminal_line(&terminal, "", line, len);
     else if (level <= LOG_NOTICE)
         terminal_line(&terminal, "[trapline] ", line, len);
@@ -558,18 +484,8 @@ void console_set_size(uint16_t columns, uint16_t rows)
             break;
         c = list_console(l);
         passed++;
-        for (unsigned i = 0; i < END_DEVICES; i++) {
-            void (*ready)(void *device) = c->end[i].chr.ready;
-            void *device = c->end[i].chr.device;
-
-            if (!ready)
-                continue;
-            c->calls++;
-            spin_unlock(&lock);
-            ready(device);
-            spin_lock(&lock);
-            c->calls--;
-        }
+        for (unsigned i = 0; i < END_DEVICES; i++)
+            tell_locked(c, i);
     }
     spin_unlock(&lock);
 }
@@ -600,9 +516,9 @@ struct console *console_shell(void) { return shell; }
 
 static void scroll_edit(void)
 {
-    ring_append(shell, terminal.prompt, strlen(terminal.prompt));
-    ring_append(shell, terminal.text, terminal.len);
-    ring_append(shell, "\r\n", 2);
+    scrollback_append(&shell->out, terminal.prompt, strlen(terminal.prompt));
+    scrollback_append(&shell->out, terminal.text, terminal.len);
+    scrollback_append(&shell->out, "\r\n", 2);
 }
 
 void console_edit(const char *prompt, const char *text, size_t len, size_t cursor)

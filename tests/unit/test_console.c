@@ -2,7 +2,7 @@
 // Consoles: scroll-back and replay, input queues, which device gets the input, focus and the
 // escape key, log lines beside guests' output and beside a line being edited, devices that go
 // while told.
-// units: hyp/ctl/console.c hyp/ctl/terminal.c tests/fake/fake_base.c
+// units: hyp/ctl/console.c hyp/ctl/scrollback.c hyp/ctl/terminal.c tests/fake/fake_base.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

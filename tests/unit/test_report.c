@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The crash report: what it says of RAM, devices, holes, page tables that lead nowhere; never
 // more than its buffer.
-// units: vcpu/report.c vcpu/walk_vs.c vcpu/insn.c vcpu/insn_describe.c hyp/ctl/console.c
+// units: vcpu/report.c vcpu/walk_vs.c vcpu/insn.c vcpu/insn_describe.c hyp/ctl/console.c hyp/ctl/scrollback.c
 // units: hyp/ctl/terminal.c stage2/stage2.c stage2/walk.c stage2/map.c stage2/change.c
 // units: stage2/dirty.c stage2/flush.c stage2/vmid.c stage2/populate.c stage2/image.c stage2/guest_mem.c
 // units: hyp/mem/frame.c hyp/mem/frame_boot.c hyp/mem/frame_ref.c vdev/bus.c tests/fake/fake_base.c hyp/mem/frame_run.c hyp/vm/bundle_memory.c
