@@ -6,5 +6,5 @@
 
 /* The state of the shell; no thread yet. wake: see console_shell_start. 0 or -ENOMEM. */
 int shell_init(void (*wake)(void)) MUST_CHECK;
-/* Handles all input that is there, and what consoles want delivered. From the shell's thread. */
+/* Handles all input that is there, and what consoles want delivered. From the control thread. */
 void shell_step(void);
