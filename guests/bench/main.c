@@ -9,7 +9,7 @@
 // time instead, which under icount is the same but for rounding.
 #include "rt/rt.h"
 
-enum { ROUNDS = 1000, REGION = 64 << 20 };
+enum { ROUNDS = 1000, REGION = 64 << 20, WAKES = 50, WAKE_USEC = 2000 };
 
 /* Shortest handlers: skip four bytes; or acknowledge a software interrupt and say so in t3. */
 void skip_vector(void);
@@ -111,6 +111,34 @@ static void measure_traps(void)
     csr_clear(sip, SIE_SSIE);
 }
 
+static void set_timer(uint64_t when)
+{
+    if (rt_has("sstc"))
+        __asm__ volatile("csrw 0x14d, %0" ::"r"(when)); /* stimecmp */
+    else
+        sbi_call(SBI_TIME, 0, when, 0, 0, 0, 0);
+}
+
+/* How late a hart goes on that sleeps until its timer: by time, so to within one of its units. The sleep is longer than
+ * a hypervisor would poll for. */
+static void measure_wake(void)
+{
+    uint64_t late = 0;
+
+    csr_set(sie, SIE_STIE);
+    for (unsigned i = 0; i < WAKES; i++) {
+        uint64_t when = rdtime() + usec(WAKE_USEC);
+
+        set_timer(when);
+        while (rdtime() < when)
+            __asm__ volatile("wfi");
+        late += rdtime() - when;
+    }
+    set_timer(~0ul);
+    csr_clear(sie, SIE_STIE);
+    report("wake-up from WFI by the timer", late * (1000000000 / rt_timebase), 0, WAKES);
+}
+
 /* One store a page into memory that nobody has touched: above the image, clear of the device tree. */
 static void measure_first_touch(void)
 {
@@ -155,5 +183,6 @@ void guest_main(void)
     measure_mmio();
     measure_traps();
     csr_write(stvec, vector);
+    measure_wake();
     printf("bench guest: end\n");
 }

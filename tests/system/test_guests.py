@@ -96,10 +96,11 @@ def test_bench_guest(machine, bundle):
     m = machine(bundle=path, icount=True)
     m.expect("bench guest: end", 120)
     rows = dict(re.findall(r"^bench (?!guest)(.*) (\d+)$", m.output, re.M))
-    assert len(rows) == 12, rows
+    assert len(rows) == 13, rows
     # Not the targets (tools and machines differ), but what would mean that something has gone wrong.
     assert 14 <= int(rows["SBI base get_spec_version"]) < 700, rows
     assert int(rows["WFI, interrupt pending"]) < 100, rows
+    assert int(rows["wake-up from WFI by the timer"]) < 1000, rows
     m.expect_off()
 
 
