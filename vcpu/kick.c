@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "vcpu/kick.h"
 
-#include "stage2/guest_mem.h"
 #include "vcpu/insn.h"
 #include "vcpu/sse.h"
 
@@ -9,20 +8,9 @@ static bool is_user(const struct vcpu *v) { return !(v->sstatus & SSTATUS_SPP); 
 
 static bool is_wfi_at(struct vcpu *v, uint64_t pc)
 {
-    uint32_t word = 0;
+    uint32_t word;
 
-    for (unsigned i = 0; i < 2; i++) { /* halves, as it may lie across two pages */
-        struct vs_step steps[5];
-        uint16_t half;
-        gpa_t g;
-        int result;
-
-        vcpu_walk_vs(&v->guest->s2, v->csr.vsatp, gva(pc + 2 * i), steps, &g, &result);
-        if (result || guest_mem_read(&v->guest->s2, g, &half, sizeof(half)))
-            return false;
-        word |= (uint32_t)half << 16 * i;
-    }
-    return word == INSN_WFI_WORD;
+    return vcpu_walk_fetch(&v->guest->s2, v->csr.vsatp, gva(pc), &word) && word == INSN_WFI_WORD;
 }
 
 /* Alone on its hart it waits there, without an exit; the pc is behind WFI already, or still at it. */

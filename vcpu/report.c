@@ -52,26 +52,17 @@ static bool translate(struct vcpu *v, uint64_t va, gpa_t *out)
     return result == 0;
 }
 
-static bool read_half(struct vcpu *v, uint64_t va, uint16_t *to)
-{
-    gpa_t g;
-
-    return translate(v, va, &g) && !guest_mem_read(&v->guest->s2, g, to, sizeof(*to));
-}
-
-/* By the software walk, not HLVX: it works whether or not the vCPU is loaded. */
 static void put_instruction(struct text *t, struct vcpu *v)
 {
-    uint16_t low, high = 0;
+    uint32_t raw;
     char words[64];
 
-    if (!read_half(v, v->pc, &low) || ((low & 3) == 3 && !read_half(v, v->pc + 2, &high))) {
+    if (!vcpu_walk_fetch(&v->guest->s2, current_vsatp(v), gva(v->pc), &raw)) {
         put(t, "  instruction: cannot be read\n");
         return;
     }
-    uint32_t raw = low | (uint32_t)high << 16;
     insn_describe(raw, words, sizeof(words));
-    put(t, (low & 3) == 3 ? "  instruction: %08x  %s\n" : "  instruction: %04x  %s\n", raw, words);
+    put(t, (raw & 3) == 3 ? "  instruction: %08x  %s\n" : "  instruction: %04x  %s\n", raw, words);
 }
 
 static bool is_guest_page_fault(uint64_t cause)

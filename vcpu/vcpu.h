@@ -263,3 +263,6 @@ struct vs_step {
 };
 unsigned vcpu_walk_vs(struct stage2 *s2, uint64_t vsatp, gva_t va, struct vs_step steps[5],
                       gpa_t *out, int *result);
+/* The instruction at pc by that walk, not HLVX: whether or not the vCPU is loaded. Of one of 16 bits the upper half is 0.
+ * false: it cannot be read. */
+bool vcpu_walk_fetch(struct stage2 *s2, uint64_t vsatp, gva_t pc, uint32_t *raw);

@@ -110,3 +110,26 @@ unsigned vcpu_walk_vs(struct stage2 *s2, uint64_t vsatp, gva_t va, struct vs_ste
     }
     return n;
 }
+
+static bool fetch_half(struct stage2 *s2, uint64_t vsatp, gva_t va, uint16_t *to)
+{
+    struct vs_step steps[5];
+    gpa_t g;
+    int result;
+
+    vcpu_walk_vs(s2, vsatp, va, steps, &g, &result);
+    return !result && !guest_mem_read(s2, g, to, sizeof(*to));
+}
+
+bool vcpu_walk_fetch(struct stage2 *s2, uint64_t vsatp, gva_t pc, uint32_t *raw)
+{
+    uint16_t low, high = 0;
+
+    if (!fetch_half(s2, vsatp, pc, &low))
+        return false;
+    /* The other half may lie on another page. */
+    if ((low & 3) == 3 && !fetch_half(s2, vsatp, gva(pc.v + 2), &high))
+        return false;
+    *raw = low | (uint32_t)high << 16;
+    return true;
+}

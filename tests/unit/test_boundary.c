@@ -171,12 +171,13 @@ bool hsm_resume(struct vcpu *vcpu)
     (void)vcpu;
     return true;
 }
-int guest_mem_read(struct stage2 *s2, gpa_t from, void *to, size_t len)
+bool vcpu_walk_fetch(struct stage2 *s2, uint64_t vsatp, gva_t pc, uint32_t *raw)
 {
     (void)s2;
-    (void)from;
-    memset(to, 0, len); /* no WFI there */
-    return 0;
+    (void)vsatp;
+    (void)pc;
+    *raw = 0; /* no WFI there */
+    return true;
 }
 void vcpu_enter(struct vcpu *vcpu)
 {
