@@ -53,9 +53,9 @@ static const struct {
     enum exit_result (*handle)(struct vcpu *v);
     const char *name;
 } exit_table[EXIT_CAUSES] = {
-    [CAUSE_FETCH_ACCESS] = {exit_access_fault, "fetch-access"},
-    [CAUSE_LOAD_ACCESS] = {exit_access_fault, "load-access"},
-    [CAUSE_STORE_ACCESS] = {exit_access_fault, "store-access"},
+    [CAUSE_FETCH_ACCESS] = {exit_reflect, "fetch-access"},
+    [CAUSE_LOAD_ACCESS] = {exit_reflect, "load-access"},
+    [CAUSE_STORE_ACCESS] = {exit_reflect, "store-access"},
     [CAUSE_ILLEGAL] = {exit_reflect, "illegal"},
     [CAUSE_BREAKPOINT] = {exit_reflect, "breakpoint"},
     [CAUSE_ECALL_VS] = {exit_ecall, "sbi"},

@@ -117,8 +117,8 @@ enum exit_result fault_fast_access(struct vcpu *v)
 /* What a guest page fault is about. */
 struct fault_at {
     gpa_t gpa;
-    bool
-        tables; /* the guest's page tables lie there: the hart's own access, not the instruction's */
+    /* The guest's page tables lie there: the hart's own access, not the instruction's. */
+    bool tables;
     bool write;
     gpa_t leaf; /* by_walk: the entry in which the hart may want to set A or D, else 0 */
 };
@@ -205,12 +205,6 @@ enum exit_result exit_guest_page_fault(struct vcpu *v)
     if (v->exit.cause == CAUSE_FETCH_GUEST_PAGE_FAULT)
         return fetch_nothing(v);
     return access_device(v, at.gpa);
-}
-
-enum exit_result exit_access_fault(struct vcpu *v)
-{
-    vcpu_inject(v, v->exit.cause, v->exit.tval);
-    return EXIT_INJECT;
 }
 
 enum exit_result exit_reflect(struct vcpu *v)

@@ -6,9 +6,8 @@
 
 enum exit_result exit_guest_page_fault(struct vcpu *v);
 enum exit_result fault_fast_access(struct vcpu *v); /* called by switch.S */
-enum exit_result
-exit_access_fault(struct vcpu *v); /* host's view of a bad access: given to the guest */
-enum exit_result exit_reflect(struct vcpu *v);      /* the guest's own exception, seen by us */
+/* The guest's own exception, seen by us; or an access of its that the host refuses: the guest gets it. */
+enum exit_result exit_reflect(struct vcpu *v);
 /* The guest's instruction at pc by HLVX; of a 16-bit one the low half counts. false: it could not be read
  * now. Loaded vCPU only. */
 static inline bool fault_fetch(uint64_t pc, uint32_t *raw)

@@ -176,13 +176,13 @@ struct guest {
     uint16_t id; /* 1..: also the owner of its frames */
     uint64_t time_delta; /* guest time = host time + this */
     uint64_t henvcfg, hstateen0;
-    uint64_t
-        fast_mmio_end; /* accesses below are devices', by htval; 0 (a test): none is taken the fast way */
+    /* Accesses below are devices', by htval; 0 (a test): none is taken the fast way. */
+    uint64_t fast_mmio_end;
     _Atomic uint64_t pmu_users; /* a bit for each vCPU that has given events to counters */
     _Atomic uint64_t pmu_counting; /* a bit for each vCPU that counts firmware events */
     bool sstc; /* the guest has Sstc (host has it, and it is not switched off) */
-    uint64_t
-        htinst_mask; /* all ones; 0 (a test): every faulting instruction is fetched and decoded */
+    /* All ones; 0 (a test): every faulting instruction is fetched and decoded. */
+    uint64_t htinst_mask;
     uint16_t last_vcpu[HART_MAX]; /* hart n ran vCPU last_vcpu[n] - 1 of this guest last; 0: none */
     struct spinlock sse_lock; /* of all vCPUs' software events */
     struct log_limit log; /* of all lines that the guest can provoke */

@@ -87,8 +87,8 @@ struct vdev {
     /* A page of which reads change nothing, with what they give: the VM maps it for its guest, for reading only, so that they
      * are no exits. From its first reset on the device keeps it as its registers are (vdev_show); writes come to access, as ever. */
     struct vdev_page page;
-    struct log_limit
-        *log; /* its VM's, for lines that the guest can provoke; NULL: none is held back */
+    /* Its VM's, for lines that the guest can provoke; NULL: none is held back. */
+    struct log_limit *log;
     struct spinlock lock;
     uint64_t reads, writes; /* accesses, for the shell */
     struct vdev_account account; /* under the lock; others may read it, a little late */

@@ -54,8 +54,8 @@ struct ns16550 {
     union {
         struct {
             uint8_t lsr_errors; /* until LSR is read */
-            uint16_t
-                breaks; /* a bit for each place in rx: a break is there, and LSR has not said so yet */
+            /* A bit for each place in rx: a break is there, and LSR has not said so yet. */
+            uint16_t breaks;
         };
         uint32_t oddities; /* both: 0 when LSR says nothing but what is usual */
     };

@@ -41,8 +41,8 @@ struct platform {
     char model[64];
     struct platform_range bank[PLATFORM_BANKS];
     unsigned bank_count;
-    struct platform_range
-        reserved[PLATFORM_RESERVED]; /* /memreserve/, /reserved-memory: by address, disjoint */
+    /* /memreserve/, /reserved-memory: by address, disjoint. */
+    struct platform_range reserved[PLATFORM_RESERVED];
     unsigned reserved_count;
     struct platform_hart hart[PLATFORM_HARTS];
     unsigned hart_count, harts_left_out; /* left_out: more than fit */
@@ -51,8 +51,8 @@ struct platform {
     uint32_t cbom_block, cboz_block; /* bytes; 0: some usable hart lacks it, or they differ */
     char mmu_type[16]; /* the least of the harts: "sv39", "sv48", "sv57" */
     struct platform_uart uart; /* the console */
-    struct platform_uart
-        more_uarts[PLATFORM_UARTS]; /* others that there is a driver for, in the tree's order */
+    /* Others that there is a driver for, in the tree's order. */
+    struct platform_uart more_uarts[PLATFORM_UARTS];
     unsigned more_uart_count;
     struct {
         struct platform_range regs; /* size 0: none */

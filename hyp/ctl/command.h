@@ -61,8 +61,7 @@ extern const unsigned command_count;
 
 const struct command *command_find(const char *name); /* in the shell */
 const struct command *command_find_qmp(const char *name);
-/* Splits line in place (blanks; "double quotes" keep them) and runs the command. 0, negative errno.
- * */
+/* Splits line in place (blanks; "double quotes" keep them) and runs the command. 0, negative errno. */
 int command_run(const struct command_out *out, char *line);
 /* lineedit_complete_fn. */
 bool command_complete(void *ctx, const char *line, size_t word, unsigned n, char *to, size_t size);

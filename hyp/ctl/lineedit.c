@@ -183,8 +183,7 @@ static enum lineedit_event complete(struct lineedit *e)
 
 /* ---- keys ---- */
 
-/* A complete sequence, without its ESC: as terminals of the xterm, VT and rxvt families send them.
- * */
+/* A complete sequence, without its ESC: as terminals of the xterm, VT and rxvt families send them. */
 static enum lineedit_event sequence_key(struct lineedit *e, const char *s)
 {
     static const struct {
@@ -205,8 +204,7 @@ static enum lineedit_event sequence_key(struct lineedit *e, const char *s)
     return LINEEDIT_BELL;
 }
 
-/* ECMA-48: a control sequence ends with a byte from @ to ~; one that is too long is dropped whole.
- * */
+/* ECMA-48: a control sequence ends with a byte from @ to ~; one that is too long is dropped whole. */
 static enum lineedit_event sequence_byte(struct lineedit *e, char key)
 {
     bool begins = e->sequence_len == 1, ends;

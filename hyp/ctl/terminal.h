@@ -30,7 +30,6 @@ void terminal_line(struct terminal *t, const char *prefix, const char *line, siz
 void terminal_set_edit(struct terminal *t, const char *prompt, const char *text, size_t len,
                        size_t cursor);
 void terminal_draw_edit(struct terminal *t);
-/* Takes it off the terminal (somebody else writes now) or leaves it there as it is and goes below.
- * */
+/* Takes it off the terminal (somebody else writes now) or leaves it there as it is and goes below. */
 void terminal_erase_edit(struct terminal *t);
 void terminal_commit_edit(struct terminal *t);

@@ -172,8 +172,7 @@ int frame_init_done(void)
         return -ENOMEM;
     for (uint32_t i = 0; i < frame_db.block_count; i++)
         frame_db.blocks[i] = (struct block){.state = FRAME_RESERVED, .order = FRAME_ORDER_2M};
-    /* The database is one more reservation; it is at the start of a free run, so r below it is too.
-     * */
+    /* The database is one more reservation; it is at the start of a free run, so r below it is too. */
     for (unsigned i = frame_db.bank_count; i-- > 0;) {
         uint64_t from = frame_db.banks[i].start, database = hva_to_pa(frame_db.blocks).v;
 

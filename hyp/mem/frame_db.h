@@ -30,8 +30,8 @@ struct block {
     uint8_t state;
     uint8_t order; /* of the allocation: 9 or more */
     uint16_t owner;
-    uint32_t
-        pins; /* of a split block: those taken before the split, which protect all its frames */
+    /* Of a split block: those taken before the split, which protect all its frames. */
+    uint32_t pins;
     uint32_t refs;
     uint16_t free, first; /* when split: how many frames are free, and the first of them */
     struct frame *frames;

@@ -42,8 +42,8 @@ struct fair_group {
     _Atomic uint64_t affinity; /* bit n: may run on logical hart n */
     atomic_uint runnable; /* threads that run or want to */
     _Atomic uint64_t tick; /* virtual time of a tick for a group with one such thread */
-    _Atomic uint64_t
-        tag; /* moved by all of its threads, each tick counting with the whole weight */
+    /* Moved by all of its threads, each tick counting with the whole weight. */
+    _Atomic uint64_t tag;
     _Atomic uint64_t held_until; /* host time: the cap's budget is used up until then */
     struct spinlock lock; /* guards what follows */
     uint64_t period; /* host time at which the current period of the cap began */
@@ -66,8 +66,8 @@ struct fair_queue {
     struct list held; /* their group's cap is used up */
     atomic_uint length; /* of ready */
     _Atomic uint64_t first; /* tag of the first ready one; of no meaning when length is 0 */
-    _Atomic uint64_t
-        vtime; /* virtual time: least tag of all that run or are ready; never goes back */
+    /* Virtual time: least tag of all that run or are ready; never goes back. */
+    _Atomic uint64_t vtime;
     /* What runs: its tag when it began, when that was, virtual time for each tick since (0: nothing). */
     _Atomic uint64_t run_tag, run_since, run_tick;
 };

@@ -41,14 +41,14 @@ struct hart {
     struct fair_queue runq;
     atomic_bool ticks; /* the slice has an end: the hart looks at its queue by itself */
     uint64_t balanced_at; /* host time */
-    uint64_t
-        release_at; /* host time: a thread that its cap holds here may go on; UINT64_MAX: none */
+    /* Host time: a thread that its cap holds here may go on; UINT64_MAX: none. */
+    uint64_t release_at;
     struct thread *stray; /* during a switch: leaves this hart, for one where it may run */
     struct thread *yield_to; /* at the next look at the queue: this one first */
 
     /* Whose time it is: sched/account.h. */
-    uint64_t
-        interrupted_at; /* host time from which on the interrupt of a guest has no payer yet; 0: no interrupt */
+    /* Host time from which on the interrupt of a guest has no payer yet; 0: no interrupt. */
+    uint64_t interrupted_at;
     uint64_t interrupt_time; /* ticks since current's last account that are not its own */
     uint64_t wake_tail; /* ticks that whoever is woken next by an interrupt pays */
     bool woke; /* the interrupt under way woke a thread */
@@ -74,10 +74,10 @@ struct hart {
     bool vector_zero; /* these are as after a reset, whosever they are */
 
     unsigned lock_depth;
-    struct held_lock
-        held[HART_LOCKS_MAX]; /* the first lock_depth, as taken; the last may be waited for */
-    const struct spinlock
-        *_Atomic wanted; /* what it spins for, or NULL; for other harts' reports */
+    /* The first lock_depth, as taken; the last may be waited for. */
+    struct held_lock held[HART_LOCKS_MAX];
+    /* What it spins for, or NULL; for other harts' reports. */
+    const struct spinlock *_Atomic wanted;
     uint64_t where_pc, where_sp; /* answers to HART_REQ_WHERE */
     atomic_uint where_done;
 };

@@ -30,8 +30,8 @@ enum thread_leave {
 struct thread {
     struct fair_entity fair; /* place in a queue, and the group */
     _Atomic unsigned state; /* enum thread_state */
-    atomic_uint
-        wake; /* a wake-up came: block returns at once. No bool: its exchange needs libatomic */
+    /* A wake-up came: block returns at once. No bool: its exchange needs libatomic. */
+    atomic_uint wake;
     atomic_bool on_hart; /* its stack is in use by a hart */
     unsigned hart; /* logical: where it runs or ran last */
     uint64_t since; /* host time of its last change of state */

@@ -105,11 +105,10 @@ static void map_pages_of_devices(struct vm *vm)
     }
 }
 
-int vm_start_claimed(struct vm *vm, const char **why)
+/* A fresh stage 2 with RAM, kernel, initrd and device tree; on error nothing is left of it. */
+static int make_memory(struct vm *vm, gpa_t *entry, gpa_t *fdt, const char **why)
 {
-    uint64_t begin = arch_time();
     struct guest *g = &vm->guest;
-    gpa_t entry, fdt;
     int error = stage2_create(&g->s2, g->id, GUEST_RAM_BASE + vm->config.memory);
 
     if (error)
@@ -120,11 +119,21 @@ int vm_start_claimed(struct vm *vm, const char **why)
     if (error)
         vm_fail(vm, why, error, "memory: its RAM could not be set up (error %d)", -error);
     else
-        error = vm_load(vm, &entry, &fdt, why);
-    if (error) {
+        error = vm_load(vm, entry, fdt, why);
+    if (error)
         release_memory(vm);
+    return error;
+}
+
+int vm_start_claimed(struct vm *vm, const char **why)
+{
+    uint64_t begin = arch_time();
+    struct guest *g = &vm->guest;
+    gpa_t entry, fdt;
+    int error = make_memory(vm, &entry, &fdt, why);
+
+    if (error)
         return error;
-    }
     reset_devices(vm);
     map_pages_of_devices(vm);
     for (unsigned i = 0; i < g->vcpu_count; i++) {
@@ -158,8 +167,7 @@ int vm_start_claimed(struct vm *vm, const char **why)
     return error;
 }
 
-/* One line, continued when it would be too long for the log: causes that occurred, and how often.
- * */
+/* One line, continued when it would be too long for the log: causes that occurred, and how often. */
 static void log_exits(struct vm *vm)
 {
     char line[200];

@@ -29,7 +29,7 @@ struct vm_account_memory {
     uint64_t shared; /* pages of images that it has touched, and not written */
     uint64_t tables; /* its stage 2 */
     uint64_t disks; /* what was written to its RAM disks, also while it is off */
-    uint64_t
-        hypervisor; /* of the hypervisor's own: vCPUs with their stacks, devices, console, tree, also while it is off */
+    /* Of the hypervisor's own: vCPUs with their stacks, devices, console, tree, also while it is off. */
+    uint64_t hypervisor;
 };
 void vm_account_memory(struct vm *vm, struct vm_account_memory *m);

@@ -13,6 +13,5 @@
  * fake_mem_release gives it back. */
 void fake_mem_arena(uint64_t base, uint64_t bytes);
 void fake_mem_release(void);
-/* An arena at FAKE_RAM_BASE, all of it one bank of frame.c, nothing reserved. Resets the fake arch.
- * */
+/* An arena at FAKE_RAM_BASE, all of it one bank of frame.c, nothing reserved. Resets the fake arch. */
 void fake_mem_start(uint64_t bytes);

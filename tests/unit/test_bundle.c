@@ -347,8 +347,7 @@ static void test_cut_and_altered(void **state)
             assert_non_null(memchr(tree_why, 0, sizeof(tree_why)));
             free(copy);
         }
-    /* Nothing guards names, padding, numbers: some changes make another good bundle, most do not.
-     * */
+    /* Nothing guards names, padding, numbers: some changes make another good bundle, most do not. */
     assert_true(good < tree_size * 2);
 }
 

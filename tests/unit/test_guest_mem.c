@@ -149,8 +149,7 @@ static void test_hostile_ranges(void **state)
     assert_int_equal(s2.mapped_bytes, 0);
     assert_true(guest_mem_is_ram(&s2, gpa(RAM), SIZE + PAGE_SIZE));
     assert_int_equal(guest_mem_read(&s2, gpa(0), buffer, 0), 0);
-    /* A mapping that is no RAM (a device given to the guest) is not reached, though it translates.
-     * */
+    /* A mapping that is no RAM (a device given to the guest) is not reached, though it translates. */
     assert_int_equal(stage2_map(&s2, gpa(0x10000000), pa(GIB(900)), PAGE_SIZE, 7, 0), 0);
     assert_int_equal(guest_mem_read(&s2, gpa(0x10000000), buffer, 4), -EFAULT);
 }

@@ -333,8 +333,7 @@ static void unmap_meanwhile(void)
     assert_int_equal(stage2_unmap(&s2, gpa(0x3000), PAGE_SIZE, &second), 0);
 }
 
-/* What another hart takes out while this one waits for its flush has not been flushed, so it stays.
- * */
+/* What another hart takes out while this one waits for its flush has not been flushed, so it stays. */
 static void test_unmap_during_flush(void **state)
 {
     struct stage2_flush f = STAGE2_FLUSH_INIT(&s2);

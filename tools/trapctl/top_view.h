@@ -7,8 +7,8 @@ struct top_view {
     unsigned sort; /* a column */
     bool reversed;
     bool colors; /* marks for a terminal: headings reversed, the sorted one bold */
-    unsigned
-        columns; /* of the terminal; columns of less use are left out when it is narrow. 0: all */
+    /* Of the terminal; columns of less use are left out when it is narrow. 0: all. */
+    unsigned columns;
 };
 
 extern const unsigned top_column_count;
