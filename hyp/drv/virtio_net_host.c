@@ -26,7 +26,9 @@ enum {
     LEGACY_HEADER = 10
 }; /* 5.1.6: without mergeable buffers a legacy one is shorter */
 enum {
-    BUFFERS = 64, /* each way: two descriptors each, since a legacy device wants the header apart */
+    BUFFERS = 128, /* at most: two descriptors each, since a legacy device wants the header apart */
+    RX_BUFFERS = 64,
+    TX_PART = 2, /* one sender has at most so many in use for each that is free */
     BUFFER_SIZE = 2048,
     BUFFER_DATA = 18, /* where the frame is: the IP header behind it is aligned */
     DATA_SIZE = BUFFER_SIZE - BUFFER_DATA,
@@ -35,6 +37,9 @@ enum {
     BATCH = 32, /* frames before others have their turn */
     NO_INTERRUPT = 1
 };
+
+_Static_assert(2 * BUFFERS <= VIRTIO_HOST_QUEUE, "");
+_Static_assert(UPLINK_USERS * UPLINK_PORTS <= UINT8_MAX + 1, "sender_of");
 
 struct way {
     struct virtio_host_queue queue;
@@ -45,6 +50,8 @@ struct way {
 };
 
 static struct way way[QUEUES];
+static uint8_t sender_of[BUFFERS]; /* TX, while it is in use */
+static uint8_t in_use[UPLINK_USERS * UPLINK_PORTS]; /* TX buffers of each sender */
 static struct virtio_host *device;
 static struct thread *worker;
 static struct spinlock lock = SPINLOCK_INIT(LOCK_BACKEND); /* queues, users */
@@ -108,13 +115,19 @@ static void offer(struct way *w, unsigned n, uint32_t len, bool device_writes)
 
 /* ---- out ---- */
 
+static void give_back(struct way *w, uint8_t n)
+{
+    w->free[w->free_count++] = n;
+    in_use[sender_of[n]]--;
+}
+
 static void reclaim(struct way *w)
 {
     uint32_t len;
     int head;
 
     while ((head = virtio_host_used(&w->queue, &len)) >= 0)
-        w->free[w->free_count++] = w->buffer_of[head];
+        give_back(w, w->buffer_of[head]);
 }
 
 static bool fill(char *to, const struct net_frame *f)
@@ -126,24 +139,44 @@ static bool fill(char *to, const struct net_frame *f)
            !f->data->read(f->data, f->data_at, to + f->head_len, f->len - f->head_len);
 }
 
-/* A free buffer, which is the caller's; negative: there is none. */
-static int take_buffer(struct way *w)
+static uint8_t sender(const void *ctx, const struct net_frame *f)
 {
+    unsigned user = 0;
+
+    while (user < UPLINK_USERS - 1 && users[user].ctx != ctx)
+        user++;
+    return (uint8_t)(user * UPLINK_PORTS + f->source % UPLINK_PORTS);
+}
+
+/* Dynamic thresholds (Choudhury, Hahne): however many flood, there is room for one who does not. */
+static bool has_room(const struct way *w, uint8_t from)
+{
+    return in_use[from] < TX_PART * w->free_count;
+}
+
+/* A free buffer, which is the caller's; negative: there is none for this sender. */
+static int take_buffer(struct way *w, const void *ctx, const struct net_frame *f)
+{
+    uint8_t from;
     int n = -1;
 
     spin_lock(&lock);
-    if (!w->free_count)
+    from = sender(ctx, f);
+    if (!has_room(w, from))
         reclaim(w);
-    if (w->free_count)
+    if (has_room(w, from)) {
         n = w->free[--w->free_count];
+        sender_of[n] = from;
+        in_use[from]++;
+    }
     spin_unlock(&lock);
     return n;
 }
 
-bool uplink_send(const struct net_frame *f)
+bool uplink_send(const void *ctx, const struct net_frame *f)
 {
     struct way *w = &way[TX];
-    int n = device && f->len <= DATA_SIZE ? take_buffer(w) : -1;
+    int n = device && f->len <= DATA_SIZE ? take_buffer(w, ctx, f) : -1;
     struct held copy;
     bool filled;
 
@@ -159,7 +192,7 @@ bool uplink_send(const struct net_frame *f)
         offer(w, (unsigned)n, f->len, false);
         virtio_host_kick(&w->queue);
     } else {
-        w->free[w->free_count++] = (uint8_t)n;
+        give_back(w, (uint8_t)n);
     }
     spin_unlock(&lock);
     return filled;
@@ -292,11 +325,12 @@ void uplink_close(void *ctx)
 
 static int way_init(struct way *w, struct virtio_host *d, unsigned index)
 {
-    int error = virtio_host_queue_init(&w->queue, d, index, 2 * BUFFERS);
+    unsigned buffers = index == RX ? RX_BUFFERS : BUFFERS;
+    int error = virtio_host_queue_init(&w->queue, d, index, 2 * buffers);
 
     if (error)
         return error;
-    for (unsigned i = 0; i < ARRAY_LEN(w->page); i++) {
+    for (unsigned i = 0; i < buffers / PER_PAGE; i++) {
         w->page[i] = frame_alloc_page();
         if (!w->page[i])
             return -ENOMEM;

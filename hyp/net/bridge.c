@@ -7,8 +7,7 @@
 
 static enum net_fate to_uplink(void *device, const struct net_frame *f)
 {
-    (void)device;
-    return uplink_send(f) ? NET_TAKEN : NET_FULL;
+    return uplink_send(device, f) ? NET_TAKEN : NET_FULL;
 }
 
 static void from_uplink(void *ctx, struct net_frame *f)

@@ -19,7 +19,7 @@ void nat_send_on(struct nat *n, struct nat_packet *p, enum nat_way way)
         frame.data = &data;
     }
     if (way == NAT_OUT)
-        (void)uplink_send(&frame);
+        (void)uplink_send(n, &frame);
     else if (way == NAT_IN)
         (void)n->net->send(n->net->ctx, &frame);
 }

@@ -21,8 +21,9 @@ bool uplink_get(uint8_t mac[NET_MAC], uint16_t *mtu)
     return !fake_uplink.absent;
 }
 
-bool uplink_send(const struct net_frame *f)
+bool uplink_send(const void *ctx, const struct net_frame *f)
 {
+    assert_true(ctx && (ctx == fake_uplink.ctx || ctx == fake_uplink.older_ctx));
     assert_true(offload_fits(&f->offload, 0));
     if (fake_uplink.full)
         return false;

@@ -22,7 +22,7 @@ unsigned fake_highest_lock(void);
 
 /* ---- queues ---- */
 
-enum { SIZE = 128 };
+enum { SIZE = 256 };
 
 static struct {
     struct virtio_host_queue *q;
@@ -57,7 +57,7 @@ int virtio_host_queue_init(struct virtio_host_queue *q, struct virtio_host *d, u
     static uint16_t avail[4];
 
     (void)d;
-    assert_true(size == SIZE && index < 2);
+    assert_true(size == (index ? 256 : 128) && index < 2);
     memset(&dev[index], 0, sizeof(dev[index]));
     dev[index].q = q;
     q->index = index;
@@ -204,7 +204,7 @@ static void set_up_that_fails(void **state)
     pages_left = -1;
     assert_false(uplink_get(mac, &mtu));
     assert_int_equal(uplink_open(NULL, NULL), -ENODEV);
-    assert_false(uplink_send(&(struct net_frame){.len = 60}));
+    assert_false(uplink_send(NULL, &(struct net_frame){.len = 60}));
     queue_size = 16; /* fewer than wanted */
     attach(0);
     attach(-EEXIST);
@@ -244,8 +244,9 @@ static void frames_out(void **state)
         const struct virtio_host_buf *b;
 
         f.len = i == 7 ? 2030 : 60 + i * 200;
+        f.source = (uint16_t)i;
         f.head_len = (uint32_t)min_u64(f.len, NET_HEAD);
-        assert_true(uplink_send(&f));
+        assert_true(uplink_send(NULL, &f));
         b = dev[1].chain[dev[1].offered[i]].buf;
         assert_int_equal(b[0].len, 12);
         assert_int_equal(b[1].len, f.len);
@@ -254,15 +255,17 @@ static void frames_out(void **state)
         for (unsigned k = 0; k < 12; k++)
             assert_int_equal(((uint8_t *)pa_to_hva(b[0].addr))[k], 0);
     }
-    assert_false(uplink_send(&f)); /* full */
+    assert_false(uplink_send(NULL, &f)); /* full */
+    f.source = 8;
+    assert_false(uplink_send(NULL, &f));
     use(1, 0);
     use(1, 0);
-    assert_true(uplink_send(&f));
-    assert_true(uplink_send(&f));
-    assert_false(uplink_send(&f));
+    assert_true(uplink_send(NULL, &f));
+    assert_true(uplink_send(NULL, &f));
+    assert_false(uplink_send(NULL, &f));
     f.len = 2031;
     use(1, 0);
-    assert_false(uplink_send(&f));
+    assert_false(uplink_send(NULL, &f));
     assert_int_equal(dev[1].kicks, 10);
 }
 
@@ -352,20 +355,76 @@ static void the_tap(void **state)
         use(1, 0);
     no_memory = true;
     for (unsigned i = 0; i < 20; i++)
-        assert_false(uplink_send(&f));
+        assert_false(uplink_send(NULL, &f));
     assert_int_equal(looks, 0);
     no_memory = false;
     for (unsigned i = 0; i < 8; i++) {
         const struct virtio_host_buf *b;
 
-        assert_true(uplink_send(&f));
+        f.source = (uint16_t)i;
+        assert_true(uplink_send(NULL, &f));
         b = dev[1].chain[dev[1].offered[i]].buf;
         assert_int_equal(last_len, 1000);
         assert_memory_equal(pa_to_hva(b[1].addr), last, 1000);
     }
-    assert_false(uplink_send(&f));
+    assert_false(uplink_send(NULL, &f));
     assert_int_equal(looks, 8);
     uplink_tap(NULL);
+}
+
+/* As many as are taken. */
+static unsigned flood(const void *ctx, uint16_t source)
+{
+    uint8_t bytes[NET_HEAD] = {2};
+    struct net_frame f = {.head = bytes, .head_len = 60, .len = 60, .source = source};
+    unsigned n = 0;
+
+    while (uplink_send(ctx, &f))
+        n++;
+    return n;
+}
+
+static void use_all(void)
+{
+    while (dev[1].offers)
+        use(1, 0);
+}
+
+/* There are 8 buffers. */
+static void who_floods_leaves_room(void **state)
+{
+    static unsigned names[2] = {0, 1};
+    unsigned sent[2] = {0, 0};
+
+    (void)state;
+    use_all();
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(uplink_open(take, &names[i]), 0);
+    assert_int_equal(flood(&names[0], 3), 6);
+    assert_int_equal(flood(&names[0], 4), 2); /* another port of this switch */
+    use_all();
+    assert_int_equal(flood(&names[0], 3), 6);
+    assert_int_equal(flood(&names[1], 3), 2); /* and one of another */
+    /* Both flood: the other one, which always comes second, gets nearly as much. */
+    for (unsigned i = 0; i < 100; i++) {
+        use(1, 0);
+        sent[0] += flood(&names[0], 3);
+        sent[1] += flood(&names[1], 3);
+    }
+    assert_true(sent[0] + sent[1] <= 102 && sent[0] + sent[1] >= 98);
+    assert_true(sent[1] >= 40);
+    /* All ports of a switch flood: who has sent nothing finds room. */
+    for (unsigned i = 0; i < UPLINK_PORTS; i++) {
+        flood(&names[0], (uint16_t)i);
+        use(1, 0);
+    }
+    assert_int_equal(flood(&names[1], 63), 1);
+    use_all();
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(flood(&names[i], 3), 6); /* no count has gone astray */
+        use_all();
+        uplink_close(&names[i]);
+    }
 }
 
 int main(void)
@@ -375,6 +434,7 @@ int main(void)
         cmocka_unit_test(frames_out),
         cmocka_unit_test(frames_in),
         cmocka_unit_test(the_tap),
+        cmocka_unit_test(who_floods_leaves_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
