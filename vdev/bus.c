@@ -93,7 +93,7 @@ static inline enum mmio_result access_device(struct vdev *dev, struct mmio_acces
     a->offset = offset;
     if (a->write) {
         count(&dev->writes);
-        return bus_access_locked(dev, a);
+        return dev->ops->write ? dev->ops->write(dev, a) : bus_access_locked(dev, a);
     }
     count(&dev->reads);
     return dev->ops->read ? dev->ops->read(dev, a) : bus_access_locked(dev, a);

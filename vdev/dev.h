@@ -56,6 +56,8 @@ struct vdev_ops {
      * device: answers those that change nothing and need one load only; the others it hands on, as
      * its last act, to bus_access_locked. */
     enum mmio_result (*read)(struct vdev *dev, struct mmio_access *a);
+    /* Optional. Writes, likewise: does those that need no lock, and hands the others on. */
+    enum mmio_result (*write)(struct vdev *dev, struct mmio_access *a);
     /* Optional. Whether a backend still has requests that reach guest memory. Before a reset, an
      * unload of guest memory, or a destroy, the VM code stops the vCPUs and waits for false. */
     bool (*busy)(struct vdev *dev);

@@ -39,7 +39,7 @@ enum {
 };
 
 _Static_assert(2 * BUFFERS <= VIRTIO_HOST_QUEUE, "");
-_Static_assert(UPLINK_USERS * UPLINK_PORTS <= UINT8_MAX + 1, "sender_of");
+_Static_assert(UPLINK_USERS *UPLINK_PORTS <= UINT8_MAX + 1, "sender_of");
 
 struct way {
     struct virtio_host_queue queue;

@@ -70,7 +70,9 @@ static void nothing_usual_waits_for_a_copy(void **state)
     fake_timer = NULL;
     atomic_fetch_add(&card->lock.next, 1);
     assert_int_equal(reg_read(REG_ISR), VIRTIO_INT_USED);
+    atomic_fetch_add(&card->v.vdev.lock.next, 1); /* and another vCPU sends one */
     reg_write(REG_ACK, VIRTIO_INT_USED);
+    atomic_fetch_add(&card->v.vdev.lock.serving, 1);
     assert_false(fake_irq_level);
     drv_set_used_event(VNET_TX, 0);
     send_one();

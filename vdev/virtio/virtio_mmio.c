@@ -414,10 +414,6 @@ static enum mmio_result virtio_access(struct vdev *dev, struct mmio_access *a)
 
         return queue < v->ops->queues && virtio_live(v, queue) ? v->ops->notify(v, queue) : MMIO_OK;
     }
-    if (a->offset == REG_INTERRUPT_ACK && a->width == 4 && a->write) {
-        isr_acknowledge(v, (unsigned)a->value);
-        return MMIO_OK;
-    }
     inner_lock(v);
     result = access_and_show(v, a);
     inner_unlock(v);
@@ -455,6 +451,15 @@ static enum mmio_result virtio_read_unlocked(struct vdev *dev, struct mmio_acces
     default:
         return bus_access_locked(dev, a);
     }
+}
+
+/* An acknowledgement waits for nobody: another vCPU of the VM may be in a long kick. */
+static enum mmio_result virtio_write_unlocked(struct vdev *dev, struct mmio_access *a)
+{
+    if (a->offset != REG_INTERRUPT_ACK || a->width != 4)
+        return bus_access_locked(dev, a);
+    isr_acknowledge(virtio_of(dev), (unsigned)a->value);
+    return MMIO_OK;
 }
 
 /* ---- life ---- */
@@ -601,6 +606,7 @@ static const struct vdev_ops virtio_vdev_ops = {
     .type = "virtio-mmio",
     .access = virtio_access,
     .read = virtio_read_unlocked,
+    .write = virtio_write_unlocked,
     .reset = virtio_reset,
     .save = virtio_save,
     .load = virtio_load,
