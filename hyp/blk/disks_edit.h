@@ -27,16 +27,18 @@ int disks_grow(const char *name, bool image, struct blk_backend *b, uint64_t siz
 /* force: even if it is behind others, which are lost. */
 int disks_delete(const char *name, bool force, char *why, size_t why_size) MUST_CHECK;
 
+enum { DISKS_COUNT_US = 100000, DISKS_COUNT_ALL_US = 500000 }; /* for one image; for all */
 struct disks_info {
     struct disks_place place;
     bool image; /* a qcow2 image is in it */
     uint64_t size; /* of the guest's disk; 0: an image that is not understood */
     uint64_t
         used; /* bytes of the partition: of an image, its clusters that are in use; if it was asked for */
+    bool used_more; /* there may be more: counting would have taken too long */
     char behind[64]; /* what is behind the image; "": nothing */
     enum { DISKS_FREE, DISKS_READ, DISKS_WRITTEN } use;
 };
 /* Calls each() with every partition, in the order of the tables; disks without one leave a line in the log. With count_used an
- * image's counts are read, 2 bytes for each cluster in use. What a VM has not flushed yet is not in either. -ENOMEM. */
+ * image's counts are read, 2 bytes for each cluster in use, for as long as below. What a VM has not flushed yet is not in either. -ENOMEM. */
 int disks_list(bool count_used, void (*each)(void *ctx, const struct disks_info *i),
                void *ctx) MUST_CHECK;

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/arch.h"
 #include "base/log.h"
 #include "blk/blk_io.h"
 #include "blk/disks_parts.h"
 #include "mem/heap.h"
+#include "sched/timer.h"
 
 enum { LOOK_PAGES = 32 }; /* of tables, for a look at an image */
 
@@ -66,16 +68,21 @@ struct listing {
     void (*each)(void *ctx, const struct disks_info *i);
     void *ctx;
     bool count_used;
+    uint64_t ticks; /* that are left for counting */
 };
 
 /* An image whose counts cannot be read is as large as its partition may make it. */
-static uint64_t used_of(struct disks_look *l, const struct disks_place *p)
+static void count(struct listing *all, struct disks_look *l, struct disks_info *i)
 {
-    uint64_t clusters;
+    uint64_t start = arch_time(), clusters;
+    uint64_t until = start + min_u64(timer_us(DISKS_COUNT_US), all->ticks);
+    bool whole = true;
 
-    if (!l->understood || qcow2_count_used(&l->q, &clusters))
-        return p->part.sectors * BLK_SECTOR;
-    return clusters << l->q.cluster_bits;
+    i->used = i->place.part.sectors * BLK_SECTOR;
+    if (l->understood && !qcow2_count_used(&l->q, until, &clusters, &whole))
+        i->used = clusters << l->q.cluster_bits;
+    i->used_more = !whole;
+    all->ticks -= min_u64(all->ticks, arch_time() - start);
 }
 
 static int list_one(void *ctx, const struct disks_place *p)
@@ -91,7 +98,8 @@ static int list_one(void *ctx, const struct disks_place *p)
         info.image = l->image;
         info.size = l->size;
         info.use = use_of(p);
-        info.used = all->count_used ? used_of(l, p) : 0;
+        if (all->count_used)
+            count(all, l, &info);
         if (l->understood)
             memcpy(info.behind, l->q.backing, sizeof(info.behind));
         disks_look_end(l);
@@ -105,7 +113,7 @@ static int list_one(void *ctx, const struct disks_place *p)
 
 int disks_list(bool count_used, void (*each)(void *ctx, const struct disks_info *i), void *ctx)
 {
-    struct listing all = {each, ctx, count_used};
+    struct listing all = {each, ctx, count_used, timer_us(DISKS_COUNT_ALL_US)};
     char problem[96];
     int error = 0;
 

@@ -4,6 +4,7 @@
 //   qcow2_header.c  what the header says, and opening
 //   qcow2_map.c     where the guest's bytes are: level 1 and 2 tables
 //   qcow2_alloc.c   reference counts: clusters taken and given back
+//   qcow2_count.c   how much is used
 //   qcow2_grow.c    a longer table of reference counts
 //   qcow2_write.c   what changes tables: writes into new clusters, zeros, discards, flushes
 //   qcow2_compressed.c  what compressed clusters hold; they are read only, a write makes a plain one of them
@@ -161,8 +162,11 @@ bool qcow2_on_tables(const struct qcow2 *q, uint64_t first, uint64_t n);
 int qcow2_grow_refcounts(struct qcow2 *q) MUST_CHECK;
 /* Sets the count of a cluster in the byte of a block where it begins. */
 void qcow2_put_count(const struct qcow2 *q, uint8_t *at, uint64_t cluster, uint64_t count);
-/* How many clusters of the file are in use, by the counts. 0, -EIO, -ENOMEM. */
-int qcow2_count_used(struct qcow2 *q, uint64_t *used) MUST_CHECK;
+/* Where the block is that counts a cluster; 0: there is none. -ENOSPC: the table does not reach so far. */
+int qcow2_find_block(struct qcow2 *q, uint64_t cluster, uint64_t *block) MUST_CHECK;
+/* How many clusters of the file are in use, by the counts on the disk: all, or those that were counted until then (arch_time).
+ * 0, -EIO, -ENOMEM. */
+int qcow2_count_used(struct qcow2 *q, uint64_t until, uint64_t *used, bool *all) MUST_CHECK;
 /* Up to want free clusters that follow one another: their count becomes 1. -ENOSPC. */
 int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *first, uint64_t *got) MUST_CHECK;
 /* Exactly n of them, whose counts are in one page (n <= QCOW2_L1_MAX >> cluster_bits). */

@@ -14,8 +14,7 @@ static uint64_t per_block(const struct qcow2 *q)
     return (qcow2_cluster(q) * 8) >> q->refcount_order;
 }
 
-/* Where the block is that counts a cluster; 0: there is none. -ENOSPC: the table does not reach so far. */
-static int find_block(struct qcow2 *q, uint64_t cluster, uint64_t *block)
+int qcow2_find_block(struct qcow2 *q, uint64_t cluster, uint64_t *block)
 {
     uint64_t entry = cluster / per_block(q) * 8;
     int error;
@@ -150,7 +149,7 @@ static int search(struct qcow2 *q, uint64_t least, uint64_t want, uint64_t *firs
         const uint8_t *p;
 
         sched_point();
-        error = find_block(q, cluster, &block);
+        error = qcow2_find_block(q, cluster, &block);
         if (error == -ENOSPC) {
             error = qcow2_grow_refcounts(q);
             cluster = error ? cluster : q->free_from; /* the old table's are free */
@@ -209,7 +208,7 @@ int qcow2_release(struct qcow2 *q, uint64_t first, uint64_t count)
     for (uint64_t c = first; c < first + count; c++) {
         const uint8_t *p;
         uint64_t block;
-        int error = find_block(q, c, &block);
+        int error = qcow2_find_block(q, c, &block);
 
         if (!error && !block)
             error = -EIO;
@@ -222,44 +221,6 @@ int qcow2_release(struct qcow2 *q, uint64_t first, uint64_t count)
         put_count(q, count_at(q, block, c), p, c, get_count(q, p, c) - 1);
     }
     return 0;
-}
-
-/* Those among the clusters that are counted in one page. */
-static uint64_t used_in_page(const struct qcow2 *q, uint64_t block, const uint8_t *p,
-                             uint64_t cluster)
-{
-    uint64_t end = cluster + in_page(q, cluster), base = count_at(q, block, cluster), used = 0;
-
-    for (; cluster < end; cluster++)
-        used += get_count(q, p + (count_at(q, block, cluster) - base), cluster) != 0;
-    return used;
-}
-
-int qcow2_count_used(struct qcow2 *q, uint64_t *used)
-{
-    uint64_t cluster = 0, block;
-    int error = 0;
-
-    *used = 0;
-    while (cluster < q->clusters && !error) {
-        const uint8_t *p;
-
-        sched_point();
-        error = find_block(q, cluster, &block);
-        if (error == -ENOSPC)
-            return 0; /* the table ends: what is behind it is free */
-        if (!error && !block) {
-            cluster += per_block(q) - cluster % per_block(q);
-            continue;
-        }
-        if (!error)
-            error = meta_load(&q->cache, count_at(q, block, cluster), META_REFCOUNTS, &p);
-        if (!error) {
-            *used += used_in_page(q, block, p, cluster);
-            cluster += in_page(q, cluster);
-        }
-    }
-    return error;
 }
 
 static bool merge(struct qcow2_pending *last, const struct qcow2_pending *p)

@@ -90,7 +90,7 @@ const struct command commands[] = {
            "partitions of the host's disks, and images in them; make, grow, delete them; a limit "
            "for a VM's disk",
            WORD_NONE),
-     QMP("query-images", query_images)},
+     QMP("query-images", query_images, MAY("count", BOOL))},
     {QMP("image-create", image_create, MUST("image", STRING), MUST("size", INT),
          MAY("format", STRING), MAY("backing", STRING), MAY("room", INT), MAY("disk", INT))},
     {QMP("image-clone", image_clone, MUST("image", STRING), MUST("from", STRING), MAY("size", INT),

@@ -19,6 +19,7 @@ struct node {
 struct images {
     struct node *first, **end;
     bool out_of_memory;
+    bool counted; /* what images use of their partitions */
 };
 
 static void collect(void *ctx, const struct disks_info *i)
@@ -92,7 +93,10 @@ static void put_image(struct json_out *o, const struct images *all, const struct
     json_put_string(o, "format", i->image ? "qcow2" : "raw");
     if (i->size) /* else it is an image that is not understood */
         json_put_u64(o, "virtual-size", i->size);
-    json_put_u64(o, "actual-size", i->used);
+    if (all->counted)
+        json_put_u64(o, "actual-size", i->used);
+    if (i->used_more)
+        json_put_bool(o, "actual-size-incomplete", true);
     if (i->behind[0])
         json_put_string(o, "backing", i->behind);
     put_users(o, all, &i->place);
@@ -103,9 +107,11 @@ static void put_image(struct json_out *o, const struct images *all, const struct
 
 int qmp_query_images(struct qmp_call *c)
 {
-    struct images all = {.end = &all.first};
-    int error = disks_list(true, collect, &all);
+    struct images all = {.end = &all.first, .counted = true};
+    int error;
 
+    qmp_arg_bool(c, "count", &all.counted);
+    error = disks_list(all.counted, collect, &all);
     if (error || all.out_of_memory)
         error = qmp_fail(c, -ENOMEM, "out of memory");
     json_begin_array(c->out, NULL);

@@ -13,6 +13,7 @@
 char fake_disk_deed[160];
 unsigned fake_disk_more;
 struct vdev *fake_disk_told;
+bool fake_disk_slow;
 
 static int note_deed(const char *name, char *why, size_t size, const char *fmt, ...)
 {
@@ -61,6 +62,7 @@ int disks_list(bool count_used, void (*each)(void *ctx, const struct disks_info 
                            .image = true,
                            .size = MIB(16),
                            .used = count_used ? MIB(3) : 0,
+                           .used_more = count_used && fake_disk_slow,
                            .behind = "template",
                            .use = DISKS_WRITTEN};
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/arch.h"
 #include "blk/blk_io.h"
 #include "blk/disks_edit.h"
 #include "blk/qcow2_create.h"
@@ -28,6 +29,8 @@ void frame_free_page(void *p) { heap_free(p); }
 
 /* ---- the host's driver: one disk, ranges of it ---- */
 
+uint64_t timer_hz = 1000000;
+static uint64_t clock_step; /* how long a request takes */
 static struct fake_disk disk;
 static struct opener {
     struct blk_backend blk;
@@ -40,6 +43,7 @@ static int submit(void *ctx, struct blk_request *r)
     struct opener *o = ctx;
 
     assert_true(o->open);
+    fake_time += clock_step;
     if (r->op != BLK_FLUSH && !range_ok(r->sector, r->sectors, o->blk.sectors)) {
         r->result = -EIO;
         r->done(r);
@@ -324,9 +328,9 @@ static void each(void *ctx, const struct disks_info *i)
 {
     (void)ctx;
     listed++;
-    snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s %d %lu/%lu %s %d; ",
+    snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s %d %lu/%lu%s %s %d; ",
              i->place.part.name, i->image, (unsigned long)(i->size >> 20),
-             (unsigned long)(i->used >> 10), i->behind, i->use);
+             (unsigned long)(i->used >> 10), i->used_more ? "+" : "", i->behind, i->use);
 }
 
 static void list_all(void **state)
@@ -346,6 +350,13 @@ static void list_all(void **state)
     list[0] = 0;
     assert_int_equal(disks_list(true, each, NULL), 0);
     assert_string_equal(list, "old 0 8/8192  0; base 1 0/5120  1; one 1 4/256 base 2; ");
+    /* Counting has an end: what was counted until then. */
+    disk.data[18432 * 512 + 79] = 0;
+    clock_step = DISKS_COUNT_ALL_US;
+    list[0] = 0;
+    assert_int_equal(disks_list(true, each, NULL), 0);
+    assert_string_equal(list, "old 0 8/8192  0; base 1 4/256  1; one 1 4/0+ base 2; ");
+    clock_step = 0;
     a->close(a->ctx);
     b->close(b->ctx);
     struct blk_backend *whole = host_disk_open_range(0, 0, disk.blk.sectors, HOST_DISK_WRITE);

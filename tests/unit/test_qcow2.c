@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/arch.h"
 #include "blk/blk_io.h"
 #include "blk/qcow2_compressed.h"
 #include "blk/qcow2_create.h"
@@ -44,7 +45,11 @@ static uint8_t data[PIECE + 512];
 static uint32_t seed;
 static unsigned stamp, sched_points;
 
-void sched_point(void) { sched_points++; }
+void sched_point(void)
+{
+    sched_points++;
+    fake_time++;
+}
 
 static uint32_t roll(uint32_t n)
 {
@@ -508,6 +513,58 @@ static void grows_over_no_table(void **state)
     assert_int_equal(meta_be(file.data + reach, 8) & QCOW2_OFFSET, meta_be(l1, 8) & QCOW2_OFFSET);
     qcow2_close(&q);
     free(l1);
+}
+
+/* One after the other, by their places in the file. */
+static uint64_t count_slowly(void)
+{
+    const uint8_t *f = file.data;
+    unsigned bits = 1u << meta_be(f + QCOW2_H_REFCOUNT_ORDER, 4);
+    uint64_t cs = qcow2_cluster(&q), per_block = cs * 8 / bits, n = 0;
+
+    for (uint64_t c = 0; c < file.size / cs; c++) {
+        uint64_t entry = c / per_block * 8, i = c % per_block, block = 0;
+
+        if (entry < meta_be(f + QCOW2_H_REFCOUNT_CLUSTERS, 4) * cs)
+            block = meta_be(f + meta_be(f + QCOW2_H_REFCOUNT_TABLE, 8) + entry, 8);
+        if (block && bits >= 8)
+            n += meta_be(f + block + i * bits / 8, bits / 8) != 0;
+        else if (block)
+            n += (f[block + i * bits / 8] >> i * bits % 8 & ((1u << bits) - 1)) != 0;
+    }
+    return n;
+}
+
+/* Counts of all widths; and as many as can be counted in a time. */
+static void counts_used(void **state)
+{
+    uint64_t used, least = 0;
+    bool all;
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
+        memset(file.data, 0xaa, FILE_SIZE);
+        make_with_qemu(kinds[i]);
+        if (strstr(kinds[i], "lazy"))
+            file.data[QCOW2_H_INCOMPATIBLE + 7] = 0;
+        open_image(true, 64);
+        for (unsigned n = 0; n < 60; n++)
+            do_something();
+        assert_int_equal(qcow2_flush(&q), 0);
+        assert_int_equal(qcow2_count_used(&q, UINT64_MAX, &used, &all), 0);
+        assert_true(all);
+        assert_int_equal(used, count_slowly());
+        assert_int_equal(qcow2_count_used(&q, fake_time, &least, &all), 0);
+        assert_true(!all && !least);
+        if (!strcmp(kinds[i], "cluster_size=512")) {
+            assert_int_equal(qcow2_count_used(&q, fake_time + 9, &least, &all), 0);
+            assert_true(!all && least && least < used);
+        }
+        fake_heap_left = 0;
+        assert_int_equal(qcow2_count_used(&q, UINT64_MAX, &used, &all), -ENOMEM);
+        fake_heap_left = -1;
+        qcow2_close(&q);
+    }
 }
 
 static void version_2_is_read(void **state)
@@ -1090,6 +1147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(reads_and_writes_what_qemu_made),
         TEST(version_2_is_read),
+        TEST(counts_used),
         TEST(copies_from_behind),
         TEST(new_images),
         TEST(new_overlays),

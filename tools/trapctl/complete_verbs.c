@@ -83,13 +83,20 @@ static void offer_one(const struct offering *o, enum source source, const json_t
         o->offer(o->ctx, get_string(each, lists[source].name));
 }
 
+/* Names need no counting of what images use. */
+static json_t *arguments_for(enum source source)
+{
+    return source == IMAGES ? json_pack("{s:b}", "count", 0) : NULL;
+}
+
 /* Failures are silent: nobody asked for anything. */
 static void offer_source(struct ctl *c, const struct offering *o, enum source source)
 {
     json_t *list, *each;
     size_t i;
 
-    if (!c->connected || qmp_ask(&c->qmp, lists[source].command, NULL, COMPLETE_MS, &list))
+    if (!c->connected ||
+        qmp_ask(&c->qmp, lists[source].command, arguments_for(source), COMPLETE_MS, &list))
         return;
     json_array_foreach(list, i, each) offer_one(o, source, each);
     json_decref(list);
