@@ -92,6 +92,7 @@ demo: export DISK := build/demo.img
 demo: export NET := user,hostfwd=tcp:127.0.0.1:8080-10.0.2.15:8080,hostfwd=tcp:127.0.0.1:$(SSH)-10.0.2.15:2222
 demo: setup-debian ## three Debian VMs on a network, one a hog under a cap; watch them with build/trapctl top
 	$(again) trapline trapctl build/demo.itb build/demo.img
+	@tools/debian login build/demo.img "$(SSH)"
 	@KEEP=1 tools/run build/demo.itb
 
 .PHONY: bundle
