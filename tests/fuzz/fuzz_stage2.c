@@ -390,8 +390,7 @@ static void pin(unsigned slot, struct range r, bool write)
     else
         assert_true(n > 0 || n == -ENOMEM || n == -E2BIG || n == -EFAULT);
     model_populated(r.first, r.count, PAGES);
-    if (write)
-        model_copied(r.first, r.count);
+    model_copied(r.first, r.count); /* to be read, too: what is pinned is not shared */
     /* Which of the pages a pin that failed had made ready is its own business. */
     for (unsigned i = r.first; i < r.first + r.count && i < RAM_PAGES; i++) {
         struct stage2_leaf leaf;
