@@ -180,31 +180,37 @@ static bool alike(const uint64_t *table, uint64_t size)
     return true;
 }
 
-int stage2_merge(struct stage2 *s2, gpa_t g, struct stage2_flush *f)
+static int merge_locked(struct stage2 *s2, uint64_t g, struct stage2_flush *f)
 {
     struct walk_entry parent = {0};
     struct walk w = {.enter = visit_parent, .s2 = s2, .ctx = &parent};
+    int r = walk_range(&w, g, 1);
+    uint64_t *table;
+
+    if (r)
+        return r;
+    if (!parent.slot || parent.level > 2)
+        return -ENOENT;
+    table = pa_to_hva(pa(pte_pa(parent.pte)));
+    if (!alike(table, parent.size))
+        return -ENOENT;
+    /* A and D: the hardware may set D in the table until the flush. */
+    pte_store(parent.slot, pte_load(table) | PTE_A | PTE_D);
+    flush_add(f, parent.gpa, parent.size);
+    /* Whoever walks the old table still finds its first entry not valid, and asks again. */
+    pte_store(&table[0], s2->merged.v);
+    s2->merged = pa(pte_pa(parent.pte));
+    return 0;
+}
+
+int stage2_merge(struct stage2 *s2, gpa_t g, struct stage2_flush *f)
+{
     int r;
 
     if (g.v >= walk_end(s2))
         return -EINVAL;
     spin_lock(&s2->lock);
-    r = walk_range(&w, g.v, 1);
-    if (!r && parent.slot && parent.level <= 2) {
-        uint64_t *table = pa_to_hva(pa(pte_pa(parent.pte)));
-
-        r = alike(table, parent.size) ? 0 : -ENOENT;
-        if (!r) {
-            /* A and D: the hardware may set D in the table until the flush. */
-            pte_store(parent.slot, pte_load(table) | PTE_A | PTE_D);
-            flush_add(f, parent.gpa, parent.size);
-            /* Whoever walks the old table still finds its first entry not valid, and asks again. */
-            pte_store(&table[0], s2->merged.v);
-            s2->merged = pa(pte_pa(parent.pte));
-        }
-    } else if (!r) {
-        r = -ENOENT;
-    }
+    r = merge_locked(s2, g.v, f);
     spin_unlock(&s2->lock);
     return r;
 }
