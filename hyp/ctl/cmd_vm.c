@@ -137,11 +137,6 @@ int cmd_console(const struct command_out *out, int argc, char *const argv[])
     return 0;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* In place; the length, or -EINVAL. */
 static int unescape(char *text)
 {

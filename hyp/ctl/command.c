@@ -50,17 +50,6 @@ int command_fail(const struct command_out *out, int error, const char *fmt, ...)
     return error;
 }
 
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return 16;
-}
-
 bool command_number(const char *word, uint64_t *value)
 {
     unsigned base = 10;
@@ -73,7 +62,7 @@ bool command_number(const char *word, uint64_t *value)
     if (!*word)
         return false;
     for (; *word; word++) {
-        unsigned d = (unsigned)digit(*word);
+        unsigned d = (unsigned)hex_digit(*word); /* of no digit: more than any base */
 
         if (d >= base || *value > (UINT64_MAX - d) / base)
             return false;

@@ -179,7 +179,7 @@ static unsigned hex4(const char *s)
     unsigned v = 0;
 
     for (int i = 0; i < 4; i++)
-        v = v << 4 | (unsigned)(s[i] <= '9' ? s[i] - '0' : (s[i] | 0x20) - 'a' + 10);
+        v = v << 4 | (unsigned)hex_digit(s[i]);
     return v;
 }
 

@@ -354,6 +354,14 @@ static bool scan(struct qmp_session *s)
     return false;
 }
 
+/* What the session has under way. */
+static void give_up_all(struct qmp_session *s)
+{
+    qmp_detach_all(s);
+    qmp_capture_close_all(s);
+    upload_close_all(s);
+}
+
 /* A client that comes says so within what it sends: of all before it, nothing is left. */
 static void look_for_new_session(struct qmp_session *s, size_t read)
 {
@@ -363,9 +371,7 @@ static void look_for_new_session(struct qmp_session *s, size_t read)
         from--;
     if (from == s->have - read)
         return;
-    qmp_detach_all(s);
-    qmp_capture_close_all(s);
-    upload_close_all(s);
+    give_up_all(s);
     s->have -= from;
     memmove(s->message, s->message + from, s->have);
     s->scanned = 0;
@@ -424,9 +430,7 @@ void qmp_close(struct qmp_session *s)
         place = &(*place)->next;
     if (*place)
         *place = s->next;
-    qmp_detach_all(s);
-    qmp_capture_close_all(s);
-    upload_close_all(s);
+    give_up_all(s);
     heap_free(s->message);
     heap_free(s->out.data);
     s->message = NULL;

@@ -34,14 +34,6 @@ static struct upload *arg_upload(struct qmp_call *c)
 
 /* ---- the checksum ---- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int arg_sha256(struct qmp_call *c, uint8_t digest[HASH_SHA256_SIZE])
 {
     char text[2 * HASH_SHA256_SIZE + 1];

@@ -122,14 +122,6 @@ static int take_switch(struct fit *f, const char *name, size_t len, struct switc
 
 /* ---- cards ---- */
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* "02:00:00:00:00:01", of one card: no group's, not all zero. */
 static bool set_mac(struct port_config *p, const char *value, size_t len)
 {
@@ -138,7 +130,7 @@ static bool set_mac(struct port_config *p, const char *value, size_t len)
     if (len != 3 * NET_MAC - 1)
         return false;
     for (unsigned i = 0; i < NET_MAC; i++, value += 3) {
-        int high = hex(value[0]), low = hex(value[1]);
+        int high = hex_digit(value[0]), low = hex_digit(value[1]);
 
         if (high < 0 || low < 0 || (i < NET_MAC - 1 && value[2] != ':'))
             return false;

@@ -816,7 +816,7 @@ static void test_console_and_send(void **state)
     (void)state;
     run("console on");
     assert_true(console_has_focus(on->console));
-    run("send on ls -l\\r\\x1d\\\\");
+    run("send on ls -l\\r\\x1D\\\\");
     assert_int_equal(console_read(on->console, in, sizeof(in)), 8);
     assert_memory_equal(in, "ls -l\r\x1d\\", 8);
     run("send on \"a  b\" c");
