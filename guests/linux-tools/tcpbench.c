@@ -5,42 +5,14 @@
 //   tcpbench send ADDRESS PORT MIB    sends so much, waits for the answer; prints "tcp BYTES NANOSECONDS"
 //
 // ADDRESS: of IPv4, in figures. The time is from after the connection to the answer, so all has been read then.
-#include "sys.h"
+#include "inet.h"
 
-enum { SYS_close = 57, SYS_read = 63, SYS_write = 64, SYS_exit = 93, SYS_clock_gettime = 113 };
-enum { SYS_socket = 198, SYS_bind = 200, SYS_listen = 201, SYS_accept = 202, SYS_connect = 203 };
-enum { SYS_shutdown = 210, AF_INET = 2, SOCK_STREAM = 1, SHUT_WR = 1, CLOCK_MONOTONIC = 1 };
+enum { SYS_clock_gettime = 113, CLOCK_MONOTONIC = 1 };
 enum { CHUNK = 128 * 1024 };
-
-struct address {
-    uint16_t family, port;
-    uint32_t ip;
-    uint64_t zero;
-};
 
 static char buffer[CHUNK];
 
-static long call(long number, long a, long b, long c) { return syscall6(number, a, b, c, 0, 0, 0); }
-
-static void die(const char *what)
-{
-    char line[80], *at = put(put(put(line, "tcpbench: FAIL "), what), "\n");
-
-    call(SYS_write, 1, (long)line, at - line);
-    call(SYS_exit, 1, 0, 0);
-    __builtin_unreachable();
-}
-
-static uint64_t number(const char **at)
-{
-    uint64_t n = 0;
-
-    for (; **at >= '0' && **at <= '9'; ++*at)
-        n = n * 10 + (uint64_t)(**at - '0');
-    return n;
-}
-
-/* Both in network order, on a little-endian machine. */
+/* In network order, on a little-endian machine. */
 static uint32_t ip_of(const char *s)
 {
     uint32_t ip = 0;
@@ -50,13 +22,6 @@ static uint32_t ip_of(const char *s)
         s += *s == '.';
     }
     return ip;
-}
-
-static uint16_t port_of(const char *s)
-{
-    uint64_t n = number(&s);
-
-    return (uint16_t)(n << 8 | (n >> 8 & 0xff));
 }
 
 static uint64_t now(void)

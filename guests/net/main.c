@@ -5,6 +5,7 @@
 //               each: instructions of the hypervisor a frame (answers are frames too), exits of
 //               both guests a frame, and the least that a kick took
 //   row=NAME    only one of them
+//   role=malformed  sends frames=N that no sane host would, as host=N of 10.77.0.0/24, for a system test
 // On one hart under -icount shift=0: then what passes in the source, while it is not running, is the hypervisor's and the
 // sink's, which tells in its answers how much it has run itself.
 #include "net/net.h"
@@ -12,6 +13,7 @@
 enum { HELLO, DATA, STOP };
 enum { TYPE = 0xb588 }; /* of Ethernet, as it is in memory: for experiments */
 enum { WARM_UP = 64, ROUNDS = 256, CARD = 2 };
+#define SUBNET 0x0a4d0000u
 
 struct frame {
     uint8_t to[6], from[6];
@@ -134,16 +136,28 @@ static void measure(const char *name, unsigned len, unsigned batch, unsigned fra
            exits * 100 / all, least);
 }
 
+/* Options are words, the last one excepted with others behind them. */
+static bool has_role(const char *role)
+{
+    const char *s = rt_option("role");
+    size_t len = strlen(role);
+
+    return s && !memcmp(s, role, len) && (!s[len] || s[len] == ' ');
+}
+
 void guest_main(void)
 {
-    const char *role = rt_option("role");
-
-    if (!role || !net_open(CARD)) {
+    if (!rt_option("role") || !net_open(CARD)) {
         printf("net guest: FAIL no role= or no card\n");
         return;
     }
-    if (role[1] == 'i') {
+    if (has_role("sink")) {
         sink();
+        return;
+    }
+    if (has_role("malformed")) {
+        malformed_run(SUBNET + (uint32_t)rt_number("host", 0), (unsigned)rt_number("frames", 0));
+        printf("net guest: end\n");
         return;
     }
     find_sink();

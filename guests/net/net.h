@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A driver for one virtio network card, as little as a benchmark needs, with an account of what each access that may exit
+// A driver for one virtio network card, as little as its programs need, with an account of what each access that may exit
 // takes away from this guest. (virtio 1.2, sections 2.7, 4.2, 5.1)
 #pragma once
 #include "rt/rt.h"
@@ -37,3 +37,6 @@ const uint8_t *net_poll(unsigned *len);
 void net_refill(void);
 /* Waits for the device's interrupt, or until a time (0: for ever), and serves it. */
 void net_wait(uint64_t until);
+
+/* malformed.c: sends so many frames that are nearly right, as the host with this address of IPv4. */
+void malformed_run(uint32_t own, unsigned frames);

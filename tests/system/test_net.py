@@ -4,8 +4,10 @@ import base64
 import contextlib
 import hashlib
 import http.server
+import os
 import re
 import socket
+import socketserver
 import subprocess
 import threading
 import time
@@ -17,12 +19,13 @@ import harness
 from qmp import Client
 from test_hostile import hostile
 
-FILE = 24 << 20  # bytes
+FILE, PART = 24 << 20, (4 << 20) + 1  # bytes
+GUEST = os.path.join(harness.BUILD, "guests", "net.bin")
 SERVER = (
     "echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip addr add 10.9.0.2/24 dev eth0; "
     "ip -6 addr add fd00::2/64 dev eth0; ip link set eth0 up; mkdir /www; "
     f"dd if=/dev/urandom of=/www/file bs=1M count={FILE >> 20} 2>/dev/null; md5sum </www/file >/www/sum; httpd -h /www; "
-    "echo server''ready"
+    "(nc -ll -p 9 -e md5sum &); echo server''ready"
 )
 CLIENT = (
     "echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip addr add 10.9.0.1/24 dev eth0; "
@@ -30,8 +33,13 @@ CLIENT = (
 )
 
 
-def server(name="vm1", nets=("lan0",)):
-    return harness.vm(name, nets=nets, bootargs=f'{harness.BOOTARGS} tl.cmd="{SERVER}"')
+def jumbo_card(n):
+    """Commands for a second card, on a switch for larger frames."""
+    return f"ip addr add 10.8.0.{n}/24 dev eth1; ip -6 addr add fd08::{n}/64 dev eth1; ip link set eth1 up"
+
+
+def server(name="vm1", nets=("lan0",), first=""):
+    return harness.vm(name, nets=nets, bootargs=f'{harness.BOOTARGS} tl.cmd="{first}{SERVER}"')
 
 
 def ports_text(m):
@@ -78,9 +86,29 @@ def tcpdump(data, *expression):
     return out.stdout.decode().splitlines()
 
 
+def jumbo_frames(m, c):
+    """Packets as long as the MTU, which none may cut (Linux says so of its echo requests), and TCP, by IPv6."""
+    m.run(jumbo_card(1))
+    assert m.run("cat /sys/class/net/eth1/mtu") == "9000\n"
+    m.run("until ping -c 1 -W 1 10.8.0.2; do :; done", 60)
+    capture = Capture(c, vm="vm0", device="net-1")
+    assert " 0% packet loss" in m.run("ping -c 3 -i 0.1 -s 8972 10.8.0.2")
+    data, _, lost = capture.close()
+    assert lost == 0 and len(tcpdump(data, "icmp and greater 9014")) == 6
+    assert len(tcpdump(data, "icmp[icmptype] = icmp-echo and ip[6] & 0x40 != 0")) == 3
+    m.run("until wget -q -O - http://[fd08::2]/sum; do :; done", 60)
+    # Not to its end, so that the server is told to stop.
+    m.run(f"wget -q -O - http://[fd08::2]/file | head -c {PART} | md5sum | diff - /tmp/part.sum", 120)
+    _, ports = net(c, "jumbo")
+    assert ports["vm0/net-1"]["rx-bytes"] > PART
+
+
 def test_two_vms_on_a_switch(control):
-    """Packets and files between two VMs; a card's cable, isolation and rate, changed meanwhile; what a capture sees of it."""
-    m, paths = control(harness.vm(nets=["lan0"]), server(), harts=2, mem="2G", limit=400)
+    """Packets and files between two VMs; a card's cable, isolation and rate, changed meanwhile; what a capture sees of it. A second switch has
+    frames of 9000 bytes."""
+    nets = ["lan0", "jumbo"]
+    m, paths = control(harness.vm(nets=nets), server(nets=nets, first=f"{jumbo_card(2)}; "), switches=["jumbo,mtu=9000"],
+                       harts=2, mem="2G", limit=400)
     m.boot(120)
     c = Client(paths[0], timeout=60 * harness.FACTOR)
     m.run(CLIENT)
@@ -97,12 +125,14 @@ def test_two_vms_on_a_switch(control):
     assert [sum(f"echo {kind}" in line for line in tcpdump(data, "icmp6")) for kind in ("request", "reply")] == [5, 5]
     assert len(tcpdump(data, "icmp and ip[6:2] & 0x1fff = 0")) == 6
     # Of some size, and not a whole number of frames; then by TCP both ways.
-    m.run("until wget -q -O /tmp/sum http://10.9.0.2/sum; do :; done", 90)
-    assert m.run("wget -q -O - http://10.9.0.2/file | md5sum | diff - /tmp/sum && echo same", 120).endswith("same\n")
+    m.run("until wget -q -O /tmp/sum http://10.9.0.2/sum; do :; done", 120)
+    m.run("wget -q -O /tmp/file http://10.9.0.2/file; md5sum </tmp/file | diff - /tmp/sum", 120)
     _, ports = net(c)
     assert ports["vm1/net-0"]["tx-bytes"] > FILE and ports["vm0/net-0"]["rx-bytes"] > FILE
+    m.run(f"head -c {PART} /tmp/file >/tmp/part; md5sum </tmp/part >/tmp/part.sum; nc 10.9.0.2 9 </tmp/part | diff - /tmp/part.sum", 120)
     # Segmented by nobody: the frames are larger than what a wire would take (how much larger is the sender's affair, and of load).
     assert ports["vm0/net-0"]["rx-bytes"] / ports["vm0/net-0"]["rx-frames"] > 1600
+    jumbo_frames(m, c)
     # Two that are isolated do not reach each other; one that is alone is with the other.
     c.execute("set-port", vm="vm0", device="net-0", isolated=True)
     assert " 0% packet loss" in m.run("ping -c 1 10.9.0.2")
@@ -162,6 +192,41 @@ def web_server():
         server.server_close()
 
 
+class Sum(socketserver.BaseRequestHandler):
+    def handle(self):
+        sum = hashlib.md5()
+        while data := self.request.recv(1 << 16):
+            sum.update(data)
+        self.request.sendall(f"{sum.hexdigest()}  -\n".encode())
+
+
+@contextlib.contextmanager
+def sum_server():
+    """A server on this machine that answers what it is sent with its MD5; its port."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sum) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def echoes(port, data):
+    """Whether a UDP packet to a port of this machine comes back, which may be lost on its way sometimes."""
+    until = time.monotonic() + 60 * harness.FACTOR
+    with socket.socket(type=socket.SOCK_DGRAM) as s:
+        s.connect(("127.0.0.1", port))
+        s.settimeout(1)
+        while time.monotonic() < until:
+            with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+                s.send(data)
+                if s.recv(1 << 16) == data:
+                    return True
+    return False
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -169,8 +234,8 @@ def free_port():
 
 
 def uplink(*forwards):
-    """QEMU's options for a network card; forwards: (port of this machine, address, port there)."""
-    words = "".join(f",hostfwd=tcp:127.0.0.1:{port}-{to}:{there}" for port, to, there in forwards)
+    """QEMU's options for a network card; forwards: (port of this machine, address, port there), "udp" behind them if it is."""
+    words = "".join(f",hostfwd={''.join(udp) or 'tcp'}:127.0.0.1:{port}-{to}:{there}" for port, to, there, *udp in forwards)
     return ["-netdev", f"user,id=net{words}", "-device", "virtio-net-device,netdev=net"]
 
 
@@ -198,14 +263,32 @@ def test_bridge_to_the_hosts_network(control):
     assert md5(fetch(port, "file")) == m.run("md5sum </www/file").split()[0]
 
 
-def test_nat_to_the_hosts_network(control):
-    """The NAT has its address by DHCP from QEMU; forwards of the bundle and added ones, from outside and from inside."""
-    port, added, closed = free_port(), free_port(), free_port()
+@contextlib.contextmanager
+def malformed_frames(m, c):
+    """Beside a VM that sends frames which are nearly right, to the gateway and to all, until it has sent them all. Its end is in the log, so
+    between what the console shows."""
+    c.execute("vm-start", vm="bad")
+    yield
+    until = time.monotonic() + 120 * harness.FACTOR
+    while c.execute("query-status", vm="bad")["running"]:
+        assert time.monotonic() < until, "the VM that sends malformed frames does not end"
+        m.run("true")
+    one, ports = net(c, "lan")
+    assert ports["bad/net-0"]["tx-frames"] > 5000 and 0 < one["flows"] < one["flow-limit"]
+
+
+def test_nat_to_the_hosts_network(control, tmp_path):
+    """The NAT has its address by DHCP from QEMU; forwards of the bundle and added ones, from outside and from inside; all of it
+    beside a VM that sends malformed frames. Then it has other addresses."""
+    port, added, closed, echo = (free_port() for _ in range(4))
     web = ("ip link set eth0 up; udhcpc -q -n -t 20 -s /bin/true -i eth0; ip addr add 10.77.0.3/24 dev eth0; "
-           "ip route add default via 10.77.0.1; mkdir /www; echo hello >/www/hello; httpd -h /www; httpd -h /www -p 81; echo web''ready")
-    m, paths = control(harness.vm(nets=["lan"]), harness.vm("web", nets=["lan"], bootargs=harness.BOOTARGS + f' tl.cmd="{web}"'),
-                       switches=["lan,mode=nat,forward=tcp:8080:web:80"], harts=2, mem="2G", limit=400,
-                       args=uplink((port, "10.0.2.15", 8080), (added, "10.0.2.15", 8081), (closed, "10.0.2.15", 82)))
+           "ip route add default via 10.77.0.1; mkdir /www; echo hello >/www/hello; httpd -h /www; httpd -h /www -p 81; (udpecho 7 &); echo web''ready")
+    initrd = harness.make_initrd(str(tmp_path / "echo.cpio"), add=[harness.linux_tool("udpecho")])
+    m, paths = control(harness.vm(nets=["lan"]), harness.vm("web", initrd=initrd, nets=["lan"], bootargs=harness.BOOTARGS + f' tl.cmd="{web}"'),
+                       harness.vm("bad", GUEST, None, "role=malformed host=4 frames=30000", ram="16M", nets=["lan"], autostart=False),
+                       switches=["lan,mode=nat,forward=tcp:8080:web:80+udp:5353:web:7"], harts=2, mem="2G", limit=400,
+                       args=uplink((port, "10.0.2.15", 8080), (added, "10.0.2.15", 8081), (closed, "10.0.2.15", 82),
+                                   (echo, "10.0.2.15", 5353, "udp")))
     m.boot(120)
     c = Client(paths[0], timeout=60 * harness.FACTOR)
     m.run("ip link set eth0 up")
@@ -231,6 +314,11 @@ def test_nat_to_the_hosts_network(control):
     assert (one["mode"], one["uplink"], one["address"], one["subnet"]) == ("nat", True, "10.0.2.15/24", "10.77.0.0/24")
     assert {lease["vm"]: lease["address"] for lease in one["leases"]} == {"vm0": "10.77.0.2", "web": "10.77.0.3"}
     assert any("10.0.2.15/24 on the uplink by DHCP, router 10.0.2.2, name server 10.0.2.3" in line for line in c.execute("query-log")["lines"])
+    with malformed_frames(m, c), sum_server() as outside:
+        assert re.search(r"^([0-9a-f]{32})  -\n\1  -$", m.run(
+            f"head -c 2000000 /dev/urandom >/tmp/up; nc 10.0.2.2 {outside} </tmp/up; md5sum </tmp/up", 90), re.M)
+        assert fetch(port, "hello") == b"hello\n"
+        assert echoes(echo, b"hello") and echoes(echo, bytes(range(250)) * 12)  # this one in fragments
     # A forward is added, and used from outside, and from inside at the outer address; then it is gone.
     c.execute("net-forward-add", net="lan", host_port=8081, vm="web", port=81)
     assert fetch(added, "hello") == b"hello\n"
@@ -244,7 +332,23 @@ def test_nat_to_the_hosts_network(control):
     # Another's address is not let through.
     m.run("ip addr add 10.77.0.9/24 dev eth0")
     assert m.shell("ping -c 1 -W 1 -I 10.77.0.9 10.77.0.3")[0] == 1
-    assert int(re.search(r"(\d+) of other addresses", ports_text(m)).group(1)) >= 1
+    other_addresses(m, c, port)
+    assert int(re.search(r"^  vm0\.0 .*\n.* (\d+) of other addresses", ports_text(m), re.M).group(1)) >= 1
+
+
+def other_addresses(m, c, port):
+    """On the uplink, where forwards stay; and inside, when no VM goes on using what it was given."""
+    c.execute("set-net", net="lan", address="10.0.2.15/24", router="10.0.2.2")
+    assert fetch(port, "hello") == b"hello\n"
+    with pytest.raises(RuntimeError, match="take their links down"):
+        c.execute("set-net", net="lan", subnet="10.78.0.0/24")
+    _, ports = net(c, "lan")
+    for up in (False, True):
+        for name in ports:
+            c.execute("set_link", name=name, up=up)
+        if not up:
+            c.execute("set-net", net="lan", subnet="10.78.0.0/24")
+    assert "lease of 10.78.0.2 obtained from 10.78.0.1" in m.run("udhcpc -q -n -t 20 -s /bin/true -i eth0 2>&1", 90)
 
 
 def test_beside_a_flood_and_one_that_means_harm(machine, bundle, tmp_path):
