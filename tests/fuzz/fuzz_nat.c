@@ -72,6 +72,23 @@ static void plug(unsigned n)
     card[n]->device = card[n];
 }
 
+/* What an ICMP error at p speaks of: a packet that may have gone through, the other way. */
+static void quote(struct fuzz_in *in, unsigned from, uint8_t *p)
+{
+    static const uint8_t protocols[] = {IP_TCP, IP_UDP, IP_ICMP, IP_UDP};
+    uint8_t how = fuzz_u8(in), *q = p + 42;
+    uint16_t outer = how & 4 ? 2222 : (uint16_t)(FLOW_PORT + (how >> 3 & 3));
+    uint16_t inside = how & 8 ? 22 : 4000;
+
+    q[0] = 0x45;
+    q[9] = protocols[how & 3];
+    put32(q + 12, from < CARDS ? get32(p + 30) : OUTER);
+    put32(q + 16, from < CARDS ? INSIDE + 2 + from : 0xc0000207);
+    put16(q + 20, from < CARDS ? 4000 : outer);
+    put16(q + 22, from < CARDS ? inside : 4000);
+    put16(q + 24, from < CARDS ? inside : outer); /* of an echo: its identifier */
+}
+
 /* A packet that gets far, some bytes of which the input changes. */
 static uint32_t compose(struct fuzz_in *in, unsigned from, uint8_t *p)
 {
@@ -104,6 +121,8 @@ static uint32_t compose(struct fuzz_in *in, unsigned from, uint8_t *p)
         p[47] = more >> 3;
         if ((how & 3) == 2)
             p[34] = more >> 3 & 15;
+        if ((how & 3) == 2 && icmp_is_error(p[34]) && len >= 70)
+            quote(in, from, p);
         if ((how & 0x48) == 0x48) /* the first fragment of a packet, or a later one */
             put16(p + 20, more & 0x80 ? 0x2000 : 185);
     }
