@@ -3,7 +3,7 @@
 
 Natively /dev/vda1 is the partition that the guest has as its raw disk; the image is another partition, all its clusters allocated.
 Throughput is in requests a second of wall time, two harts each; the two machines are up together and measured by turns,
-so that what else the machine is doing meets both; medians. Exits and instructions are differences between a long run
+so that what else the machine is doing meets both; medians. What an exit costs by the clock is a small guest's to tell. Exits and instructions are differences between a long run
 and a short one, so that fio's own start is not in them; instructions under -icount, one hart, of all that the machine does.
 """
 import os
@@ -124,6 +124,22 @@ def throughput(tmp, initrd):
         native.machine.close()
         guest.machine.close()
     return rows
+
+
+def exit_clock(tmp):
+    """[(what, {pages: nanoseconds as a guest}, {the same natively})]: guests/bench/clock.c"""
+    image = os.path.join(harness.BUILD, "guests", "bench.bin")
+    bundle = harness.make_bundle(f"{tmp}/clock.itb", harness.vm("bench", image, None, "clock"))
+    found = []
+    for options in ({"bundle": bundle}, {"kernel": image, "append": "clock"}):
+        with harness.Machine("bench-clock", mem="512M", **options) as m:
+            m.expect(r"bench guest: end", 120)
+            found.append(re.findall(r"^clock (\S+) (\d+) (\d+)$", m.output, re.M))
+    rows = {}
+    for side, lines in enumerate(found):
+        for what, pages, ns in lines:
+            rows.setdefault(what, ({}, {}))[side][int(pages)] = int(ns)
+    return [(what, *sides) for what, sides in rows.items()]
 
 
 def costs(tmp, initrd, icount, jobs=COST_JOBS):
