@@ -83,7 +83,9 @@ struct blk_backend {
     /* Takes the request (0) or says -EAGAIN (full: tried again after ready()), never fails otherwise:
      * other errors come through done. */
     int (*submit)(void *ctx, struct blk_request *r);
-    void (*commit)(void *ctx); /* optional: begins what was submitted with `more` */
+    /* Optional: begins what was submitted with `more`. The requester need not hear of ends before `wanted` of all that it has in
+     * flight have ended, but for slow ones, and soon all the same (milliseconds); 0: the provider's own choice. Holds until the next call. */
+    void (*commit)(void *ctx, unsigned wanted);
     void (*close)(void *ctx);
     void *ctx;
     uint64_t sectors; /* capacity; grow changes it, as one store */

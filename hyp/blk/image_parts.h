@@ -67,7 +67,7 @@ void image_go(struct image_request *q);
 void image_end(struct image_request *q, int result);
 void image_queue(struct image_request *q);
 int image_submit(void *ctx, struct blk_request *r);
-void image_commit(void *ctx);
+void image_commit(void *ctx, unsigned wanted);
 /* What layer `from` and those behind it have at [at, at+len): the layer that has it and the run; with the lock held. kind HOLE:
  * none has it. */
 int image_map(struct image *m, unsigned from, uint64_t at, uint64_t len, struct image_layer **layer,

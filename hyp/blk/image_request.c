@@ -349,11 +349,11 @@ int image_submit(void *ctx, struct blk_request *r)
     return 0;
 }
 
-void image_commit(void *ctx)
+void image_commit(void *ctx, unsigned wanted)
 {
     struct image *m = ctx;
 
     for (unsigned i = 0; i < m->layers; i++)
         if (m->layer[i]->file->commit)
-            m->layer[i]->file->commit(m->layer[i]->file->ctx);
+            m->layer[i]->file->commit(m->layer[i]->file->ctx, wanted);
 }

@@ -85,11 +85,11 @@ static int limited_submit(void *ctx, struct blk_request *r)
     return error;
 }
 
-static void limited_commit(void *ctx)
+static void limited_commit(void *ctx, unsigned wanted)
 {
     struct limited *l = ctx;
 
-    l->below->commit(l->below->ctx);
+    l->below->commit(l->below->ctx, wanted);
 }
 
 static void say_ready(struct limited *l)

@@ -10,7 +10,8 @@
 // Interrupts are coalesced by what is in flight (as Ahmad et al., "vIC: Interrupt Coalescing for Virtual Machine Storage Device
 // IO", USENIX ATC 2011, do): an opener with four requests or more in flight waits until three quarters of them have ended,
 // one with fewer hears of each. So the last one is never waited with, and no timer is needed to hear of it; one there is
-// for a device that lets some requests wait for long, so that those which ended are heard of within PATIENCE.
+// for a device that lets some requests wait for long, so that those which ended are heard of within PATIENCE. An opener that
+// knows better says with its commit how many it wants to hear of (backend.h).
 //
 // Whoever finds the queue full waits for a turn, and as long as somebody waits nobody else gets room: else one who submits
 // again from within done, as a busy guest's disk does, would have all room that its own requests give back, for ever.
@@ -115,6 +116,7 @@ struct opener {
     enum host_disk_use use;
     unsigned calls_out; /* callbacks being made, requests in flight */
     unsigned flying, slow; /* requests in flight; of these, others than reads and writes */
+    unsigned wanted; /* ended ones of which it wants to hear, all at once; 0: as we think fit */
     bool waiting; /* was told -EAGAIN */
     bool offered; /* by it since it told the device: the interrupt may not be by its patience yet */
 };
@@ -298,7 +300,9 @@ static bool is_slow(const struct blk_request *r) { return r->op != BLK_READ && r
 /* How many of the opener's requests in flight may have ended before it hears of them. */
 static unsigned patience(const struct disk *k, const struct opener *o)
 {
-    return o->slow || k->stalled || k->waiting || o->flying < FEW ? 1 : o->flying - o->flying / 4;
+    if (o->slow || k->stalled || k->waiting || (!o->wanted && o->flying < FEW))
+        return 1;
+    return o->wanted ? (unsigned)min_u64(o->wanted, o->flying) : o->flying - o->flying / 4;
 }
 
 /* Asks for the interrupt after count more. True: so many have ended already, and the worker is to look. */
@@ -374,8 +378,10 @@ static int disk_submit(void *ctx, struct blk_request *r)
         if (error == -EAGAIN)
             wait_for_turn(k, o);
         o->offered |= !error;
-        if (!error && !r->more)
+        if (!error && !r->more) {
+            o->wanted = 0;
             wake = tell(k, o);
+        }
         spin_unlock(&k->lock);
         if (wake)
             thread_wake(worker);
@@ -386,11 +392,12 @@ static int disk_submit(void *ctx, struct blk_request *r)
     return 0;
 }
 
-static void disk_commit(void *ctx)
+static void disk_commit(void *ctx, unsigned wanted)
 {
     struct opener *o = ctx;
     struct disk *k = o->disk;
     spin_lock(&k->lock);
+    o->wanted = wanted;
     bool wake = o->offered && tell(k, o);
     spin_unlock(&k->lock);
     if (wake)

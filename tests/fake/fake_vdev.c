@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "fake_vdev.h"
+#include "base/arch.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -136,6 +137,7 @@ __attribute__((weak)) void timer_init(struct timer *t, void (*fn)(struct timer *
 
 __attribute__((weak)) void timer_set(struct timer *t, uint64_t when)
 {
+    assert_true(when > fake_time); /* in the past it would run again and again */
     t->when = when;
     fake_timer = t;
 }
@@ -151,6 +153,8 @@ void fake_timer_run(void)
     struct timer *t = fake_timer;
 
     fake_timer = NULL;
+    if (fake_time < t->when)
+        fake_time = t->when;
     t->fn(t);
 }
 
@@ -196,7 +200,13 @@ static int blk_submit(void *ctx, struct blk_request *r)
     return 0;
 }
 
-static void blk_commit(void *ctx) { ((struct fake_blk *)ctx)->uncommitted = 0; }
+static void blk_commit(void *ctx, unsigned wanted)
+{
+    struct fake_blk *b = ctx;
+
+    b->uncommitted = 0;
+    b->wanted = wanted;
+}
 
 static void blk_close(void *ctx) { ((struct fake_blk *)ctx)->closed = true; }
 

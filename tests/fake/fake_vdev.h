@@ -46,6 +46,7 @@ struct fake_blk {
     unsigned queued;
     unsigned submitted, flushes;
     unsigned uncommitted; /* submitted with `more`, and no commit yet */
+    unsigned wanted; /* of the last commit */
     struct blk_batch *batch; /* what completed requests are told of */
     int fail; /* result of all requests */
     bool closed;

@@ -2,7 +2,7 @@
 // The register files of all devices on one bus, as a VM has them, under any sequence of accesses: every
 // width and offset, reads zero extended, holes and ends answered; and the PLIC beside a model of its
 // specification, with lines that rise and fall.
-// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/watchdog.c vdev/rtc.c vdev/ramdisk.c vdev/bus.c hyp/base/state.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c
+// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/blk_gather.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/watchdog.c vdev/rtc.c vdev/ramdisk.c vdev/bus.c hyp/base/state.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c
 #include <errno.h>
 
 #include "fake_devices.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // State streams of devices and of vCPUs, altered: refused, and the device is as new; or taken, and then
 // what it saves is a stream that loads to the same state, it goes on working, and it leaves nothing behind.
-// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/watchdog.c vdev/rtc.c vdev/ramdisk.c vdev/bus.c vcpu/regs.c vcpu/hostpmu.c vcpu/pmu_state.c vcpu/sbi/counters.c hyp/base/state.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c
+// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/blk_gather.c vdev/virtio/rng.c vdev/virtio/console.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/watchdog.c vdev/rtc.c vdev/ramdisk.c vdev/bus.c vcpu/regs.c vcpu/hostpmu.c vcpu/pmu_state.c vcpu/sbi/counters.c hyp/base/state.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c
 #include <errno.h>
 
 #include "fake_devices.h"

@@ -3,7 +3,7 @@
 // a driver, another vCPU and the backend do. Whatever they are, the device does a bounded amount of work
 // for an exit, its interrupt line says what its registers say, a save and a load change nothing, and in
 // the end nothing is pinned or left.
-// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/rng.c vdev/virtio/console.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c vdev/ramdisk.c vdev/bus.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c
+// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/blk_gather.c vdev/virtio/rng.c vdev/virtio/console.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c vdev/ramdisk.c vdev/bus.c hyp/base/state.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c
 #include <errno.h>
 
 #include "fake_vdev.h"

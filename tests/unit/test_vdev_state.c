@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Saving and loading of every device, in the middle of its work too: the loaded one goes on where the
 // saved one was, and a stream that is cut short or altered is refused or at least harmless.
-// units: vdev/watchdog.c vdev/rtc.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/console.c vdev/virtio/rng.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
+// units: vdev/watchdog.c vdev/rtc.c vdev/ns16550.c vdev/irqchip/vplic.c vdev/ramdisk.c vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/blk_gather.c vdev/virtio/console.c vdev/virtio/rng.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_devices.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // virtio block over a backend under the test's control, and over the RAM disk.
-// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/ramdisk.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
+// units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/blk.c vdev/virtio/blk_gather.c vdev/ramdisk.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,9 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "base/arch.h"
 #include "fake_vdev.h"
+#include "sched/timer.h"
 #include "vdev/ramdisk.h"
 #include "vdev/virtio/virtio_dev.h"
 
@@ -382,6 +384,8 @@ static void kicks_while_busy(void **state)
     while (disk.queued)
         fake_blk_complete(&disk, 0);
     assert_int_equal(drv_used_idx(0), 21);
+    for (unsigned i = 0; fake_timer; i++, assert_true(i < 9))
+        fake_timer_run(); /* so many at once were taken for the beginning of more */
     old = drv_q[0].idx;
     offer(0, 0, 0, BUFFER, 512, false);
     assert_true(drv_want_kick(0, old));
@@ -513,17 +517,173 @@ static void no_interrupt_is_lost(void **state)
         driver_offers(&s);
         device_completes();
         if (!disk.queued)
-            assert_true(s.taken == s.offered || fake_irq_level);
+            assert_true(s.taken == s.offered || fake_irq_level || fake_timer);
+        if (!disk.queued && !fake_irq_level && s.taken != s.offered)
+            fake_timer_run(); /* the driver sleeps */
         s.look_late = below(2);
         if (fake_irq_level && below(2))
             driver_interrupt(&s);
     }
+    while (s.taken != s.offered) {
+        if (disk.queued)
+            fake_blk_complete(&disk, 0);
+        else if (fake_irq_level)
+            driver_interrupt(&s);
+        else
+            fake_timer_run();
+    }
+    assert_true(fake_irq_rises < s.taken / 2); /* and it is coalesced */
+}
+
+/* A driver that keeps `depth` requests out at once, one new one for each that ended, beside a disk that ends each before the
+ * next is made. */
+struct steady {
+    unsigned depth, offered, taken, kicks, interrupts, stops;
+};
+
+static void steady_takes(struct steady *s)
+{
+    uint32_t id, used;
+
+    s->interrupts++;
+    reg_write(0x64, 1);
+    while (drv_used(0, &id, &used))
+        s->taken++;
+    drv_set_used_event(0, (uint16_t)s->taken);
+}
+
+/* Offers one, and the disk ends what it has; or sleeps until it is told of an end. */
+static void steady_step(struct steady *s)
+{
+    uint16_t old = drv_q[0].idx;
+
+    fake_time += timer_us(20);
+    if (fake_irq_level) {
+        steady_takes(s);
+    } else if (s->offered - s->taken == s->depth) {
+        s->stops++;
+        fake_timer_run();
+    } else {
+        offer_one(s->offered++);
+        if (drv_want_kick(0, old)) {
+            s->kicks++;
+            reg_write(0x50, 0);
+        }
+    }
     while (disk.queued)
         fake_blk_complete(&disk, 0);
-    while (fake_irq_level)
-        driver_interrupt(&s);
-    assert_int_equal(s.taken, s.offered);
-    assert_true(fake_irq_rises < s.taken / 2); /* and it is coalesced */
+    if (fake_timer && fake_timer->when <= fake_time)
+        fake_timer_run();
+}
+
+static struct steady steady(unsigned depth, unsigned requests)
+{
+    struct steady s = {.depth = depth};
+
+    disk.async = true;
+    assert_true(drv_init(V1 | EVENT, 1, 64));
+    while (s.taken < requests)
+        steady_step(&s);
+    return s;
+}
+
+/* What a driver has out at once is found, and a kick and an interrupt are for half of that; and it hardly ever sleeps for what is
+ * held back. */
+static void gathers(void **state)
+{
+    struct steady s;
+
+    (void)state;
+    s = steady(16, 20000);
+    assert_in_range(s.kicks, 1, s.offered / 7);
+    assert_in_range(s.interrupts, 1, s.offered / 7);
+    assert_in_range(s.stops, 0, 40);
+    s = steady(6, 20000);
+    assert_in_range(s.interrupts, 1, s.offered / 2);
+    assert_in_range(s.stops, 0, 40);
+}
+
+/* One request at a time: each has its kick and its interrupt at once, but for one in some hundreds. */
+static void gathers_nothing(void **state)
+{
+    struct steady s;
+
+    (void)state;
+    s = steady(1, 20000);
+    assert_in_range(s.interrupts, s.offered - 1, s.offered);
+    assert_in_range(s.stops, 1, s.offered / 500);
+}
+
+/* A driver that had many out, and has one: the time that its requests are held back for is short, and soon over. */
+static void gathers_no_more(void **state)
+{
+    struct steady s = {.depth = 16};
+    uint64_t before;
+
+    (void)state;
+    disk.async = true;
+    assert_true(drv_init(V1 | EVENT, 1, 64));
+    while (s.taken < 2000)
+        steady_step(&s);
+    s.depth = 1;
+    s.stops = 0;
+    before = fake_time;
+    while (s.taken < 2040)
+        steady_step(&s);
+    assert_in_range(s.stops, 0, 8);
+    assert_in_range(fake_time - before, 0, timer_us(10000));
+}
+
+/* A disk that takes long is looked after now and then, and its driver is not taken to have stopped. */
+static void gathers_on_slow_disks(void **state)
+{
+    struct steady s = {.depth = 16};
+
+    (void)state;
+    disk.async = true;
+    assert_true(drv_init(V1 | EVENT, 1, 64));
+    while (s.taken < 2000 || fake_irq_level)
+        steady_step(&s);
+    for (unsigned i = 0; i < 16; i++)
+        offer_one(s.offered++);
+    reg_write(0x50, 0);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_false(fake_irq_level);
+        fake_timer_run();
+    }
+    for (unsigned i = 0; i < 3; i++)
+        fake_blk_complete(&disk, 0);
+    for (unsigned i = 0; i < 2 && !fake_irq_level; i++)
+        fake_timer_run();
+    assert_true(fake_irq_level); /* late enough */
+    while (disk.queued)
+        fake_blk_complete(&disk, 0);
+    s.interrupts = 0;
+    while (s.taken < 4000)
+        steady_step(&s);
+    assert_in_range(s.interrupts, 1, 2000 / 6); /* groups are as large as they were */
+}
+
+/* A flush is not held back, nor what ended beside it. */
+static void flush_is_not_gathered(void **state)
+{
+    struct steady s = {.depth = 16};
+    uint64_t before;
+
+    (void)state;
+    disk.async = true;
+    assert_true(drv_init(ALL, 1, 64));
+    while (s.taken < 2000 || fake_irq_level)
+        steady_step(&s);
+    assert_true(s.interrupts < s.taken / 4);
+    before = fake_time;
+    offer(40, 4, 0, 0, 0, false); /* fills no group: late by no more than a group is */
+    while (!disk.queued)
+        fake_timer_run();
+    assert_in_range(fake_time - before, 0, timer_us(4000));
+    while (disk.queued)
+        fake_blk_complete(&disk, 0);
+    assert_true(fake_irq_level);
 }
 
 /* Resets while data moves: the access waits; a reset from outside drops. */
@@ -885,6 +1045,11 @@ int main(void)
         BLK(many_in_flight),
         BLK(ends_at_once),
         BLK(kicks_while_busy),
+        BLK(gathers),
+        BLK(gathers_nothing),
+        BLK(gathers_no_more),
+        BLK(flush_is_not_gathered),
+        BLK(gathers_on_slow_disks),
         BLK(coalesces),
         BLK(held_back_not_long),
         BLK(no_interrupt_is_lost),

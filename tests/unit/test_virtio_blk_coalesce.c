@@ -21,9 +21,9 @@ static void submit_together(struct blk_backend *b, struct blk_request *r, struct
         assert_int_equal(b->submit(b->ctx, &r[i]), 0);
     }
     assert_int_equal(hostdisk->kicks, kicks);
-    b->commit(b->ctx);
+    b->commit(b->ctx, 0);
     assert_int_equal(hostdisk->kicks, kicks + 1);
-    b->commit(b->ctx); /* there is nothing to tell */
+    b->commit(b->ctx, 0); /* there is nothing to tell */
     assert_int_equal(hostdisk->kicks, kicks + 1);
 }
 
@@ -79,6 +79,45 @@ static void test_coalesced(void **state)
     assert_true(completes_with_interrupt(hostdisk));
     hostdev_interrupt(hostdisk);
     assert_int_equal(hostdisk_done_count, N + 2);
+    if (fake_timer)
+        hostdev_run_timer();
+    hostdisk->held = false;
+}
+
+/* Who says how many ends it wants to hear of at once hears of so many, of all when there are fewer, and soon in any case. */
+static void test_wanted(void **state)
+{
+    (void)state;
+    enum { N = 8 };
+    struct blk_segment seg = {hostdisk_page, 512};
+    struct blk_request r[N];
+    hostdisk->held = true;
+    hostdisk_done_count = 0;
+    submit_together(hostdisk_backend, r, &seg, N);
+    hostdisk_backend->commit(hostdisk_backend->ctx, 2); /* from the next interrupt on */
+    for (unsigned i = 1; i <= 5; i++)
+        assert_false(completes_with_interrupt(hostdisk));
+    assert_true(completes_with_interrupt(hostdisk));
+    hostdev_interrupt(hostdisk);
+    assert_int_equal(hostdisk_done_count, 6);
+    assert_false(completes_with_interrupt(hostdisk));
+    assert_true(completes_with_interrupt(hostdisk));
+    hostdev_interrupt(hostdisk);
+    assert_int_equal(hostdisk_done_count, N);
+
+    hostdisk_done_count = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        r[i] = hostdisk_request(BLK_READ, i, 1, &seg, 1);
+        r[i].more = true;
+        assert_int_equal(hostdisk_backend->submit(hostdisk_backend->ctx, &r[i]), 0);
+    }
+    hostdisk_backend->commit(hostdisk_backend->ctx, 5);
+    assert_false(completes_with_interrupt(hostdisk));
+    hostdev_run_timer();
+    assert_int_equal(hostdisk_done_count, 1);
+    assert_true(completes_with_interrupt(hostdisk));
+    hostdev_interrupt(hostdisk);
+    assert_int_equal(hostdisk_done_count, 2);
     if (fake_timer)
         hostdev_run_timer();
     hostdisk->held = false;
@@ -147,7 +186,7 @@ static void test_coalesced_across(void **state)
     single.more = true;
     assert_int_equal(other->submit(other->ctx, &single), 0);
     submit_together(hostdisk_backend, r, &seg, N);
-    other->commit(other->ctx);
+    other->commit(other->ctx, 0);
     hostdev_complete(hostdisk, 0);
     assert_true(hostdev_wants_interrupt(hostdisk, old));
     hostdev_interrupt(hostdisk);
@@ -161,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_coalesced),
+        cmocka_unit_test(test_wanted),
         cmocka_unit_test(test_coalesced_beside),
         cmocka_unit_test(test_coalesced_across),
     };

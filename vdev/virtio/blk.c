@@ -11,10 +11,11 @@
 // goes on. done first: SUBMITTED -> EARLY, and the submitter, who sees EARLY, finishes. Submit's
 // return first: SUBMITTED -> IN_FLIGHT, and done takes the lock and finishes.
 //
-// Kicks and interrupts are what costs (exits: one a kick, several an interrupt), so both are for several requests where several
-// are in flight: FEW or more of them, reads and writes only. Then the driver is asked for a kick once there are half as many
-// new ones, and gets its interrupt once half as many have ended as are left: the end of any other looks at both. The last one
-// is never waited with. A timer looks after LATE, for a backend that lets some requests wait for long.
+// Kicks and interrupts are what costs (exits: one a kick, several an interrupt), so both are for several requests where the driver
+// has several out at once: for groups, when it has been found to fill them (blk_gather.h). Else by what is in flight: FEW or more,
+// reads and writes only. Then the driver is asked for a kick once there are half as many new ones, and gets its interrupt once
+// half as many have ended as are left: the end of any other looks at both, and the last one is never waited with. A timer looks
+// after LATE, for a backend that lets some requests wait for long, or when a group is late.
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #include "base/panic.h"
 #include "mem/heap.h"
 #include "sched/timer.h"
+#include "vdev/virtio/blk_gather.h"
 #include "vdev/virtio/virtio_dev.h"
 #include "vdev/virtio/virtio_mmio.h"
 
@@ -111,8 +113,13 @@ struct vblk {
     bool full; /* the backend said -EAGAIN: wait for ready or done */
     bool uncommitted; /* the backend has requests that it need not have begun */
     bool batched; /* waits for the end of a batch */
+    bool urgent; /* a slow request has ended: the driver is told at once */
     bool watched; /* the timer is set since something waits for several */
+    bool unfinished; /* the timer is set since a turn's work was not all that there is */
+    uint16_t arrived; /* chains taken that `gather` has not heard of */
+    struct gather gather;
     unsigned flying, slow; /* requests IN_FLIGHT; of these, others than reads and writes */
+    unsigned wanted; /* told to the backend with the last commit */
     struct blk_waiter waiter;
     uint8_t redo_count; /* chains in flight when the state was saved: done again first */
     uint16_t redo[VBLK_DEPTH];
@@ -278,11 +285,16 @@ static void vblk_land(struct vblk_req *r)
 {
     r->dev->flying--;
     r->dev->slow -= vblk_is_slow(r);
+    r->dev->urgent |= vblk_is_slow(r);
 }
+
+static bool vblk_gathers(const struct vblk *b) { return b->gather.depth && !b->slow; }
 
 /* How many new requests, or ended ones, are worth a kick or an interrupt. */
 static uint16_t vblk_patience(const struct vblk *b)
 {
+    if (vblk_gathers(b))
+        return gather_group(&b->gather);
     return (uint16_t)(b->slow || b->flying < VBLK_FEW ? 1 : b->flying / 2);
 }
 
@@ -558,17 +570,28 @@ static int vblk_next_chain(struct vblk *b, struct virtq_chain *c)
 /* With something that waits for several: it is looked at again in any case. */
 static void vblk_watch(struct vblk *b)
 {
+    uint64_t now, late;
+
     if (b->watched)
         return;
+    now = arch_time();
+    late = now + timer_us(VBLK_LATE);
+    if (vblk_gathers(
+            b)) /* after a flush that may have passed: a timer in the past would run for ever */
+        late = max_u64(gather_late(&b->gather), now + 1);
     b->watched = true;
-    timer_set(&b->rest, arch_time() + timer_us(VBLK_LATE));
+    timer_set(&b->rest, late);
 }
 
 /* Asks for a kick, by what is in flight. True: there is one already. */
 static bool vblk_arm(struct vblk *b)
 {
-    uint16_t patience = vblk_patience(b);
+    uint16_t patience;
 
+    if (b->arrived)
+        gather_arrived(&b->gather, b->arrived, arch_time());
+    b->arrived = 0;
+    patience = vblk_patience(b);
     if (patience > 1)
         vblk_watch(b);
     return virtq_arm_after(&b->v.q[0], patience);
@@ -606,6 +629,7 @@ static bool vblk_take_all(struct vblk *b, int64_t *budget)
             continue;
         }
         b->work += VBLK_CHAIN_COST;
+        b->arrived++;
         ready = vblk_begin(r, &c);
         vblk_charge(b, budget);
         if (ready && !vblk_go(r, budget))
@@ -614,18 +638,43 @@ static bool vblk_take_all(struct vblk *b, int64_t *budget)
     return true;
 }
 
+/* Tells the driver of what has ended, when that is worth an interrupt. */
+static void vblk_signal(struct vblk *b)
+{
+    uint16_t ended = virtq_unsignalled(&b->v.q[0]);
+    bool enough = ended >= vblk_patience(b);
+
+    if (!ended)
+        return;
+    if (!enough && !b->urgent) {
+        vblk_watch(b);
+        return;
+    }
+    if (enough && vblk_gathers(b))
+        gather_filled(&b->gather, arch_time());
+    b->urgent = false;
+    virtio_used(&b->v, 0);
+}
+
+/* The backend begins, and says when as many have ended as a group lacks. */
+static void vblk_commit(struct vblk *b)
+{
+    unsigned patience = vblk_patience(b);
+    unsigned wanted = vblk_gathers(b) ? patience - virtq_unsignalled(&b->v.q[0]) % patience : 0;
+
+    if ((b->uncommitted || wanted != b->wanted) && b->blk->commit)
+        b->blk->commit(b->blk->ctx, wanted);
+    b->uncommitted = false;
+    b->wanted = wanted;
+}
+
 /* Does what can be done now. False: there is more, but the budget is spent. */
 static bool vblk_run(struct vblk *b, int64_t *budget)
 {
     bool all = vblk_take_all(b, budget);
 
-    if (b->uncommitted && b->blk->commit)
-        b->blk->commit(b->blk->ctx);
-    b->uncommitted = false;
-    if (virtq_unsignalled(&b->v.q[0]) >= vblk_patience(b))
-        virtio_used(&b->v, 0);
-    else if (virtq_unsignalled(&b->v.q[0]))
-        vblk_watch(b);
+    vblk_commit(b);
+    vblk_signal(b);
     return all;
 }
 
@@ -642,7 +691,8 @@ static enum mmio_result vblk_notify(struct virtio_dev *v, unsigned queue)
 static void vblk_continue(struct vblk *b, int64_t budget)
 {
     b->full = false;
-    if (!vblk_run(b, &budget) && !vblk_in_state(b, VBLK_S_IN_FLIGHT))
+    b->unfinished = !vblk_run(b, &budget) && !vblk_in_state(b, VBLK_S_IN_FLIGHT);
+    if (b->unfinished)
         timer_set(&b->rest, arch_time() + timer_hz / 1000);
 }
 
@@ -685,17 +735,38 @@ static void vblk_ready(void *device)
     spin_unlock(&b->v.vdev.lock);
 }
 
+/* A group is late. It is not the driver's doing when the backend will fill it. */
+static void vblk_judge(struct vblk *b)
+{
+    uint16_t ended = virtq_unsignalled(&b->v.q[0]);
+    bool filling = b->flying && b->flying + ended >= gather_group(&b->gather);
+    bool held = ended || virtq_offered(&b->v.q[0]);
+
+    gather_looked(&b->gather, held && !filling, !b->flying, arch_time());
+}
+
 /* Whatever waits for several waits no longer. */
+static void vblk_look(struct vblk *b)
+{
+    if (vblk_gathers(b))
+        vblk_judge(b);
+    vblk_continue(b, VBLK_KICK);
+    virtio_used(&b->v, 0);
+    if (vblk_patience(b) > 1)
+        vblk_watch(b);
+}
+
+/* Since the timer was set groups may have been filled: then it was set too early. */
 static void vblk_rested(struct timer *t)
 {
     struct vblk *b = CONTAINER_OF(t, struct vblk, rest);
 
     spin_lock(&b->v.vdev.lock);
-    vblk_continue(b, VBLK_KICK);
-    virtio_used(&b->v, 0);
     b->watched = false;
-    if (vblk_patience(b) > 1)
+    if (!b->unfinished && vblk_gathers(b) && gather_late(&b->gather) > arch_time())
         vblk_watch(b);
+    else
+        vblk_look(b);
     spin_unlock(&b->v.vdev.lock);
 }
 
@@ -722,6 +793,8 @@ static void vblk_stop(struct virtio_dev *v, int queue)
         b->req[i]->dropped = true;
     b->redo_count = 0;
     b->full = false;
+    b->arrived = 0;
+    gather_init(&b->gather);
     if (queue == VIRTIO_ALL_QUEUES)
         v->config[CONFIG_WRITEBACK] = b->blk->can_flush;
 }
@@ -878,6 +951,7 @@ struct vdev *virtio_blk_create(struct stage2 *mem, struct blk_backend *blk)
     b->blk = blk;
     b->waiter.fn = vblk_batch_ended;
     timer_init(&b->rest, vblk_rested);
+    gather_init(&b->gather);
     b->depth = blk->depth && blk->depth < VBLK_DEPTH ? blk->depth : VBLK_DEPTH;
     for (unsigned i = 0; i < b->depth; i++) {
         b->req[i] = heap_alloc(sizeof(*b->req[i]));

@@ -176,6 +176,11 @@ int virtq_pop(struct virtq *q, struct virtq_chain *c)
     return 1;
 }
 
+bool virtq_offered(struct virtq *q)
+{
+    return virtq_usable(q) && ring_load(q, VIRTQ_AVAIL, RING_IDX) != q->last_avail;
+}
+
 void virtq_undo_pop(struct virtq *q) { q->last_avail--; }
 
 static inline int desc_read_direct(struct virtq *q, uint16_t index, struct virtq_desc *d)

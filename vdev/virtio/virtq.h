@@ -92,6 +92,8 @@ int virtq_ready(struct virtq *q) MUST_CHECK;
 /* The next chain: 1, 0 (none), or -EILSEQ: the ring makes no sense. From a pop until virtq_arm the
  * driver is asked for no kicks. */
 int virtq_pop(struct virtq *q, struct virtq_chain *c) MUST_CHECK;
+/* Whether the driver has offered chains that are not taken. */
+bool virtq_offered(struct virtq *q);
 /* Takes back the last pop, of a chain that cannot be dealt with now. */
 void virtq_undo_pop(struct virtq *q);
 /* A chain that was taken before a save, by its head. 0 or -EILSEQ. */
