@@ -51,14 +51,19 @@ def make_initrd(tmp):
                                program=os.path.join(harness.BUILD, "fio") + "=usr/bin/fio")
 
 
+def copy_of_disk(tmp, name):
+    image = os.path.join(tmp, f"{name}.img")
+    subprocess.run(["cp", "--sparse=never", os.path.join(tmp, DISK), image], check=True)
+    return image
+
+
 class Side:
     """A machine, native or with Trapline, and its disks: {"raw": device, "qcow2": device}."""
 
-    def __init__(self, native, tmp, initrd, copy, icount=False):
+    def __init__(self, native, tmp, initrd, copy, icount=False, cpu="rv64"):
         self.native = native
         harts = 1 if icount else 2
-        image = os.path.join(tmp, f"{copy}.img")
-        subprocess.run(["cp", "--sparse=never", os.path.join(tmp, DISK), image], check=True)
+        image = copy_of_disk(tmp, copy)
         if native:
             self.device = {"raw": "/dev/vda1"}
             options = {"kernel": harness.LINUX, "bundle": initrd, "append": BOOTARGS.replace("hvc0", "ttyS0"), "mem": "512M"}
@@ -71,7 +76,8 @@ class Side:
             options["args"] = ["-device", "virtio-serial-device,max_ports=8", "-chardev",
                                f"socket,id=c0,path={path},server=on,wait=off",
                                "-device", "virtserialport,chardev=c0,name=trapline.control.0"]
-        self.machine = harness.Machine(f"bench-disk-{copy}", disk=image, harts=harts, icount=icount, limit=1800, **options)
+        self.machine = harness.Machine(f"bench-disk-{copy}", disk=image, harts=harts, icount=icount, cpu=cpu, limit=1800,
+                                       **options)
         self.machine.boot(400)
         self.control = None if native else Client(path, timeout=300)
 
