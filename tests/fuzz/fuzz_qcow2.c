@@ -7,6 +7,7 @@
 
 #include "blk/blk_io.h"
 #include "blk/qcow2_compressed.h"
+#include "blk/qcow2_create.h"
 #include "fake_disk.h"
 #include "fuzz.h"
 #include "mem/frame.h"
@@ -104,6 +105,28 @@ static void write_all(uint64_t at, uint64_t len)
     }
 }
 
+/* It becomes larger, or stays as it is; and what is counted is within the file. */
+static void larger(uint64_t from, uint64_t by, bool more_room)
+{
+    uint64_t was = q.size, used;
+    char why[128] = "";
+    bool all;
+    int error;
+
+    if (!q.writable)
+        return;
+    if (more_room)
+        file.blk.sectors = FILE_SIZE / 512;
+    qcow2_set_room(&q);
+    error = qcow2_resize(&q, from + by * 512, why, sizeof(why));
+    check_error(error == -EINVAL ? 0 : error);
+    assert_int_equal(q.size, error ? was : from + by * 512);
+    assert_true(!error || strlen(why) > 5);
+    error = qcow2_count_used(&q, UINT64_MAX, &used, &all);
+    check_error(error);
+    assert_true(error || (all && used <= q.clusters));
+}
+
 static void operate(struct fuzz_in *in)
 {
     uint8_t op = fuzz_u8(in), where = fuzz_u8(in), sectors = fuzz_u8(in) % 8 + 1;
@@ -113,7 +136,7 @@ static void operate(struct fuzz_in *in)
         return;
     at = (op & 0x80 ? disk - 1 - where % disk : where % disk) * 512;
     len = min_u64(sectors * 512ul, disk * 512 - at);
-    switch (op % 5) {
+    switch (op % 6) {
     case 0:
         map_all(at, len);
         break;
@@ -125,6 +148,9 @@ static void operate(struct fuzz_in *in)
         break;
     case 3:
         check_error(qcow2_flush(&q));
+        break;
+    case 4:
+        larger(disk * 512, (where + 1ul) << (sectors * 3), op & 0x40);
         break;
     default:
         write_all(at, len);
@@ -144,6 +170,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fake_disk_init(&file, FILE_SIZE);
     if (size > 3 * OPS)
         memcpy(file.data, data + 3 * OPS, size - 3 * OPS);
+    if (data[0] & 0x40)
+        file.blk.sectors = FILE_SIZE / 512 / 2;
     error = qcow2_open(&q, &file.blk, writable, PAGES, &lock, why, sizeof(why));
     assert_true(error == 0 || error == -EINVAL);
     if (error) {

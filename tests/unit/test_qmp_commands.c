@@ -629,6 +629,13 @@ static void test_images(void **state)
                  "0, \"used-by\": [\"on/disk-0\", \"off/disk-1\"], \"partition\": 8388608, "
                  "\"disk\": 0}, {\"image\": \"more1\"");
     fake_disk_more = 0;
+    fake_disk_slow = true;
+    fake_command("query-images", "\"count\": true",
+                 "\"actual-size\": 3145728, \"actual-size-incomplete\": true");
+    fake_command("query-images", "\"count\": false",
+                 "\"virtual-size\": 16777216, \"backing\": \"template\"");
+    fake_disk_slow = false;
+    fake_command("query-images", "\"count\": 1", "\"error\"");
 }
 
 static void test_image_changes(void **state)
