@@ -3,7 +3,7 @@
 // with verification, in a small static program. No C library.
 //
 //   diskverify write DEVICE SEED OPERATIONS [counted]   writes, reads and verifies, zeros, discards, flushes; then reads all
-//   diskverify check DEVICE SEED OPERATIONS [counted]   reads all, and verifies what `write` with the same words left
+//   diskverify check DEVICE SEED OPERATIONS [counted]   reads all, and verifies what `write` with the same words left; writes nothing
 //
 // Each process has a quarter of the disk. A written sector holds words that follow from its number, the seed, which
 // operation wrote it, and their place: any sector that is old, another's, or torn is found. What was never written must read as zeros,
@@ -216,7 +216,8 @@ __attribute__((used)) void verify_main(long *stack)
     seed = number(argv[3]);
     operations = number(argv[4]);
     counted = stack[0] == 6;
-    disk = call(SYS_openat, AT_FDCWD, (long)argv[2], O_RDWR | O_DIRECT, 0);
+    disk =
+        call(SYS_openat, AT_FDCWD, (long)argv[2], (argv[1][0] == 'w' ? O_RDWR : 0) | O_DIRECT, 0);
     if (disk < 0 || call(SYS_ioctl, disk, BLKGETSIZE64, (long)&bytes, 0))
         fail("no such disk: ", (uint64_t)-disk);
     if (bytes / SECTOR / JOBS > SLICE_MAX || operations >= UNKNOWN)

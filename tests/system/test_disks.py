@@ -194,9 +194,29 @@ def compare_sectors(one, other, below):
         assert a == b or (not any(a) and b == below[at:at + 512]), f"sector {at // 512}"
 
 
+def all_kinds(m, name, count):
+    """Serial numbers, and disks that are read only and slow, of whatever they are made."""
+    letters = "abcd"[:count]
+    assert m.run(f"for d in {' '.join(letters)}; do echo $(cat /sys/block/vd$d/serial); done").split() == [f"no-{i}" for i in range(count)]
+    assert m.run(f"cat /sys/block/vd[{letters}]/ro").split() == ["1"] * count
+    for d in letters:
+        assert m.shell(f"dd if=/dev/zero of=/dev/vd{d} bs=4k count=1 conv=fsync")[0] != 0
+    m.to_shell()
+    for i in range(count):
+        m.command(f"disk limit {name}/disk-{i} iops=100")
+    m.line(f"console {name}")
+    m.expect(rf"\[trapline: console of {name}")
+    m.run(f"for d in {' '.join(letters)}; do (t=$(cut -d' ' -f1 /proc/uptime); dd if=/dev/vd$d of=/dev/null bs=4k count=60 iflag=direct; "
+          "echo $t $(cut -d' ' -f1 /proc/uptime) >/time$d) 2>/dev/null & done; wait; true", 60)
+    for line in m.run("cat /time?").strip().split("\n"):
+        before, after = (float(word) for word in line.split())
+        assert after - before > 0.4, line  # 60, less a burst of 10, at 100 a second
+    assert m.run("ls /time? | wc -l").strip() == str(count)
+
+
 def test_verified(machine, bundle, disk, tmp_path):
-    """Random writes, zeros, discards and reads, four at a time, on raw, qcow2 and an overlay at once, each sector verified; again after
-    the VM is made anew; and QEMU's tools find the images clean and the three disks the same."""
+    """Random writes, zeros, discards and reads, four at a time, on raw, qcow2 and an overlay at once, each sector verified; again by
+    another VM, which only reads them; and QEMU's tools find the images clean and the three disks the same."""
     size, image = 8 << 20, disk(1 << 20)
     parts = harness.make_partitions(image, 48 << 20, raw="8MiB", plain="10MiB", over="10MiB", base="10MiB")
     files = {name: str(tmp_path / name) for name in (*parts, "counted")}
@@ -207,8 +227,10 @@ def test_verified(machine, bundle, disk, tmp_path):
     for name in ("plain", "over", "base"):
         harness.copy_in(image, parts[name], files[name])
     initrd = harness.make_initrd(str(tmp_path / "verify.cpio"), [harness.linux_tool("diskverify")])
-    guest = vm(initrd=initrd, disks=["part:raw", "qcow2:plain", "qcow2:over"])
-    m = machine(bundle=bundle(guest), disk=image, append="keep", harts=2)
+    disks = ["part:raw", "qcow2:plain", "qcow2:over"]
+    readers = [f"{name}:ro:serial=no-{i}" for i, name in enumerate([*disks, files["plain"]])]
+    guests = [vm(initrd=initrd, disks=disks), vm("again", initrd=initrd, disks=readers, autostart=False)]
+    m = machine(bundle=bundle(*guests), disk=image, append="keep", harts=2)
 
     def verify(what):
         m.run("for d in 'vda 7 80' 'vdb 7 80' 'vdc 7 80 counted'; do "
@@ -220,11 +242,12 @@ def test_verified(machine, bundle, disk, tmp_path):
     m.to_shell()
     m.command("stop vm0")
     m.command("destroy vm0")
-    m.command("create vm0")
-    m.command("start vm0")
-    m.line("console vm0")
+    m.command("create again")
+    m.command("start again")
+    m.line("console again")
     m.boot()
     verify("check")
+    all_kinds(m, "again", 4)
     m.to_shell()
     m.line("poweroff now")
     m.expect_off()
@@ -371,6 +394,7 @@ def test_power_cuts(machine, bundle, disk, file_system, tmp_path):
 
     logged = list(writelog.entries(log))
     assert len(logged) > 200
+    assert any(entry[0] & writelog.DISCARD and entry[2] for entry in logged)  # of files that were removed
     every, seen, leaks = len(logged) // 24, set(), 0
     with open(replay, "r+b") as file:
         for n, entry in enumerate(logged):

@@ -477,6 +477,10 @@ static void grows_while_used(void **state)
     assert_non_null(strstr(g.why, "only be made larger"));
     for (unsigned i = 0; i < GUESTS; i++)
         pthread_join(guests[i].id, NULL);
+    for (uint64_t at = 0; at < disk->sectors;
+         at += disk->sectors / 1500) /* each in another table */
+        assert_int_equal(one(disk, BLK_READ, at, 8), 0);
+    assert_in_range(disk->memory(disk->ctx), 128 << 10, 2 << 20);
     assert_int_equal(one(disk, BLK_WRITE, disk->sectors - 8, 8), 0);
     assert_int_equal(one(disk, BLK_READ, disk->sectors - 8, 8), 0);
     assert_int_equal(one(disk, BLK_READ, disk->sectors - 8, 9), -EIO);
