@@ -265,15 +265,15 @@ static int write_first(struct qcow2 *q, const uint8_t *sector, size_t len)
 int qcow2_write_header(struct qcow2 *q, const struct qcow2_field *field, unsigned n)
 {
     size_t len = max_u64(q->file->block_size, BLK_SECTOR);
-    uint8_t *h = heap_alloc(2 * len), *old = h + len;
+    uint8_t *h = heap_alloc(2 * len);
     int error = h ? blk_read(q->file, 0, h, len) : -ENOMEM;
 
     if (!error) {
-        memcpy(old, h, len);
+        memcpy(h + len, h, len);
         for (unsigned i = 0; i < n; i++)
             meta_put_be(h + field[i].at, field[i].value, field[i].bytes);
         error = write_first(q, h, len);
-        if (error && write_first(q, old, len))
+        if (error && write_first(q, h + len, len)) /* as it was */
             q->writable = false;
     }
     heap_free(h);

@@ -10,7 +10,7 @@ def options(image, log, node="disk0"):
     """QEMU's words for a host disk whose writes are logged."""
     return ["-blockdev", f"driver=file,filename={image},node-name={node}-file,discard=unmap",
             "-blockdev", f"driver=file,filename={log},node-name={node}-log",
-            "-blockdev", f"driver=blklogwrites,file={node}-file,log={node}-log,log-sector-size=512,node-name={node}",
+            "-blockdev", f"driver=blklogwrites,file={node}-file,log={node}-log,log-sector-size=512,discard=unmap,node-name={node}",
             "-device", f"virtio-blk-device,drive={node}"]
 
 
