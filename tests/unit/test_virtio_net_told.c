@@ -2,12 +2,15 @@
 // When a network card's driver is told of frames, and whom it waits for meanwhile: nobody, since the vCPU that an interrupt
 // wakes is mostly the first to run, and its first access would spin for a lock whose holder waits for the processor.
 // units: vdev/virtio/virtq.c vdev/virtio/virtio_mmio.c vdev/virtio/net.c vdev/virtio/net_ctrl.c hyp/net/offload.c hyp/net/packet.c tests/fake/fake_base.c tests/fake/fake_vdev.c tests/fake/fake_guest_mem.c vdev/bus.c hyp/base/state.c
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -144,6 +147,83 @@ static void sent_frames_are_told_of_once(void **state)
     assert_int_equal(fake_irq_rises, 3);
 }
 
+static int frames_at_close;
+
+/* Another hart is still raising an interrupt, and shows that in the page that guests read. */
+static void close_late(void *ctx)
+{
+    (void)ctx;
+    frames_at_close = fake_frames;
+    virtio_interrupt(&card->v, VIRTIO_INT_USED);
+}
+
+static void who_raises_as_the_card_goes_has_its_page(void **state)
+{
+    int frames = fake_frames;
+
+    give_one();
+    net.net.close = close_late;
+    assert_int_equal(teardown(state), 0);
+    setup(state);
+    assert_int_equal(frames_at_close, frames);
+}
+
+/* One who decided before a reset, and one who raises for the driver that came after it, at the same time: as often as there is
+ * time for, since the two must be within a few instructions of each other. */
+enum { RACE_MS = 300, RACE_SPINS = 2000 };
+static atomic_uint begun, ended;
+static atomic_bool enough;
+
+static bool is_at(atomic_uint *count, unsigned n)
+{
+    for (unsigned spins = 0; atomic_load(count) != n && !atomic_load(&enough); spins++)
+        if (spins > RACE_SPINS)
+            sched_yield();
+    return atomic_load(count) == n;
+}
+
+static void *decided_before(void *arg)
+{
+    for (unsigned i = 1; is_at(&begun, i); i++) {
+        virtio_interrupt(arg, VIRTIO_INT_USED);
+        atomic_store(&ended, i);
+    }
+    return NULL;
+}
+
+static uint64_t milliseconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void the_next_driver_is_told_whoever_comes_late(void **state)
+{
+    struct virtio_dev *v = &card->v;
+    uint64_t until = milliseconds() + RACE_MS;
+    unsigned lost = 0;
+    pthread_t other;
+
+    (void)state;
+    v->vdev.irq.set = NULL;
+    assert_int_equal(pthread_create(&other, NULL, decided_before, v), 0);
+    for (unsigned i = 1; milliseconds() < until; i++) {
+        reg_write(REG_ACK, VIRTIO_INT_USED);
+        __atomic_store_n(&v->status, 0, __ATOMIC_SEQ_CST);
+        atomic_store(&begun, i);
+        for (volatile unsigned spin = i % 64; spin; spin--)
+            ;
+        __atomic_store_n(&v->status, VIRTIO_DRIVER_OK, __ATOMIC_SEQ_CST);
+        virtio_interrupt(v, VIRTIO_INT_USED);
+        lost += is_at(&ended, i) && atomic_load(&v->isr) != VIRTIO_INT_USED;
+    }
+    atomic_store(&enough, true);
+    pthread_join(other, NULL);
+    assert_int_equal(lost, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -153,6 +233,8 @@ int main(void)
         TEST(who_is_woken_may_answer_at_once),
         TEST(nothing_is_raised_after_a_reset),
         TEST(sent_frames_are_told_of_once),
+        TEST(the_next_driver_is_told_whoever_comes_late),
+        TEST(who_raises_as_the_card_goes_has_its_page),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,13 +66,23 @@ static void isr_acknowledge(struct virtio_dev *v, unsigned bits)
         isr_changed(v);
 }
 
+static inline bool is_ready(struct virtio_dev *v)
+{
+    return __atomic_load_n(&v->status, __ATOMIC_SEQ_CST) & VIRTIO_DRIVER_OK;
+}
+
 void virtio_interrupt(struct virtio_dev *v, unsigned bits)
 {
     if ((atomic_fetch_or(&v->isr, bits) & bits) == bits)
         return;
-    /* A reset clears the status, then isr: what was decided before it does not come after it. */
-    if (!(__atomic_load_n(&v->status, __ATOMIC_SEQ_CST) & VIRTIO_DRIVER_OK))
+    /* A reset clears the status, then isr: what was decided before it does not come after it. But a driver may be ready
+     * again before the bits are taken back, and who raises them for that one finds them set, and leaves it to us. */
+    while (!is_ready(v)) {
         atomic_fetch_and(&v->isr, ~bits);
+        if (!is_ready(v))
+            break;
+        atomic_fetch_or(&v->isr, bits);
+    }
     isr_changed(v);
 }
 
@@ -587,12 +597,13 @@ static int virtio_load(struct vdev *dev, struct state_reader *r)
 static void virtio_destroy(struct vdev *dev)
 {
     struct virtio_dev *v = virtio_of(dev);
+    void *page = dev->page.hva;
 
     virtio_reset(dev);
-    if (dev->page.hva)
-        frame_free_page(dev->page.hva);
-    dev->page.hva = NULL;
     v->ops->destroy(v);
+    /* Last: until a backend is closed, who raised an interrupt on another hart may still be showing what became of it. */
+    if (page)
+        frame_free_page(page);
 }
 
 static uint64_t virtio_memory(struct vdev *dev)
