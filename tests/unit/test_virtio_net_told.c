@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -147,6 +148,31 @@ static void sent_frames_are_told_of_once(void **state)
     assert_int_equal(fake_irq_rises, 3);
 }
 
+static void received_not_yet(void *device) { (void)device; }
+
+/* What was given is saved, but not yet the interrupt, which another hart has decided on and is about to raise. */
+static void frames_given_before_a_save_are_told_of_after_it(void **state)
+{
+    struct fake_stream s = {.at = 0};
+    struct state_writer w = fake_stream_writer(&s);
+    struct state_reader r;
+    struct vdev *dev = &card->v.vdev;
+
+    (void)state;
+    net.net.received = received_not_yet;
+    give_one();
+    assert_true(virtq_notify(&card->v.q[VNET_RX]));
+    dev->ops->save(dev, &w);
+    assert_int_equal(w.error, 0);
+    r = fake_stream_reader(&s);
+    assert_int_equal(dev->ops->load(dev, &r), 0);
+    free(s.data);
+    assert_false(fake_irq_level);
+    vdev_resume(dev);
+    assert_true(fake_irq_level);
+    assert_int_equal(reg_read(REG_ISR), VIRTIO_INT_USED);
+}
+
 static int frames_at_close;
 
 /* Another hart is still raising an interrupt, and shows that in the page that guests read. */
@@ -233,6 +259,7 @@ int main(void)
         TEST(who_is_woken_may_answer_at_once),
         TEST(nothing_is_raised_after_a_reset),
         TEST(sent_frames_are_told_of_once),
+        TEST(frames_given_before_a_save_are_told_of_after_it),
         TEST(the_next_driver_is_told_whoever_comes_late),
         TEST(who_raises_as_the_card_goes_has_its_page),
     };

@@ -619,7 +619,7 @@ static int vnet_load(struct virtio_dev *v, struct state_reader *r)
     return 0;
 }
 
-/* The link may be another one here. */
+/* The link may be another one here. Who gave frames before the save may have raised the interrupt for them only after it. */
 static void vnet_resume(struct virtio_dev *v)
 {
     struct vnet *n = vnet_of(v);
@@ -630,6 +630,8 @@ static void vnet_resume(struct virtio_dev *v)
         virtio_config_changed(v);
     if (virtio_live(v, VNET_TX))
         virtio_used(v, VNET_TX);
+    if (virtio_live(v, VNET_RX))
+        virtio_interrupt(v, VIRTIO_INT_USED);
 }
 
 static void vnet_destroy(struct virtio_dev *v)
