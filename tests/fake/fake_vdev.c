@@ -204,6 +204,7 @@ static void blk_commit(void *ctx, unsigned wanted)
 {
     struct fake_blk *b = ctx;
 
+    assert_false(b->closed);
     b->uncommitted = 0;
     b->wanted = wanted;
 }

@@ -686,6 +686,29 @@ static void flush_is_not_gathered(void **state)
     assert_true(fake_irq_level);
 }
 
+/* As long as a disk takes to close, timers run on. */
+static void close_slowly(void *ctx)
+{
+    ((struct fake_blk *)ctx)->closed = true;
+    if (fake_timer)
+        fake_timer_run();
+}
+
+/* The timer that looks after late groups does not look at a disk that is closed. */
+static void destroyed_while_gathering(void **state)
+{
+    struct steady s = {.depth = 16};
+
+    (void)state;
+    disk.async = true;
+    disk.blk.close = close_slowly;
+    assert_true(drv_init(V1 | EVENT, 1, 64));
+    while (s.taken < 2000 || !fake_timer)
+        steady_step(&s);
+    assert_true(disk.wanted);
+    dev->ops->reset(dev);
+}
+
 /* Resets while data moves: the access waits; a reset from outside drops. */
 static void reset_in_flight(void **state)
 {
@@ -1050,6 +1073,7 @@ int main(void)
         BLK(gathers_no_more),
         BLK(flush_is_not_gathered),
         BLK(gathers_on_slow_disks),
+        BLK(destroyed_while_gathering),
         BLK(coalesces),
         BLK(held_back_not_long),
         BLK(no_interrupt_is_lost),

@@ -866,9 +866,9 @@ static void vblk_destroy(struct virtio_dev *v)
     ASSERT(!vblk_busy(v)); /* the VM code has waited (vdev_ops.busy) */
     b->blk->ready = NULL;
     b->blk->device = NULL;
+    timer_cancel_wait(&b->rest); /* before: it may have something to say to the backend */
     if (b->blk->close)
         b->blk->close(b->blk->ctx);
-    timer_cancel_wait(&b->rest);
     vblk_free(b);
 }
 
