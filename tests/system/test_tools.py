@@ -195,7 +195,7 @@ def test_debian_disks_at_once(tmp_path):
     top = tmp_path / "a tree"
     (top / "build/debian").mkdir(parents=True)
     (top / "tools").mkdir()
-    for name in ("debian", "apt.sh"):
+    for name in ("debian", "apt.sh", "child.sh"):
         shutil.copy(os.path.join(TOP, "tools", name), top / "tools")
     qemu_img = tmp_path / "bin/qemu-img" # says which file it is to make
     qemu_img.parent.mkdir()
