@@ -215,4 +215,4 @@ def test_debian_disks_at_once(tmp_path):
         assert done.returncode == 0, done.stderr
     made = (tmp_path / "made").read_text().split("\n")[:-1]
     assert len(made) == 2 and len(set(made)) == 2, made
-    assert sorted(os.listdir(tmp_path)) == ["a tree", "bin", "first", "made", "second"]
+    assert sorted(os.listdir(tmp_path)) == ["a tree", "bin", "first", "first.login", "made", "second", "second.login"]
