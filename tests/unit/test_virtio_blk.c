@@ -686,6 +686,85 @@ static void flush_is_not_gathered(void **state)
     assert_true(fake_irq_level);
 }
 
+/* Many who use the disk, each waiting for its own request before it makes the next. */
+enum { USERS = 16 };
+struct user {
+    uint64_t at; /* when it offers the next; UINT64_MAX: it waits */
+    unsigned think, done; /* us from an end to the next */
+};
+
+static struct user *next_user(struct user *u)
+{
+    struct user *next = u;
+
+    for (unsigned i = 1; i < USERS; i++)
+        if (u[i].at < next->at)
+            next = &u[i];
+    return next;
+}
+
+static void user_offers(struct user *u, struct steady *s, struct user **whose)
+{
+    uint16_t old = drv_q[0].idx;
+
+    fake_time = max_u64(fake_time, u->at);
+    u->at = UINT64_MAX;
+    whose[s->offered % 64] = u;
+    offer_one(s->offered++);
+    if (drv_want_kick(0, old))
+        reg_write(0x50, 0);
+}
+
+static void users_take(struct steady *s, struct user **whose)
+{
+    unsigned taken = s->taken;
+
+    for (steady_takes(s); taken < s->taken; taken++) {
+        struct user *u = whose[taken % 64];
+
+        u->done++;
+        u->at = fake_time + timer_us(u->think / 2 + below(u->think));
+    }
+}
+
+/* For a second. */
+static void use(struct user *u)
+{
+    uint64_t end = fake_time + timer_hz;
+    struct user *whose[64];
+    struct steady s = {0};
+
+    while (fake_time < end) {
+        struct user *next = next_user(u);
+
+        if (fake_timer && fake_timer->when <= next->at)
+            fake_timer_run();
+        else
+            user_offers(next, &s, whose);
+        while (disk.queued)
+            fake_blk_complete(&disk, 0);
+        if (fake_irq_level)
+            users_take(&s, whose);
+    }
+}
+
+/* Who is quick does not have to wait for those who are slow, until a group is there. */
+static void gathers_not_the_quick(void **state)
+{
+    struct user u[USERS];
+
+    (void)state;
+    random_state = 5;
+    disk.async = true;
+    assert_true(drv_init(V1 | EVENT, 1, 64));
+    for (unsigned i = 0; i < USERS; i++)
+        u[i] = (struct user){.at = fake_time + i, .think = i ? 1000 : 20};
+    use(u);
+    assert_in_range(u[0].done, 40000, 51000);
+    for (unsigned i = 1; i < USERS; i++)
+        assert_in_range(u[i].done, 900, 1100);
+}
+
 /* As long as a disk takes to close, timers run on. */
 static void close_slowly(void *ctx)
 {
@@ -1071,6 +1150,7 @@ int main(void)
         BLK(gathers),
         BLK(gathers_nothing),
         BLK(gathers_no_more),
+        BLK(gathers_not_the_quick),
         BLK(flush_is_not_gathered),
         BLK(gathers_on_slow_disks),
         BLK(destroyed_while_gathering),

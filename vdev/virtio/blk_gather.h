@@ -12,6 +12,9 @@
 // that is filled until the first miss, then seldom; a miss just after it grew takes that back, any other one halves it. Tries that are
 // of no use become ever rarer, so that a driver with one request at a time loses less than one part in a hundred.
 //
+// Groups may be filled and be of harm all the same: where many use the disk, each waiting for its own request, one that would be
+// quick waits for others that are slow. Then requests come more rarely than they did before the try, and that is a miss, too.
+//
 // Policy only: no state of the VM, nothing is saved. Lock rank: none, the device's lock protects it. Callers: blk.c.
 #pragma once
 #include <stdbool.h>
@@ -22,10 +25,15 @@ struct gather {
     uint16_t wait; /* requests until the next try; while gathering, groups until depth grows */
     uint16_t rest, pause; /* what wait begins at: after a try of no use; after growing */
     uint16_t filled; /* groups since depth last changed */
+    uint16_t settling; /* requests that come in a burst, after those that were held back */
     bool grown; /* that was growth */
     bool pace_known; /* arrived is when the last request came, and not long ago */
     uint64_t pace; /* ticks from one request to the next, mean; times 8 */
     uint64_t arrived; /* when requests last came */
+    struct gather_sum {
+        uint64_t ticks; /* pauses apart */
+        uint32_t count; /* requests that came in them */
+    } before, since; /* before the try; since the last comparison, or since the last try ended */
     uint64_t moved; /* when that was, or a group was filled or looked after */
 };
 
