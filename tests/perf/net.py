@@ -5,11 +5,9 @@ Frames between two bare-metal VMs (guests/net) on one hart under -icount: the hy
 TCP between two Debian VMs, and inside one of them (guests/linux-tools/tcpbench): on one hart under -icount, so by
 instructions; and on two harts by the clock. To the host machine through QEMU's user network, from a VM on a bridge and
 from Linux alone on the same machine, both by the clock."""
-import contextlib
 import os
 import re
 import socketserver
-import threading
 
 import harness
 
@@ -92,23 +90,12 @@ def between_vms(tmp, harts, icount, mib):
 
 
 class Sink(socketserver.BaseRequestHandler):
+    """Reads all and answers one byte."""
+
     def handle(self):
         while self.request.recv(1 << 18):
             pass
         self.request.sendall(b"\0")
-
-
-@contextlib.contextmanager
-def sink():
-    """A server on this machine that reads all and answers one byte; its port."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sink) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def to_host(tmp, native, mib):
@@ -119,7 +106,7 @@ def to_host(tmp, native, mib):
     else:
         options = {"bundle": harness.make_bundle(f"{tmp}/host.itb", harness.vm(initrd=initrd, nets=["wan"]),
                                                  switches=["wan,mode=bridge"])}
-    with sink() as port, harness.Machine(f"bench-net-host-{'native' if native else 'trapline'}", args=UPLINK, **options) as m:
+    with harness.serving(Sink) as port, harness.Machine(f"bench-net-host-{'native' if native else 'trapline'}", args=UPLINK, **options) as m:
         m.boot(120)
         m.run("ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up")
         m.run("until ping -c 1 -W 1 10.0.2.2; do :; done", 60)

@@ -6,11 +6,13 @@ for comparison). What its serial line prints is collected and logged; `expect` w
 never by sleeping; `close` ends the machine, by its process group. QEMU is under `timeout -k` besides,
 so it ends even when the test does not.
 """
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import signal
+import socketserver
 import struct
 import subprocess
 import threading
@@ -238,6 +240,19 @@ class Machine:
 
     def __exit__(self, *_):
         self.close()
+
+
+@contextlib.contextmanager
+def serving(handler, kind=socketserver.ThreadingTCPServer):
+    """A server on this machine, which is 10.0.2.2 for one on QEMU's user network, meanwhile; its port."""
+    with kind(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def vm(name="vm0", kernel=LINUX, initrd=INITRD, bootargs=BOOTARGS, vcpus=1, ram="256M", disks=(),

@@ -9,7 +9,6 @@ import re
 import socket
 import socketserver
 import subprocess
-import threading
 import time
 import urllib.request
 
@@ -178,39 +177,14 @@ class Page(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
-def web_server():
-    """A server on this machine, which is 10.0.2.2 for the emulated one; its port."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 class Sum(socketserver.BaseRequestHandler):
+    """Answers what it is sent with its MD5."""
+
     def handle(self):
         sum = hashlib.md5()
         while data := self.request.recv(1 << 16):
             sum.update(data)
         self.request.sendall(f"{sum.hexdigest()}  -\n".encode())
-
-
-@contextlib.contextmanager
-def sum_server():
-    """A server on this machine that answers what it is sent with its MD5; its port."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sum) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def echoes(port, data):
@@ -257,7 +231,7 @@ def test_bridge_to_the_hosts_network(control):
     m.run("until ping -c 1 -W 1 10.0.2.77; do :; done", 60)  # the other VM, without the uplink's help
     _, ports = net(Client(paths[0], timeout=60 * harness.FACTOR), "wan")
     m.run(f"until ping -c 1 -W 1 -I eth0 {link_local(ports['vm1/net-0']['mac'])}; do :; done", 60)
-    with web_server() as outside:
+    with harness.serving(Page, http.server.ThreadingHTTPServer) as outside:
         assert m.run(f"wget -q -O - http://10.0.2.2:{outside}/ | md5sum", 60).split()[0] == md5(PAGE)
     m.run("mkdir /www; dd if=/dev/urandom of=/www/file bs=1M count=2 2>/dev/null; httpd -h /www")
     assert md5(fetch(port, "file")) == m.run("md5sum </www/file").split()[0]
@@ -301,7 +275,7 @@ def test_nat_to_the_hosts_network(control, tmp_path):
     m.run("until ping -c 1 -W 1 10.0.2.2; do :; done", 30)
     assert " 0% packet loss" in m.run("ping -c 5 -i 0.2 -s 1000 10.0.2.2")
     assert " 0% packet loss" in m.run("ping -c 2 -i 0.2 -s 4000 10.0.2.2")  # in fragments
-    with web_server() as outside:
+    with harness.serving(Page, http.server.ThreadingHTTPServer) as outside:
         for _ in range(3):
             assert m.run(f"wget -q -O - http://10.0.2.2:{outside}/ | md5sum", 60).split()[0] == md5(PAGE)
     m.run("until wget -q -O - http://10.77.0.3/hello; do :; done", 90)
@@ -314,7 +288,7 @@ def test_nat_to_the_hosts_network(control, tmp_path):
     assert (one["mode"], one["uplink"], one["address"], one["subnet"]) == ("nat", True, "10.0.2.15/24", "10.77.0.0/24")
     assert {lease["vm"]: lease["address"] for lease in one["leases"]} == {"vm0": "10.77.0.2", "web": "10.77.0.3"}
     assert any("10.0.2.15/24 on the uplink by DHCP, router 10.0.2.2, name server 10.0.2.3" in line for line in c.execute("query-log")["lines"])
-    with malformed_frames(m, c), sum_server() as outside:
+    with malformed_frames(m, c), harness.serving(Sum) as outside:
         assert re.search(r"^([0-9a-f]{32})  -\n\1  -$", m.run(
             f"head -c 2000000 /dev/urandom >/tmp/up; nc 10.0.2.2 {outside} </tmp/up; md5sum </tmp/up", 90), re.M)
         assert fetch(port, "hello") == b"hello\n"
